@@ -1,0 +1,74 @@
+"""What proposes: ask and tell, over genotypes and rewards only. One conformance suite runs on every algorithm.
+
+The loop calls from one thread. Tells come in the order in which the store committed them; between an `ask` and
+its `tell` any number of other asks and tells may happen, and some trials are never told (cancelled). `ask`
+is a pure function of the state, the search seed and the trial number: it may not change the state. So the
+state is a fold over the told trials, and replaying them gives the same state bit for bit.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_controller.records import TrialState
+from search_space.decisions import Genotype
+
+StateDict = Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What to try.
+
+    Args:
+        arm: which part of the algorithm proposed it.
+        log_probs: natural log of the probability of each decision under the behaviour policy; as long as
+            the genotype.
+        parents: trial numbers it was made from; edits: how, for people.
+    """
+
+    genotype: Genotype
+    arm: str
+    log_probs: tuple[float, ...]
+    parents: tuple[int, ...] = ()
+    edits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldTrial:
+    """What became of a proposal. `reward` is set for COMPLETED and STOPPED_EARLY, None for INFEASIBLE and
+    FAILED."""
+
+    number: int
+    genotype: Genotype
+    log_probs: tuple[float, ...]
+    state: TrialState
+    reward: float | None
+
+
+class SearchAlgorithm(ABC):
+    """Proposes genotypes of one space, under one seed."""
+
+    @abstractmethod
+    def ask(self, trial_number: int) -> Proposal:
+        """The proposal for a trial number; the same again when asked again before the next tell."""
+
+    @abstractmethod
+    def tell(self, trial: ToldTrial) -> None:
+        """Learns from one finished trial."""
+
+    @abstractmethod
+    def state_dict(self) -> StateDict:
+        """The whole state as named arrays; bounded in size however many trials were told."""
+
+    @abstractmethod
+    def load_state_dict(self, state: StateDict) -> None:
+        """Takes over a state of the same space, settings and seed. Raises `ValueError` for another shape and
+        keeps the old one."""
+
+    @abstractmethod
+    def diagnostics(self) -> Mapping[str, float]:
+        """Numbers worth watching now, e.g. ``entropy``, ``baseline``; empty for an algorithm without any."""

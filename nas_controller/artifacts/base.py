@@ -1,0 +1,34 @@
+"""Where files live: content-addressed, written whole or not at all. `tests/conformance` holds the suite."""
+
+from abc import ABC, abstractmethod
+from typing import BinaryIO
+
+
+class ArtifactMissingError(KeyError):
+    """No artifact has this key."""
+
+
+class ArtifactStore(ABC):
+    """Files by the sha256 of their content. Safe for several processes at once."""
+
+    @abstractmethod
+    def put(self, content: bytes) -> str:
+        """Stores the content and gives its key (sha256, hex). Durable on return; the same content twice is
+        stored once; a crash in the middle leaves no artifact."""
+
+    @abstractmethod
+    def open(self, key: str) -> BinaryIO:
+        """The content, opened for reading and verified against the key. Raises `ArtifactMissingError` for no
+        such key, `OSError` for content that does not match it."""
+
+    @abstractmethod
+    def exists(self, key: str) -> bool:
+        """Whether the artifact is there."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Removes the artifact; a missing one is no error."""
+
+    @abstractmethod
+    def list(self) -> list[str]:
+        """All keys, sorted."""

@@ -1,0 +1,76 @@
+"""How an attempt reaches a worker and comes back. One conformance suite runs on every dispatcher.
+
+The search loop is the only caller, from one thread: `free_slots`, then `submit` at most so many, then
+`wait`; `close` once at the end. A dispatcher never calls back and keeps nothing that matters: when it is lost,
+the loop re-queues from the store.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from nas_controller.records import Failure
+from trainer.task import Evaluation, EvaluationRequest
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptKey:
+    """Which attempt: (job id, attempt number)."""
+
+    job_id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptOutcome:
+    """What became of one attempt: exactly one of the two is set."""
+
+    key: AttemptKey
+    evaluation: Evaluation | None = None
+    failure: Failure | None = None
+
+    def __post_init__(self) -> None:
+        assert (self.evaluation is None) != (self.failure is None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerPool:
+    """A number of equal workers.
+
+    Args:
+        count: workers, each running one attempt at a time.
+        cpus: CPU cores (and training threads) of each.
+        gpus: GPUs of each; a fraction shares one.
+        tpus: TPU chips of each.
+    """
+
+    count: int = 2
+    cpus: int = 1
+    gpus: float = 0.0
+    tpus: int = 0
+
+
+class Dispatcher(ABC):
+    """Runs attempts on workers; one attempt on one worker at a time."""
+
+    @abstractmethod
+    def free_slots(self) -> int:
+        """How many attempts can be submitted now without waiting for a worker. 0 while workers start."""
+
+    @abstractmethod
+    def submit(self, key: AttemptKey, request: EvaluationRequest) -> str:
+        """Starts the attempt on a free worker and gives that worker's name. Raises `RuntimeError` when no
+        slot is free. The same key twice is the caller's mistake."""
+
+    @abstractmethod
+    def wait(self, timeout_seconds: float) -> list[AttemptOutcome]:
+        """Outcomes not given before, as soon as there is one, or [] after the timeout. Every submitted
+        attempt is given exactly once, also when its worker died or its evaluation raised."""
+
+    @abstractmethod
+    def cancel(self, key: AttemptKey) -> None:
+        """Ends a running attempt soon; its outcome is a failure of kind infrastructure. Unknown or finished
+        keys are ignored."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends every worker and gives back what was taken. Twice is no error."""

@@ -1,0 +1,286 @@
+"""The nouns of a search: Search 1-n Trial 1-n Job 1-n Attempt, their states, and the ledger.
+
+A search is what the user started; a trial is one architecture in it; a job is one piece of work on that
+architecture, with its own seed; an attempt is one run of a job on a worker. Records are frozen copies:
+changing the store is the store's business (`store.base`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from search_space.decisions import Genotype
+
+
+class SearchState(StrEnum):
+    """Where a search is. STOPPING drains what runs; the last three are final."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the search can never change again."""
+        return self in (SearchState.SUCCEEDED, SearchState.FAILED, SearchState.CANCELLED)
+
+
+class TrialState(StrEnum):
+    """Where a trial is. INFEASIBLE was never trained; FAILED was, and raised; CANCELLED is neither."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    STOPPED_EARLY = "stopped_early"
+    INFEASIBLE = "infeasible"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the trial can never change again."""
+        return self not in (TrialState.QUEUED, TrialState.RUNNING)
+
+
+class JobKind(StrEnum):
+    """PROXY measures the reward on the reward split; REEVALUATE measures AP on val with a fresh seed."""
+
+    PROXY = "proxy"
+    REEVALUATE = "reevaluate"
+
+
+class JobState(StrEnum):
+    """Where a job is; as for a trial."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job can never change again."""
+        return self not in (JobState.QUEUED, JobState.RUNNING)
+
+
+class AttemptState(StrEnum):
+    """Where one run of a job is. LOST: its worker or its controller went away before it answered."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    LOST = "lost"
+    CANCELLED = "cancelled"
+
+
+class FailureKind(StrEnum):
+    """Whose failure it was. MODEL counts against the architecture; INFRASTRUCTURE is tried again."""
+
+    MODEL = "model"
+    INFRASTRUCTURE = "infrastructure"
+    DATA = "data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why an attempt gave no evaluation: one line for people, and the whole traceback for developers."""
+
+    kind: FailureKind
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """One search. `config` is the validated search document, defaults filled in."""
+
+    id: str
+    name: str
+    config: Mapping[str, Any]
+    state: SearchState
+    reason: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    last_sequence: int
+    """Sequence number of the newest ledger entry; 0 for none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkCost:
+    """Counted parameters and multiply-adds of one network, backbone with endpoints and whole detector."""
+
+    backbone_parameters: int
+    backbone_multiply_adds: int
+    detector_parameters: int
+    detector_multiply_adds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialDraft:
+    """A trial as the search loop proposes it to the store.
+
+    Args:
+        number: 1, 2, 3, ... within the search, references included.
+        arm: what proposed it: ``policy``, ``random``, ``reference``, ...
+        name: the reference's name; "" for a sampled architecture.
+        genotype: empty for a reference.
+        log_probs: behaviour log-probability of each decision, nats.
+        spec: the architecture spec document.
+        fingerprint: equal for networks that are the same at target size.
+        infeasible_reason: "" where the candidate is inside the budget.
+    """
+
+    number: int
+    arm: str
+    spec: Mapping[str, Any]
+    fingerprint: str
+    target_cost: NetworkCost
+    proxy_cost: NetworkCost
+    num_dead_blocks: int
+    name: str = ""
+    genotype: Genotype = ()
+    log_probs: tuple[float, ...] = ()
+    parents: tuple[int, ...] = ()
+    edits: tuple[str, ...] = ()
+    infeasible_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One architecture in a search.
+
+    Args:
+        reward: what the algorithm was told; None until completed.
+        average_precision: AP of the proxy job on the reward split; None until completed.
+        val_average_precision, val_standard_error, val_count: mean over the completed `reevaluate` jobs on
+            val, its standard error (None below two jobs), and their number.
+        failure: "" or one line why it failed or is infeasible.
+    """
+
+    search_id: str
+    draft: TrialDraft
+    state: TrialState
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    reward: float | None = None
+    average_precision: float | None = None
+    val_average_precision: float | None = None
+    val_standard_error: float | None = None
+    val_count: int = 0
+    failure: str = ""
+
+    @property
+    def number(self) -> int:
+        """The trial's number in its search."""
+        return self.draft.number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One piece of work on a trial's architecture."""
+
+    id: str
+    search_id: str
+    trial_number: int
+    kind: JobKind
+    seed: int
+    state: JobState
+    num_attempts: int
+    created_at: datetime
+    finished_at: datetime | None = None
+    evaluation: Mapping[str, Any] | None = None
+    """`Evaluation.to_document()` of the attempt that completed it."""
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One run of a job on a worker; `number` is 1 for the first."""
+
+    job_id: str
+    number: int
+    state: AttemptState
+    worker: str
+    started_at: datetime
+    finished_at: datetime | None = None
+    failure: Failure | None = None
+
+
+class EntryKind(StrEnum):
+    """What a ledger entry says. TRIAL_CREATED is an ask, TRIAL_FINISHED a tell; the controller's state is a
+    fold over these two in the order of their sequence."""
+
+    SEARCH_STATE = "search.state"
+    TRIAL_CREATED = "trial.created"
+    TRIAL_STARTED = "trial.started"
+    TRIAL_FINISHED = "trial.finished"
+    JOB_FINISHED = "job.finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """One committed fact of a search, and one server-sent event.
+
+    Args:
+        sequence: 1, 2, 3, ... within the search, without a gap, taken inside the writing transaction.
+        payload: plain data; see `store.base` for the keys of each kind.
+    """
+
+    search_id: str
+    sequence: int
+    kind: EntryKind
+    trial_number: int | None
+    payload: Mapping[str, Any]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A stored file: a log, a checkpoint, a report. `key` is its sha256."""
+
+    key: str
+    search_id: str
+    trial_number: int | None
+    name: str
+    media_type: str
+    num_bytes: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchLease:
+    """The right of one controller to write to a search until it expires; `token` grows with each claim."""
+
+    search_id: str
+    owner: str
+    token: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialCounts:
+    """Sampled trials of a search by state; references are not counted."""
+
+    by_state: Mapping[TrialState, int] = field(default_factory=dict)
+
+    def __getitem__(self, state: TrialState) -> int:
+        return self.by_state.get(state, 0)
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self.by_state.values())
+
+    @property
+    def trained(self) -> int:
+        """Those that used a worker to the end: completed, stopped early or failed."""
+        return self[TrialState.COMPLETED] + self[TrialState.STOPPED_EARLY] + self[TrialState.FAILED]

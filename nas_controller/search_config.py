@@ -1,0 +1,235 @@
+"""The search document: what a user writes, checked as a whole before anything starts.
+
+YAML or JSON, safe loading only. `SearchConfig.model_json_schema()` is its published JSON Schema. The one
+error type is `SearchConfigError`: it names the place, the value and what is allowed.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from search_space.plan import RetinaNetHead, TargetNetwork
+from trainer.task import CocoSource, DataSource, ProxyTask, TaskError
+
+_SUFFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9, "t": 1e12}
+_NUMBER = re.compile(r"([0-9][0-9_,]*(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)\s*([kmgbt]?)", re.IGNORECASE)
+
+
+class SearchConfigError(ValueError):
+    """A search document that cannot be run. `place` is the path of the value, e.g. ``limits.trials``."""
+
+    def __init__(self, place: str, message: str) -> None:
+        super().__init__(f"{place}: {message}" if place else message)
+        self.place = place
+
+
+def parse_number(value: object) -> object:
+    """A number from the spellings people use; anything else is given back for the field to refuse.
+
+    >>> parse_number("350M"), parse_number("3.5e9"), parse_number("26.9 G"), parse_number(7)
+    (350000000.0, 3500000000.0, 26900000000.0, 7)
+    """
+    if not isinstance(value, str):
+        return value
+    match = _NUMBER.fullmatch(value.strip())
+    if match is None:
+        return value
+    digits, suffix = match.groups()
+    return float(digits.replace("_", "").replace(",", "")) * _SUFFIXES[suffix.lower()]
+
+
+Number = Annotated[float, BeforeValidator(parse_number)]
+
+
+def _whole(value: object) -> object:
+    number = parse_number(value)
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Target(_Section):
+    """The network that the user wants in the end; the budget is counted on it."""
+
+    image_size: Whole = Field(default=640, ge=32, le=4096)
+    width_scale: Number = Field(default=1.0, gt=0, le=4)
+    head: Literal["retinanet"] = "retinanet"
+    num_classes: Whole = Field(default=91, ge=1, le=10_000)
+
+    def network(self) -> TargetNetwork:
+        """The target as the search space understands it."""
+        return TargetNetwork(
+            image_size=self.image_size,
+            width_scale=self.width_scale,
+            head=RetinaNetHead(),
+            num_classes=self.num_classes,
+        )
+
+
+class Budget(_Section):
+    """Allowed multiply-adds of the target's live backbone with endpoints, without the head."""
+
+    relative_to: str | None = Field(default=None, description="a reference architecture at the same target")
+    multiply_adds: Number | None = Field(default=None, gt=0, description="an absolute number, e.g. 28G")
+    tolerance: Number = Field(default=0.05, gt=0, le=1, description="relative distance allowed on both sides")
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.relative_to is None) == (self.multiply_adds is None):
+            raise ValueError("give exactly one of relative_to and multiply_adds")
+        return self
+
+
+class Algorithm(_Section):
+    """What proposes. `settings` are the algorithm's own, each with a default."""
+
+    name: Literal["reinforce", "random"] = "reinforce"
+    seed: Whole = Field(default=0, ge=0, lt=2**63)
+    settings: dict[str, Number] = Field(default_factory=dict)
+
+
+class CocoSplit(_Section):
+    """Paths of one split, relative to the data root."""
+
+    images: str
+    annotations: str
+
+
+class CocoData(_Section):
+    """A COCO-format data set on disk."""
+
+    root: Path
+    train: CocoSplit
+    val: CocoSplit
+    reward_split: Number = Field(default=0.2, gt=0, description="share of train below 1, or a number of images")
+
+    def source(self) -> DataSource:
+        """The data set as the trainer understands it."""
+        return DataSource(
+            train=CocoSource(images=self.root / self.train.images, annotations=self.root / self.train.annotations),
+            val=CocoSource(images=self.root / self.val.images, annotations=self.root / self.val.annotations),
+            reward_split=self.reward_split,
+        )
+
+
+class Reward(_Section):
+    """What is maximised: COCO AP on the reward split."""
+
+    metric: Literal["ap", "ap50"] = "ap"
+
+
+class Limits(_Section):
+    """When the search ends; the first limit reached stops it."""
+
+    trials: Whole = Field(default=100, ge=1, le=10_000_000, description="trained candidates")
+    hours: Number | None = Field(default=None, gt=0)
+    failures: Number = Field(default=0.25, gt=0, le=1, description="failed share of `trials` that fails the search")
+
+
+class Workers(_Section):
+    """A pool of equal workers, each running one attempt at a time."""
+
+    count: Whole = Field(default=2, ge=1, le=10_000)
+    cpus: Whole = Field(default=1, ge=1, le=1024)
+    gpus: Number = Field(default=0, ge=0, le=64)
+    tpus: Whole = Field(default=0, ge=0, le=64)
+
+
+class Reevaluation(_Section):
+    """At the end: the best trials and the references, trained with fresh seeds and measured on val."""
+
+    top: Whole = Field(default=3, ge=0, le=1000)
+    seeds: Whole = Field(default=3, ge=1, le=100)
+    references: tuple[str, ...] = ("resnet-50-fpn", "spinenet-49")
+
+
+class SearchConfig(_Section):
+    """A whole search. Only `space` and `data` have no default."""
+
+    name: str = Field(default="search", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")
+    space: str
+    target: Target = Target()
+    budget: Budget | None = Field(default=None, description="left out: the space's own")
+    algorithm: Algorithm = Algorithm()
+    data: CocoData | Literal["generated"]
+    proxy: dict[str, Any] = Field(default_factory=lambda: {"preset": "cpu-small"})
+    reward: Reward = Reward()
+    limits: Limits = Limits()
+    workers: tuple[Workers, ...] = Field(default=(Workers(),), min_length=1)
+    reevaluate: Reevaluation = Reevaluation()
+    evaluator: str = Field(default="spinesearch.detection", pattern=r"^[A-Za-z_][\w.]*(:[A-Za-z_]\w*)?$")
+
+    @field_validator("proxy")
+    @classmethod
+    def _proxy_is_a_task(cls, value: dict[str, Any]) -> dict[str, Any]:
+        document = {key: _whole(item) for key, item in value.items()}
+        try:
+            ProxyTask.from_document(document)
+        except (TaskError, TypeError) as error:
+            raise ValueError(str(error)) from error
+        return document
+
+    def task(self) -> ProxyTask:
+        """The proxy task with its preset filled in."""
+        return ProxyTask.from_document(self.proxy)
+
+    def to_document(self) -> dict[str, Any]:
+        """The document as plain data with every default filled in."""
+        return {**self.model_dump(mode="json"), "proxy": self.task().to_document()}
+
+    @classmethod
+    def from_document(cls, document: object) -> "SearchConfig":
+        """The checked document.
+
+        Raises:
+            SearchConfigError: the first thing that is wrong, by place.
+        """
+        if not isinstance(document, Mapping):
+            raise SearchConfigError("", f"a search is a mapping of keys to values, not {type(document).__name__}")
+        try:
+            return cls.model_validate(dict(document))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(str(part) for part in first["loc"] if part not in ("CocoData", "literal['generated']"))
+            value = "" if first["type"] == "missing" else f" (given: {_short(first['input'])})"
+            raise SearchConfigError(place, first["msg"].removeprefix("Value error, ") + value) from error
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def load_search_file(path: Path) -> SearchConfig:
+    """The search in a YAML or JSON file; a relative data root is taken from the file's own folder.
+
+    Raises:
+        SearchConfigError: no such file, not YAML, or a wrong value.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SearchConfigError(str(path), error.strerror or str(error)) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SearchConfigError(str(path), f"not YAML: {error}") from error
+    if isinstance(document, dict) and isinstance(document.get("data"), dict) and "root" in document["data"]:
+        root = (path.parent / str(document["data"]["root"])).resolve()
+        document = {**document, "data": {**document["data"], "root": str(root)}}
+    return SearchConfig.from_document(document)

@@ -1,0 +1,212 @@
+"""What the database promises. One conformance suite (`tests/conformance/store_suite.py`) runs on every store.
+
+Each method is one transaction: all of it is durable when the method returns, or nothing changed and it
+raises. Each appends its ledger entries inside that transaction, with sequence numbers that have no gap and
+no duplicate within a search, in commit order. Everything that happened to a search can be read back from
+its ledger. A store may be shared by threads; several processes may use one SQL store at once.
+
+Methods that a controller calls take its `SearchLease` and raise `LeaseLostError` when a newer lease was taken:
+a controller that lost its lease never writes. Times come in as arguments, in UTC.
+
+Ledger payloads:
+    search.state    {"state": str, "reason": str}
+    trial.created   {"arm": str, "name": str, "genotype": [int], "log_probs": [float], "fingerprint": str}
+    trial.started   {}
+    trial.finished  {"state": str, "reward": float | null, "average_precision": float | null,
+                     "failure": str, "consumed": bool}      consumed: whether the algorithm was told
+    job.finished    {"job_id": str, "kind": str, "state": str, "average_precision": float | null,
+                     "val_average_precision": float | null, "val_standard_error": float | null, "val_count": int}
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from nas_controller.records import (
+    Artifact,
+    Attempt,
+    Failure,
+    Job,
+    JobKind,
+    LedgerEntry,
+    Search,
+    SearchLease,
+    SearchState,
+    Trial,
+    TrialCounts,
+    TrialDraft,
+    TrialState,
+)
+
+
+class StoreError(Exception):
+    """Base of the store's own errors."""
+
+
+class NotFoundError(StoreError):
+    """No such search, trial, job or artifact."""
+
+
+class ConflictError(StoreError):
+    """The request contradicts what is stored: a wrong state for a verb, or an idempotency key reused with
+    another body."""
+
+
+class LeaseLostError(StoreError):
+    """Another controller holds a newer lease on the search; nothing was written."""
+
+
+class Store(ABC):
+    """The one truth. Lists come in the order their docstring says."""
+
+    # Searches
+
+    @abstractmethod
+    def create_search(
+        self,
+        search_id: str,
+        name: str,
+        config: Mapping[str, Any],
+        at: datetime,
+        idempotency_key: str | None = None,
+    ) -> Search:
+        """The new search, PENDING. The same idempotency key and config give the search made first; the same
+        key with another config raises `ConflictError`; so does a search id that exists."""
+
+    @abstractmethod
+    def get_search(self, search_id: str) -> Search:
+        """The search, or `NotFoundError`."""
+
+    @abstractmethod
+    def list_searches(self, limit: int, before: str | None = None) -> list[Search]:
+        """At most `limit` searches, newest first, those created before search `before` only."""
+
+    @abstractmethod
+    def request_state(self, search_id: str, state: SearchState, reason: str, at: datetime) -> Search:
+        """What the API may ask for: PAUSED from PENDING or RUNNING; PENDING (resume) from PAUSED; STOPPING
+        from PENDING, RUNNING or PAUSED; CANCELLED from any state that is not final. Asking for the state
+        that holds changes nothing; another transition raises `ConflictError`. Cancelling marks every open
+        trial, job and attempt CANCELLED in the same transaction."""
+
+    # Leases
+
+    @abstractmethod
+    def claim_search(self, search_id: str, owner: str, at: datetime, seconds: float) -> SearchLease | None:
+        """A lease on a search that is PENDING, RUNNING or STOPPING and that nobody holds (no lease, expired
+        at `at`, or the same owner's); else None. The token is larger than every earlier one."""
+
+    @abstractmethod
+    def renew_lease(self, lease: SearchLease, at: datetime, seconds: float) -> SearchLease:
+        """The same lease, expiring later. Raises `LeaseLostError` when a newer one was taken."""
+
+    @abstractmethod
+    def release_lease(self, lease: SearchLease) -> None:
+        """Gives the search back at once; does nothing when a newer lease was taken."""
+
+    # What a controller writes, under its lease
+
+    @abstractmethod
+    def set_search_state(self, lease: SearchLease, state: SearchState, reason: str, at: datetime) -> Search:
+        """RUNNING, SUCCEEDED, FAILED or PAUSED, as the controller finds. Never leaves a final state, and
+        never turns PAUSED or STOPPING back into RUNNING (`ConflictError`): the user's word stands."""
+
+    @abstractmethod
+    def add_trial(self, lease: SearchLease, draft: TrialDraft, job_seed: int | None, at: datetime) -> Trial:
+        """The new trial: QUEUED with one queued PROXY job of seed `job_seed`; INFEASIBLE (and told) where
+        the draft has a reason, then without a job; COMPLETED without a reward and without a job where
+        `job_seed` is None (a reference). The number must be the next one; else `ConflictError`."""
+
+    @abstractmethod
+    def add_job(self, lease: SearchLease, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
+        """One more job on a trial. The same (trial, kind, seed) gives the job made first."""
+
+    @abstractmethod
+    def start_attempt(self, lease: SearchLease, job_id: str, worker: str, at: datetime) -> Attempt:
+        """A new running attempt of a job that is QUEUED (else `ConflictError`); job and trial are RUNNING."""
+
+    @abstractmethod
+    def complete_attempt(
+        self,
+        lease: SearchLease,
+        job_id: str,
+        attempt_number: int,
+        evaluation: Mapping[str, Any],
+        reward: float | None,
+        at: datetime,
+    ) -> Trial:
+        """Result, trial and what the algorithm consumes, in one transaction. A PROXY job completes its trial
+        with `reward` and writes `trial.finished`; a REEVALUATE job updates the trial's mean over val and
+        writes `job.finished` only. The first completed attempt of a job wins: for a job that is final
+        already, nothing is written and the stored trial is returned."""
+
+    @abstractmethod
+    def fail_attempt(
+        self,
+        lease: SearchLease,
+        job_id: str,
+        attempt_number: int,
+        failure: Failure,
+        retry: bool,
+        at: datetime,
+    ) -> Trial:
+        """The attempt FAILED. With `retry` its job is QUEUED again; without, the job FAILED, and a PROXY
+        job's trial too, told with no reward. A job that is final already is left alone."""
+
+    @abstractmethod
+    def requeue_lost_attempts(self, lease: SearchLease, at: datetime) -> list[Job]:
+        """Marks every RUNNING attempt of the search LOST and its job QUEUED, in one transaction; the jobs.
+        Called by a controller that has just claimed the search and knows of no running work."""
+
+    # What anyone reads
+
+    @abstractmethod
+    def get_trial(self, search_id: str, number: int) -> Trial:
+        """The trial, or `NotFoundError`."""
+
+    @abstractmethod
+    def list_trials(self, search_id: str, limit: int, after: int = 0, states: Sequence[TrialState] = ()) -> list[Trial]:
+        """At most `limit` trials with numbers above `after`, rising; of the given states, or of all."""
+
+    @abstractmethod
+    def best_trials(self, search_id: str, limit: int) -> list[Trial]:
+        """Sampled completed trials by reward, best first; equal rewards by number. One trial for each
+        fingerprint: the best."""
+
+    @abstractmethod
+    def reference_trials(self, search_id: str) -> list[Trial]:
+        """Trials with arm ``reference``, by number."""
+
+    @abstractmethod
+    def count_trials(self, search_id: str) -> TrialCounts:
+        """Sampled trials by state."""
+
+    @abstractmethod
+    def list_jobs(self, search_id: str, trial_number: int | None = None, *, open_only: bool = False) -> list[Job]:
+        """Jobs of the search, or of one trial, in the order made; with `open_only` those QUEUED or RUNNING."""
+
+    @abstractmethod
+    def get_job(self, job_id: str) -> Job:
+        """The job, or `NotFoundError`."""
+
+    @abstractmethod
+    def list_attempts(self, job_id: str) -> list[Attempt]:
+        """Attempts of a job by number."""
+
+    @abstractmethod
+    def read_ledger(self, search_id: str, after: int = 0, limit: int = 1000) -> list[LedgerEntry]:
+        """At most `limit` entries with sequence above `after`, rising. `NotFoundError` for no such search."""
+
+    # Artifacts
+
+    @abstractmethod
+    def add_artifact(self, artifact: Artifact) -> None:
+        """Records a stored file. The same (key, search, trial, name) again changes nothing."""
+
+    @abstractmethod
+    def list_artifacts(self, search_id: str, trial_number: int | None = None) -> list[Artifact]:
+        """Artifacts of a search, or of one trial, in the order added."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Gives back connections; the store is not used afterwards."""

@@ -1,0 +1,265 @@
+"""What goes into a short training and what comes out: plain data, no torch.
+
+A proxy task is the recipe; an `EvaluationRequest` is one recipe applied to one architecture with one seed;
+an `Evaluation` is what was measured.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from search_space.plan import RetinaNetHead, TargetNetwork
+from search_space.spec import ArchitectureSpec
+
+
+class Split(StrEnum):
+    """Which images AP is measured on: REWARD is taken out of train; VAL is never seen by the search."""
+
+    REWARD = "reward"
+    VAL = "val"
+
+
+class TaskError(ValueError):
+    """A proxy task or a data set that cannot be used; the message names the place, the value and the rule."""
+
+
+class TrainingDiverged(RuntimeError):  # noqa: N818 - an outcome of the architecture, not of our code
+    """The loss became infinite or not a number; the message says at which step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CocoSource:
+    """One COCO-format split: an instances JSON and the folder its `file_name`s live in."""
+
+    images: Path
+    annotations: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSource:
+    """The data set of a search.
+
+    Args:
+        train: images to learn from; `reward_split` of them are held out to measure the reward.
+        val: images that only `reevaluate` and `full_train` jobs read.
+        reward_split: share of train in (0, 1), or a number of images (7,392 for COCO in the papers).
+        split_seed: decides which images are held out; the same for all trials of a search.
+    """
+
+    train: CocoSource
+    val: CocoSource
+    reward_split: float = 0.2
+    split_seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyTask:
+    """The short training that stands in for the full one.
+
+    Args:
+        image_size: side of the square input in pixels.
+        width_scale, resampling_alpha, endpoint_channels, head_channels, head_convs: size of the network.
+        steps: optimizer steps; None where `epochs` decides.
+        epochs: passes over the training images; None where `steps` decides.
+        batch_size: images a step, at least 2 (batch norm).
+        optimizer: ``adamw`` or ``sgd`` (momentum 0.9).
+        schedule: ``cosine`` to zero, or ``step``: a tenth at 2/3 and a hundredth at 8/9 of the steps.
+        warmup_steps: linear warm-up of the learning rate.
+        clip_norm: largest gradient norm; None for no clipping.
+        flip: whether images are mirrored at random.
+        scale_jitter: range of the random factor on the image, (1, 1) for none.
+        precision: ``auto`` (bf16 where the device computes it in hardware), ``bf16`` or ``fp32``.
+        max_eval_images: evaluate on at most so many images of the split; None for all.
+    """
+
+    image_size: int
+    width_scale: float
+    endpoint_channels: int
+    head_channels: int
+    head_convs: int
+    batch_size: int
+    learning_rate: float
+    steps: int | None = None
+    epochs: float | None = None
+    resampling_alpha: float | None = None
+    optimizer: str = "adamw"
+    weight_decay: float = 1e-4
+    schedule: str = "cosine"
+    warmup_steps: int = 20
+    clip_norm: float | None = 10.0
+    flip: bool = True
+    scale_jitter: tuple[float, float] = (1.0, 1.0)
+    precision: str = "auto"
+    max_eval_images: int | None = None
+
+    def __post_init__(self) -> None:
+        rules = [
+            (32 <= self.image_size <= 4096, "image_size", "32 to 4096"),
+            (0 < self.width_scale <= 4, "width_scale", "above 0, at most 4"),
+            (self.batch_size >= 2, "batch_size", "at least 2 (batch norm)"),
+            (0 < self.learning_rate <= 10, "learning_rate", "above 0, at most 10"),
+            (self.optimizer in ("adamw", "sgd"), "optimizer", "adamw or sgd"),
+            (self.schedule in ("cosine", "step"), "schedule", "cosine or step"),
+            (self.precision in ("auto", "bf16", "fp32"), "precision", "auto, bf16 or fp32"),
+            (self.steps is None or self.steps >= 1, "steps", "at least 1"),
+            (self.epochs is None or self.epochs > 0, "epochs", "above 0"),
+            (self.warmup_steps >= 0, "warmup_steps", "0 or more"),
+            (self.weight_decay >= 0, "weight_decay", "0 or more"),
+            (self.clip_norm is None or self.clip_norm > 0, "clip_norm", "above 0, or null for none"),
+            (self.endpoint_channels >= 1, "endpoint_channels", "at least 1"),
+            (self.head_channels >= 1, "head_channels", "at least 1"),
+            (self.head_convs >= 0, "head_convs", "0 or more"),
+            (
+                self.resampling_alpha is None or 0 < self.resampling_alpha <= 4,
+                "resampling_alpha",
+                "in (0, 4]",
+            ),
+            (
+                0.1 <= self.scale_jitter[0] <= self.scale_jitter[1] <= 4,
+                "scale_jitter",
+                "0.1 <= low <= high <= 4",
+            ),
+            (self.max_eval_images is None or self.max_eval_images >= 1, "max_eval_images", "at least 1"),
+        ]
+        for holds, name, rule in rules:
+            if not holds:
+                raise TaskError(f"proxy.{name}: {getattr(self, name)!r}: must be {rule}")
+        if (self.steps is None) == (self.epochs is None):
+            raise TaskError("proxy: give exactly one of steps and epochs")
+
+    def network(self, num_classes: int) -> TargetNetwork:
+        """The network that is trained: the target at proxy size."""
+        head = RetinaNetHead(channels=self.head_channels, num_convs=self.head_convs)
+        return TargetNetwork(
+            image_size=self.image_size,
+            width_scale=self.width_scale,
+            head=head,
+            num_classes=num_classes,
+            endpoint_channels=self.endpoint_channels,
+            resampling_alpha=self.resampling_alpha,
+        )
+
+    def to_document(self) -> dict[str, Any]:
+        """The task as plain data."""
+        return {**asdict(self), "scale_jitter": list(self.scale_jitter)}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "ProxyTask":
+        """The task that `to_document` wrote. A key `preset` names one of `PRESETS` to start from.
+
+        Raises:
+            TaskError: an unknown preset or key, or a value out of range.
+        """
+        fields = dict(document)
+        if "scale_jitter" in fields:
+            fields["scale_jitter"] = tuple(fields["scale_jitter"])
+        preset = fields.pop("preset", None)
+        unknown = sorted(set(fields) - set(cls.__dataclass_fields__))
+        if unknown:
+            raise TaskError(f"proxy.{unknown[0]}: unknown; known are {', '.join(cls.__dataclass_fields__)}")
+        try:
+            if preset is None:
+                return cls(**fields)
+            if preset not in PRESETS:
+                raise TaskError(f"proxy.preset: {preset!r}: must be one of {', '.join(PRESETS)}")
+            if "steps" in fields and "epochs" not in fields:
+                fields["epochs"] = None
+            if "epochs" in fields and "steps" not in fields:
+                fields["steps"] = None
+            return replace(PRESETS[preset], **fields)
+        except TypeError as error:
+            raise TaskError(f"proxy: {error}") from error
+
+
+PRESETS: dict[str, ProxyTask] = {
+    # Du et al. 2020, section 5.1: width and alpha 0.25, head 64, 512 px, 5 epochs; endpoints, batch and
+    # schedule are not in the paper and follow Google's published search configuration.
+    "spinenet-paper": ProxyTask(
+        image_size=512,
+        width_scale=0.25,
+        resampling_alpha=0.25,
+        endpoint_channels=64,
+        head_channels=64,
+        head_convs=4,
+        epochs=5,
+        batch_size=64,
+        optimizer="sgd",
+        learning_rate=0.08,
+        weight_decay=4e-5,
+        schedule="step",
+        warmup_steps=500,
+        clip_norm=1.0,
+        scale_jitter=(0.5, 2.0),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationRequest:
+    """One architecture to train and measure.
+
+    Args:
+        seed: decides initial weights, order of images and augmentation.
+        split: where AP is measured.
+        threads: CPU threads that the training may use.
+        device: ``auto``, ``cpu``, ``cuda`` or ``xla``.
+    """
+
+    spec: ArchitectureSpec
+    task: ProxyTask
+    data: DataSource
+    seed: int
+    split: Split = Split.REWARD
+    threads: int = 1
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What a short training measured.
+
+    Args:
+        average_precision: COCO AP (IoU 0.50:0.95) in [0, 1]; 0 where nothing was detected.
+        metrics: the other COCO numbers: ap50, ap75, ap_small, ap_medium, ap_large, ar_1, ar_10, ar_100 in
+            [0, 1], or -1 where the split has no such object (COCO's own convention).
+        class_average_precision: AP by category name.
+        losses: (step, mean total loss since the point before), at most 100 points.
+        num_images: images that AP was measured on.
+        train_seconds, eval_seconds, setup_seconds: wall time of the optimizer steps, of the evaluation,
+            of everything before the first step.
+        parameters, multiply_adds: of the network that was trained, head included.
+        peak_memory_bytes: of the device, or of the process on a CPU.
+        device: what it ran on, e.g. ``cpu (bf16)``.
+        provenance: versions and hashes that the numbers depend on.
+    """
+
+    average_precision: float
+    num_images: int
+    train_seconds: float
+    eval_seconds: float
+    setup_seconds: float
+    parameters: int
+    multiply_adds: int
+    peak_memory_bytes: int
+    device: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    class_average_precision: Mapping[str, float] = field(default_factory=dict)
+    losses: tuple[tuple[int, float], ...] = ()
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.average_precision <= 1.0:
+            raise ValueError(f"average_precision {self.average_precision}: must be in [0, 1]")
+
+    def to_document(self) -> dict[str, Any]:
+        """The evaluation as plain data, ready for JSON."""
+        return {**asdict(self), "losses": [list(point) for point in self.losses]}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Evaluation":
+        """The evaluation that `to_document` wrote."""
+        fields = dict(document)
+        fields["losses"] = tuple((int(step), float(loss)) for step, loss in fields.get("losses", ()))
+        return cls(**fields)
