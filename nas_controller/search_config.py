@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -20,7 +21,10 @@ from pydantic import (
     model_validator,
 )
 
+from search_space.budget import FlopsBudget, budget_from
 from search_space.plan import RetinaNetHead, TargetNetwork
+from search_space.reference import reference
+from search_space.spaces import find_space
 from trainer.task import CocoSource, DataSource, ProxyTask, TaskError
 
 _SUFFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9, "t": 1e12}
@@ -61,6 +65,20 @@ def _whole(value: object) -> object:
 Whole = Annotated[int, BeforeValidator(_whole)]
 
 
+def _reference_name(value: str) -> str:
+    reference(value)
+    return value
+
+
+def _space_name(value: str) -> str:
+    find_space(value)
+    return value
+
+
+ReferenceName = Annotated[str, AfterValidator(_reference_name)]
+SpaceName = Annotated[str, AfterValidator(_space_name)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -86,7 +104,7 @@ class Target(_Section):
 class Budget(_Section):
     """Allowed multiply-adds of the target's live backbone with endpoints, without the head."""
 
-    relative_to: str | None = Field(default=None, description="a reference architecture at the same target")
+    relative_to: ReferenceName | None = Field(default=None, description="a reference architecture at the same target")
     multiply_adds: Number | None = Field(default=None, gt=0, description="an absolute number, e.g. 28G")
     tolerance: Number = Field(default=0.05, gt=0, le=1, description="relative distance allowed on both sides")
 
@@ -157,14 +175,14 @@ class Reevaluation(_Section):
 
     top: Whole = Field(default=3, ge=0, le=1000)
     seeds: Whole = Field(default=3, ge=1, le=100)
-    references: tuple[str, ...] = ("resnet-50-fpn", "spinenet-49")
+    references: tuple[ReferenceName, ...] = ("resnet-50-fpn", "spinenet-49")
 
 
 class SearchConfig(_Section):
     """A whole search. Only `space` and `data` have no default."""
 
     name: str = Field(default="search", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")
-    space: str
+    space: SpaceName
     target: Target = Target()
     budget: Budget | None = Field(default=None, description="left out: the space's own")
     algorithm: Algorithm = Algorithm()
@@ -189,6 +207,18 @@ class SearchConfig(_Section):
     def task(self) -> ProxyTask:
         """The proxy task with its preset filled in."""
         return ProxyTask.from_document(self.proxy)
+
+    def flops_budget(self) -> FlopsBudget:
+        """The budget at the target, by default the space's own."""
+        space = find_space(self.space)
+        default = Budget(relative_to=space.budget_reference, tolerance=space.budget_tolerance)
+        budget = self.budget or default
+        return budget_from(
+            self.target.network(),
+            relative_to=budget.relative_to,
+            multiply_adds=budget.multiply_adds,
+            tolerance=budget.tolerance,
+        )
 
     def to_document(self) -> dict[str, Any]:
         """The document as plain data with every default filled in."""

@@ -1,11 +1,8 @@
 """Which blocks of a spec take part: orphans that join an output, and blocks that reach no endpoint."""
 
-from functools import lru_cache
-
 from search_space.spec import ArchitectureSpec, Neck
 
 
-@lru_cache(maxsize=4096)
 def orphans_by_output(spec: ArchitectureSpec) -> dict[int, tuple[int, ...]]:
     """For each output block, the intermediate blocks of its level that nobody consumed when it was built.
 
@@ -14,8 +11,8 @@ def orphans_by_output(spec: ArchitectureSpec) -> dict[int, tuple[int, ...]]:
     is read when the output block is built, after its own parents were counted; so a block that only a later
     output consumes joins as well.
     """
-    first = spec.num_stem_blocks
-    out_degree = [0] * len(spec.all_blocks)
+    first, blocks = spec.num_stem_blocks, spec.all_blocks
+    out_degree = [0] * len(blocks)
     orphans: dict[int, tuple[int, ...]] = {}
     for index, block in enumerate(spec.blocks, start=first):
         for parent in block.parents:
@@ -24,7 +21,7 @@ def orphans_by_output(spec: ArchitectureSpec) -> dict[int, tuple[int, ...]]:
             joining = [
                 i
                 for i in range(first, index)
-                if not spec.all_blocks[i].is_output and out_degree[i] == 0 and spec.all_blocks[i].level == block.level
+                if not blocks[i].is_output and out_degree[i] == 0 and blocks[i].level == block.level
             ]
             for i in joining:
                 out_degree[i] += 1
@@ -33,23 +30,24 @@ def orphans_by_output(spec: ArchitectureSpec) -> dict[int, tuple[int, ...]]:
     return orphans
 
 
-def feature_inputs(spec: ArchitectureSpec, index: int) -> tuple[int, ...]:
-    """Features that a block reads: the one before for a stem block; parents, then orphans, for the others."""
-    if index < spec.num_stem_blocks:
-        return (index - 1,) if index else ()
-    return spec.all_blocks[index].parents + orphans_by_output(spec).get(index, ())
+def feature_inputs(spec: ArchitectureSpec) -> tuple[tuple[int, ...], ...]:
+    """For each feature the features it reads: the one before for a stem block; else parents, then orphans."""
+    stem = [(index - 1,) if index else () for index in range(spec.num_stem_blocks)]
+    orphans = orphans_by_output(spec)
+    searched = [
+        block.parents + orphans.get(index, ()) for index, block in enumerate(spec.blocks, start=spec.num_stem_blocks)
+    ]
+    return (*stem, *searched)
 
 
-@lru_cache(maxsize=4096)
 def live_features(spec: ArchitectureSpec) -> frozenset[int]:
     """Features that reach an endpoint; the others are dead: not built, not counted."""
+    blocks = spec.all_blocks
     if spec.neck is Neck.FPN:
-        return frozenset(range(len(spec.all_blocks)))
-    live: set[int] = set()
-    todo = [index for index, block in enumerate(spec.all_blocks) if block.is_output]
-    while todo:
-        index = todo.pop()
-        if index not in live:
-            live.add(index)
-            todo.extend(feature_inputs(spec, index))
+        return frozenset(range(len(blocks)))
+    inputs = feature_inputs(spec)
+    live = {index for index, block in enumerate(blocks) if block.is_output}
+    for index in range(len(blocks) - 1, -1, -1):
+        if index in live:
+            live.update(inputs[index])
     return frozenset(live)

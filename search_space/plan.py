@@ -20,6 +20,10 @@ MULTIPLIER_DIVISOR = 8
 class RetinaNetHead:
     """The dense RetinaNet head (Lin et al. 2017): two subnets shared by all levels, batch norm for each level.
 
+    A subnet is `num_convs` 3x3 convolutions with bias, each followed by batch norm and the activation, then one
+    3x3 convolution with bias to `anchors_per_location * num_classes` (class) or `anchors_per_location * 4`
+    (box) channels. Convolutions are shared by the levels; every level has its own batch norms.
+
     Args:
         channels: width of the subnets.
         num_convs: 3x3 convolutions in each subnet, before the prediction.
@@ -29,6 +33,10 @@ class RetinaNetHead:
     channels: int = 256
     num_convs: int = 4
     anchors_per_location: int = 9
+
+    def __post_init__(self) -> None:
+        if self.channels < 1 or self.num_convs < 0 or self.anchors_per_location < 1:
+            raise ValueError(f"{self}: channels and anchors must be at least 1, num_convs at least 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +65,10 @@ class TargetNetwork:
             raise ValueError(f"width_scale {self.width_scale}: must be above 0 and at most 16")
         if self.num_classes < 1:
             raise ValueError(f"num_classes {self.num_classes}: must be at least 1")
+        if self.endpoint_channels is not None and self.endpoint_channels < 1:
+            raise ValueError(f"endpoint_channels {self.endpoint_channels}: must be at least 1")
+        if self.resampling_alpha is not None and not 0 < self.resampling_alpha <= 4:
+            raise ValueError(f"resampling_alpha {self.resampling_alpha}: must be above 0 and at most 4")
 
 
 class EdgeKind(StrEnum):
@@ -70,8 +82,10 @@ class EdgeKind(StrEnum):
 class PlannedEdge:
     """One input of a block: feature `source`, brought to the block's level and width.
 
-    RESAMPLE (Du et al. 2020, section 3.2): 1x1 convolution to `mid_channels`; going down, a 3x3 stride-2
-    convolution and then 3x3 stride-2 max-pools; going up, nearest neighbour; then 1x1 to `out_channels`.
+    RESAMPLE (Du et al. 2020, section 3.2): 1x1 convolution to `mid_channels`, batch norm, activation; going
+    down, one 3x3 stride-2 convolution, batch norm, activation, and then `levels_down - 1` 3x3 stride-2
+    max-pools; going up, nearest neighbour to `out_size`; then 1x1 to `out_channels` and batch norm, without
+    activation. No convolution has a bias. Both 1x1 convolutions stay where levels and widths agree.
 
     Args:
         levels_down: level of the block less level of the source; negative is up-sampling.
@@ -93,6 +107,15 @@ class PlannedEdge:
 @dataclass(frozen=True, slots=True)
 class PlannedBlock:
     """One live block.
+
+    The inputs are summed and activated; then come `repeats` copies of the operation. `stride` and a change of
+    channels belong to the first copy; the others go from `out_channels` to `out_channels` at `size`.
+    No convolution has a bias, each is followed by batch norm, and the activation comes after all but the last
+    batch norm and after the shortcut is added.
+
+    BOTTLENECK: 1x1 to `mid_channels`, 3x3 with the stride, 1x1 to `out_channels`. RESIDUAL: 3x3 with the stride
+    to `mid_channels`, 3x3 to `out_channels`. The shortcut is the copy's input, through a 1x1 convolution with the
+    stride and batch norm only where channels change or the stride is above 1.
 
     Args:
         index: its feature index in the spec.
@@ -118,10 +141,20 @@ class PlannedBlock:
 
 @dataclass(frozen=True, slots=True)
 class PlannedEndpoint:
-    """One pyramid feature: a convolution from `source` to `out_channels`, then batch norm.
+    """One pyramid feature of `out_channels`.
 
-    For the endpoint neck: 1x1 on the output block of the level. For FPN: a lateral 1x1 and an output 3x3 on
-    levels that the stem has (`source` is a feature index), a 3x3 stride-2 convolution above (source None).
+    ENDPOINTS neck: a 1x1 convolution without bias from the output block of the level, batch norm, activation.
+
+    FPN neck (Lin et al. 2017): where the stem has the level, a lateral 1x1 convolution with bias from `source`,
+    plus the merged feature above (nearest neighbour to `size`), then a 3x3 convolution with bias. Above the stem's
+    levels (`source` None), a 3x3 stride-2 convolution with bias from the feature below, activated first
+    unless it is the top level of the stem (P6 reads P5, P7 reads the activated P6). At the end every level has
+    a batch norm, without activation; features above are computed from those before batch norm.
+
+    Args:
+        source: feature index; None above the stem's levels.
+        in_channels: of the source, or of the feature below.
+        size: side in pixels.
     """
 
     level: int
@@ -181,13 +214,13 @@ def block_width(spec: ArchitectureSpec, block: BlockSpec, width_scale: float) ->
 
 def resolve(spec: ArchitectureSpec, target: TargetNetwork) -> NetworkPlan:
     """Settles every channel, size and edge of `spec` at `target`; dead blocks are left out and counted."""
-    live = live_features(spec)
+    orphans = orphans_by_output(spec)
     planned: dict[int, PlannedBlock] = {}
-    for index in sorted(live):
+    for index in sorted(live_features(spec)):
         if index < spec.num_stem_blocks:
             planned[index] = _stem_block(spec, target, index)
         else:
-            planned[index] = _searched_block(spec, target, index, planned)
+            planned[index] = _searched_block(spec, target, index, orphans.get(index, ()), planned)
     endpoints = _endpoints(spec, target, planned)
     return NetworkPlan(
         spec=spec,
@@ -231,13 +264,16 @@ def _stem_block(spec: ArchitectureSpec, target: TargetNetwork, index: int) -> Pl
 
 
 def _searched_block(
-    spec: ArchitectureSpec, target: TargetNetwork, index: int, planned: dict[int, PlannedBlock]
+    spec: ArchitectureSpec,
+    target: TargetNetwork,
+    index: int,
+    orphans: tuple[int, ...],
+    planned: dict[int, PlannedBlock],
 ) -> PlannedBlock:
     block = spec.all_blocks[index]
     width = block_width(spec, block, target.width_scale)
     channels = _channels(block.block_type, width)
     size = feature_size(target.image_size, block.level)
-    orphans = orphans_by_output(spec).get(index, ())
     alpha = spec.resampling_alpha if target.resampling_alpha is None else target.resampling_alpha
     edges = []
     for source in (*block.parents, *orphans):

@@ -65,9 +65,13 @@ class BlockSpec:
     repeats: int = 1
 
     def __post_init__(self) -> None:
+        for name, number in (("level", self.level), ("repeats", self.repeats), *(("parent", p) for p in self.parents)):
+            _require(type(number) is int, f"{name} {number!r}: must be an integer")
         _require(MIN_LEVEL <= self.level <= MAX_LEVEL, f"level {self.level}: must be {MIN_LEVEL} to {MAX_LEVEL}")
         _require(self.repeats >= 1, f"repeats {self.repeats}: must be at least 1")
-        _require(self.resource_multiplier > 0, f"resource_multiplier {self.resource_multiplier}: must be above 0")
+        _require(
+            0 < self.resource_multiplier <= 64, f"resource_multiplier {self.resource_multiplier}: must be in (0, 64]"
+        )
         _require(list(self.parents) == sorted(set(self.parents)), f"parents {self.parents}: must rise")
         _require(all(parent >= 0 for parent in self.parents), f"parents {self.parents}: must be 0 or more")
 
@@ -86,6 +90,7 @@ class Stem:
 
     def __post_init__(self) -> None:
         levels = [block.level for block in self.blocks]
+        _require(type(self.channels) is int and self.channels >= 1, f"stem channels {self.channels}: must be 1 or more")
         _require(len(levels) >= 2, f"stem of {len(levels)} blocks: must have at least 2")
         _require(levels[0] == 2, f"stem block 0 at level {levels[0]}: must be level 2")
         steps = [after - before for before, after in pairwise(levels)]
@@ -126,7 +131,9 @@ class ArchitectureSpec:
     def __post_init__(self) -> None:
         _require(self.activation in ("relu", "swish"), f"activation {self.activation!r}: must be relu or swish")
         _require(0 < self.resampling_alpha <= 4, f"resampling_alpha {self.resampling_alpha}: must be in (0, 4]")
-        _require(self.endpoint_channels >= 1, f"endpoint_channels {self.endpoint_channels}: must be at least 1")
+        counts = [("endpoint_channels", self.endpoint_channels), *((f"width of level {k}", c) for k, c in self.widths)]
+        for place, count in counts:
+            _require(type(count) is int and count >= 1, f"{place} {count!r}: must be an integer, 1 or more")
         levels_with_width = [level for level, _ in self.widths]
         _require(levels_with_width == sorted(set(levels_with_width)), "widths: levels must rise, once each")
         for index, block in enumerate(self.all_blocks):
@@ -135,7 +142,9 @@ class ArchitectureSpec:
             self._check_blocks()
         else:
             _require(not self.blocks, "an FPN backbone has stem blocks only")
-            _require({3, 4, 5} <= {b.level for b in self.stem.blocks}, "an FPN needs stem blocks at levels 3, 4, 5")
+            top = self.stem.blocks[-1].level
+            levels = f"min_level {self.min_level}, max_level {self.max_level}"
+            _require(2 <= self.min_level <= top <= self.max_level, f"{levels}: must include the stem's top level {top}")
 
     def _check_blocks(self) -> None:
         num_stem = len(self.stem.blocks)
@@ -187,7 +196,7 @@ class ArchitectureSpec:
         """
         try:
             document = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             raise SpecError(f"not JSON: {error}") from error
         _require(isinstance(document, dict), f"a spec is a JSON object, not {type(document).__name__}")
         return cls.from_document(document)
@@ -200,9 +209,10 @@ class ArchitectureSpec:
         _require(version == SCHEMA_VERSION, f"schema_version {version!r}: this release reads {SCHEMA_VERSION}")
         try:
             stem = dict(fields.pop("stem"))
-            stem["blocks"] = tuple(_block(block) for block in stem["blocks"])
-            widths = tuple(sorted((int(level), int(width)) for level, width in fields.pop("widths").items()))
-            blocks = tuple(_block(block) for block in fields.pop("blocks"))
+            stem["blocks"] = tuple(_block(block, f"stem block {i}") for i, block in enumerate(stem["blocks"]))
+            widths = tuple(sorted((int(level), width) for level, width in fields.pop("widths").items()))
+            first = len(stem["blocks"])
+            blocks = tuple(_block(block, f"block {i}") for i, block in enumerate(fields.pop("blocks"), start=first))
             neck = Neck(fields.pop("neck"))
             return cls(stem=Stem(**stem), blocks=blocks, widths=widths, neck=neck, **fields)
         except SpecError:
@@ -211,7 +221,10 @@ class ArchitectureSpec:
             raise SpecError(f"not an architecture spec: {error!r}") from error
 
 
-def _block(document: Mapping[str, Any]) -> BlockSpec:
+def _block(document: Mapping[str, Any], place: str) -> BlockSpec:
     fields = dict(document)
-    block_type = BlockType(fields.pop("block_type"))
-    return BlockSpec(block_type=block_type, parents=tuple(int(p) for p in fields.pop("parents")), **fields)
+    try:
+        block_type = BlockType(fields.pop("block_type"))
+        return BlockSpec(block_type=block_type, parents=tuple(fields.pop("parents")), **fields)
+    except (KeyError, TypeError, ValueError) as error:
+        raise SpecError(f"{place}: {error if isinstance(error, ValueError) else repr(error)}") from error

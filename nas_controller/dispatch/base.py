@@ -1,12 +1,13 @@
 """How an attempt reaches a worker and comes back. One conformance suite runs on every dispatcher.
 
-The search loop is the only caller, from one thread: `free_slots`, then `submit` at most so many, then
+The search loop is the only caller, from one thread: `free_workers`, then `submit` to some of them, then
 `wait`; `close` once at the end. A dispatcher never calls back and keeps nothing that matters: when it is lost,
 the loop re-queues from the store.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Self
 
 from nas_controller.records import Failure
 from trainer.task import Evaluation, EvaluationRequest
@@ -31,6 +32,13 @@ class AttemptOutcome:
     def __post_init__(self) -> None:
         assert (self.evaluation is None) != (self.failure is None)
 
+    @classmethod
+    def of(cls, key: AttemptKey, result: Evaluation | Failure) -> Self:
+        """The outcome of an attempt that gave `result`."""
+        if isinstance(result, Failure):
+            return cls(key=key, failure=result)
+        return cls(key=key, evaluation=result)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerPool:
@@ -53,23 +61,30 @@ class Dispatcher(ABC):
     """Runs attempts on workers; one attempt on one worker at a time."""
 
     @abstractmethod
-    def free_slots(self) -> int:
-        """How many attempts can be submitted now without waiting for a worker. 0 while workers start."""
+    def free_workers(self) -> list[str]:
+        """Names of the workers that are ready and have nothing to do, in a stable order. A worker that is
+        starting is not free. A worker keeps its name when it is started again."""
 
     @abstractmethod
-    def submit(self, key: AttemptKey, request: EvaluationRequest) -> str:
-        """Starts the attempt on a free worker and gives that worker's name. Raises `RuntimeError` when no
-        slot is free. The same key twice is the caller's mistake."""
+    def submit(self, worker: str, key: AttemptKey, request: EvaluationRequest) -> None:
+        """Starts the attempt on a free worker, with as many training threads as the worker has CPUs
+        (`request.threads` is replaced). Raises `ValueError` for a worker that is unknown or not free. The same
+        key twice is the caller's mistake."""
 
     @abstractmethod
     def wait(self, timeout_seconds: float) -> list[AttemptOutcome]:
-        """Outcomes not given before, as soon as there is one, or [] after the timeout. Every submitted
-        attempt is given exactly once, also when its worker died or its evaluation raised."""
+        """Outcomes not given before in the order they ended, as soon as there is one; [] after the timeout, or
+        earlier when a worker has come up and is free. Every submitted attempt is given exactly once, also when
+        its worker died or its evaluation raised."""
 
     @abstractmethod
     def cancel(self, key: AttemptKey) -> None:
         """Ends a running attempt soon; its outcome is a failure of kind infrastructure. Unknown or finished
         keys are ignored."""
+
+    @abstractmethod
+    def placement(self) -> str:
+        """Why some workers do not serve, as a sentence for people; "" when all do."""
 
     @abstractmethod
     def close(self) -> None:

@@ -79,8 +79,11 @@ class Store(ABC):
         """The search, or `NotFoundError`."""
 
     @abstractmethod
-    def list_searches(self, limit: int, before: str | None = None) -> list[Search]:
-        """At most `limit` searches, newest first, those created before search `before` only."""
+    def list_searches(
+        self, limit: int, before: str | None = None, states: Sequence[SearchState] = ()
+    ) -> list[Search]:
+        """At most `limit` searches, newest first; those created before search `before` only; of the given
+        states, or of all."""
 
     @abstractmethod
     def request_state(self, search_id: str, state: SearchState, reason: str, at: datetime) -> Search:
@@ -108,8 +111,11 @@ class Store(ABC):
 
     @abstractmethod
     def set_search_state(self, lease: SearchLease, state: SearchState, reason: str, at: datetime) -> Search:
-        """RUNNING, SUCCEEDED, FAILED or PAUSED, as the controller finds. Never leaves a final state, and
-        never turns PAUSED or STOPPING back into RUNNING (`ConflictError`): the user's word stands."""
+        """RUNNING, SUCCEEDED, FAILED or PAUSED, as the controller finds; PENDING with a reason while it cannot
+        be placed. Always writes a ledger entry, also when the state stays (a controller that claims a search
+        says RUNNING again). A final state marks every open trial, job and attempt CANCELLED in the same
+        transaction. Never leaves a final state, and never turns PAUSED or STOPPING back into RUNNING or PENDING
+        (`ConflictError`): the user's word stands."""
 
     @abstractmethod
     def add_trial(self, lease: SearchLease, draft: TrialDraft, job_seed: int | None, at: datetime) -> Trial:

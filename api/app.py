@@ -1,0 +1,68 @@
+"""The HTTP application: `create_app` puts its parts together and does nothing else."""
+
+from collections.abc import Callable
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import Depends, FastAPI
+from fastapi.security import HTTPBearer
+from fastapi.staticfiles import StaticFiles
+from fastapi.templating import Jinja2Templates
+
+from api.auth import Auth, utc_now
+from api.context import ApiContext, CheckSearch
+from api.errors import add_error_handlers
+from api.gate import Gate
+from api.history import Histories
+from api.openapi import set_openapi
+from api.routes import events, export, health, pages, searches, spaces, trials
+from api.settings import ApiSettings
+from nas_controller.artifacts.base import ArtifactStore
+from nas_controller.search_config import SearchConfig
+from nas_controller.store.base import Store
+
+_DASHBOARD = Path(__file__).parent / "dashboard"
+
+
+def accept_every_search(config: SearchConfig) -> None:
+    """The check of an API that knows no data set: the document itself was checked already."""
+
+
+def create_app(
+    store: Store,
+    artifacts: ArtifactStore,
+    settings: ApiSettings,
+    *,
+    check_search: CheckSearch = accept_every_search,
+    clock: Callable[[], datetime] = utc_now,
+    auth: Auth | None = None,
+) -> FastAPI:
+    """The service over `store`. It loads neither torch nor ray, and never computes a search.
+
+    Args:
+        check_search: called in a thread before a search is stored; raises `ValueError`, with a `place`.
+        auth: to share with the process's own sign-in links; made from `settings` where left out.
+    """
+    auth = auth or Auth(settings, clock)
+    app = FastAPI(title="spinesearch", version=version("spinesearch"), docs_url=None, redoc_url=None)
+    app.state.context = ApiContext(
+        store=store,
+        artifacts=artifacts,
+        settings=settings,
+        auth=auth,
+        check_search=check_search,
+        clock=clock,
+        histories=Histories(store),
+        templates=Jinja2Templates(_DASHBOARD / "templates"),
+    )
+    app.add_middleware(Gate, settings=settings, auth=auth)
+    add_error_handlers(app)
+    token = Depends(HTTPBearer(auto_error=False, description="the access token; `/healthz` needs none"))
+    for routes in (searches, trials, events, export, spaces):
+        app.include_router(routes.router, dependencies=[token])
+    app.include_router(health.router)
+    app.include_router(pages.router, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=_DASHBOARD / "static"))
+    set_openapi(app)
+    return app

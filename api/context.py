@@ -1,0 +1,42 @@
+"""What every route works with; made once by `create_app`, read from the application."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.templating import Jinja2Templates
+
+from api.auth import Auth
+from api.history import Histories
+from api.settings import ApiSettings
+from nas_controller.artifacts.base import ArtifactStore
+from nas_controller.search_config import SearchConfig
+from nas_controller.store.base import Store
+
+CheckSearch = Callable[[SearchConfig], None]
+"""Checks what only the composition root can (data set, budget); raises `ValueError`, with a `place` where it has one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiContext:
+    """The API's collaborators."""
+
+    store: Store
+    artifacts: ArtifactStore
+    settings: ApiSettings
+    auth: Auth
+    check_search: CheckSearch
+    clock: Callable[[], datetime]
+    histories: Histories
+    templates: Jinja2Templates
+
+
+def context_of(request: Request) -> ApiContext:
+    """The context of the application that got this request."""
+    context: ApiContext = request.app.state.context
+    return context
+
+
+Context = Annotated[ApiContext, Depends(context_of)]

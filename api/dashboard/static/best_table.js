@@ -1,0 +1,51 @@
+// The table of the best architectures, with the references below.
+
+import { exportPath } from "./api.js";
+import { byId, element, fill, show } from "./dom.js";
+import { amount, ap, apWithError, NONE, signed } from "./format.js";
+
+const FORMATS = ["spec", "pytorch", "svg"];
+
+function difference(trial) {
+  if (!trial.difference) return NONE;
+  const { value, half_width: half, is_significant: isSignificant, reference } = trial.difference;
+  const title = `AP on val less that of ${reference}, with the 95 % confidence interval (Welch)`;
+  const interval = element("span", { title }, `${signed(value)} ± ${half.toFixed(3)}`);
+  return isSignificant ? interval : [interval, element("span", { class: "quiet" }, " no significant difference")];
+}
+
+function exports(searchId, number, label) {
+  return FORMATS.map((format) => [
+    element("a", { href: exportPath(searchId, number, format), download: true, "aria-label": `Export ${label} as ${format}` }, format),
+    " ",
+  ]);
+}
+
+function row(searchId, trial, rank, selected) {
+  const isReference = trial.arm === "reference";
+  const label = isReference ? trial.name : `trial ${trial.number}`;
+  const number = (content) => element("td", { class: "number" }, content);
+  return element(
+    "tr",
+    { class: isReference ? "reference" : null, "aria-selected": trial.number === selected ? "true" : null },
+    number(rank),
+    element("td", {}, element("a", { href: `#trial=${trial.number}` }, label)),
+    element("td", {}, isReference ? "published" : trial.arm),
+    number(ap(trial.reward)),
+    number(apWithError(trial.val_average_precision, trial.val_standard_error, trial.val_count)),
+    number(difference(trial)),
+    number(amount(trial.target_cost.backbone_multiply_adds)),
+    number(amount(trial.target_cost.backbone_parameters)),
+    number(String(trial.num_dead_blocks)),
+    element("td", { class: "exports" }, exports(searchId, trial.number, label)),
+  );
+}
+
+/** Shows the answer of `trials:best`. */
+export function showBest(searchId, best, selected) {
+  fill(byId("best-found"), best.trials.map((trial, index) => row(searchId, trial, String(index + 1), selected)));
+  fill(byId("best-references"), best.references.map((trial) => row(searchId, trial, "ref", selected)));
+  const isEmpty = best.trials.length + best.references.length === 0;
+  show("best", !isEmpty);
+  show("best-empty", isEmpty);
+}

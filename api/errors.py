@@ -1,0 +1,148 @@
+"""Every error as RFC 9457 `application/problem+json`, with a stable `code` that programs may rely on."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from nas_controller.store.base import ConflictError, NotFoundError
+
+MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 20
+
+
+class FieldError(BaseModel):
+    """One thing that is wrong in a request."""
+
+    place: str = Field(description="path of the value, such as `limits.trials` or `query.page_size`")
+    message: str
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:spinesearch:problem:request.invalid",
+                    "title": "Unprocessable Content",
+                    "status": 422,
+                    "detail": "limits.trials: Input should be greater than or equal to 1",
+                    "code": "request.invalid",
+                    "errors": [{"place": "limits.trials", "message": "Input should be greater than or equal to 1"}],
+                }
+            ]
+        }
+    )
+
+    type: str = Field(description="URI that names the kind of problem: `code` behind a prefix")
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="stable name of the problem")
+    errors: list[FieldError] = []
+
+
+class ProblemError(Exception):
+    """An answer other than success, raised by a route."""
+
+    def __init__(self, status: int, code: str, detail: str, errors: list[FieldError] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.errors = errors or []
+
+
+def problem_response(
+    status: int,
+    code: str,
+    detail: str,
+    errors: list[FieldError] | None = None,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """The problem as an answer."""
+    problem = Problem(
+        type=f"urn:spinesearch:problem:{code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        errors=errors or [],
+    )
+    return JSONResponse(problem.model_dump(), status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def problem_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that can end in these problems, for OpenAPI."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """From here on every error of the app is answered as a problem."""
+    app.add_exception_handler(ProblemError, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(NotFoundError, _not_found)
+    app.add_exception_handler(ConflictError, _conflict)
+    app.add_exception_handler(RecursionError, _too_deep)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _internal)
+
+
+def _problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ProblemError)
+    return problem_response(error.status, error.code, str(error), error.errors)
+
+
+def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = [FieldError(place=_place(item["loc"]), message=_message(item)) for item in error.errors()[:MAX_ERRORS]]
+    detail = f"{found[0].place}: {found[0].message}" if found[0].place else found[0].message
+    return problem_response(422, "request.invalid", detail, found)
+
+
+def _place(loc: tuple[str | int, ...]) -> str:
+    """Where the value stands; names of union members, which pydantic puts in, are left out."""
+    parts = [str(part) for part in loc if part not in ("CocoData", "literal['generated']")]
+    return ".".join(parts[1:] if parts[0] == "body" else parts)
+
+
+def _message(item: dict[str, Any]) -> str:
+    if item["type"] == "json_invalid":
+        return f"not JSON: {item.get('ctx', {}).get('error', '')}"
+    return str(item["msg"]).removeprefix("Value error, ")
+
+
+def _not_found(request: Request, error: Exception) -> JSONResponse:
+    return problem_response(404, "resource.not_found", str(error) or "no such search or trial")
+
+
+def _conflict(request: Request, error: Exception) -> JSONResponse:
+    return problem_response(409, "state.conflict", str(error))
+
+
+def _too_deep(request: Request, error: Exception) -> JSONResponse:
+    return problem_response(400, "body.too_deep", "the request body is nested too deeply")
+
+
+_HTTP_CODES = {400: "request.malformed", 404: "route.not_found", 405: "method.not_allowed"}
+
+
+def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code = _HTTP_CODES.get(error.status_code, f"http.{error.status_code}")
+    return problem_response(error.status_code, code, error.detail, headers=dict(error.headers or {}))
+
+
+def _internal(request: Request, error: Exception) -> JSONResponse:
+    return problem_response(500, "internal", "an error in the service; its log has the details")

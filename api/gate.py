@@ -1,0 +1,137 @@
+"""What every request passes before a route sees it: host, token, origin, size; and headers on every answer.
+
+It stands before routing, so a route that forgets about access cannot exist.
+"""
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.auth import SESSION_COOKIE, Auth
+from api.errors import problem_response
+from api.settings import ApiSettings
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    ]
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def is_open(path: str) -> bool:
+    """Whether a path is answered without a token: health, sign-in and the dashboard's static files."""
+    return path in ("/healthz", "/login") or path.startswith("/static/")
+
+
+class Gate:
+    """ASGI middleware; the only one."""
+
+    def __init__(self, app: ASGIApp, settings: ApiSettings, auth: Auth) -> None:
+        self._app = app
+        self._settings = settings
+        self._auth = auth
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            raise RuntimeError(f"the API speaks HTTP only, not {scope['type']}")
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        headers = Headers(scope=scope)
+        refusal = self._refused_host(headers) or self._refused_access(scope, headers)
+        if refusal is None:
+            body = await self._read_body(headers, receive)
+            if body is not None:
+                await self._app(scope, _replay(body, receive), send_with_headers)
+                return
+            limit = self._settings.max_body_bytes
+            refusal = problem_response(413, "body.too_large", f"a request body has at most {limit} bytes")
+        await refusal(scope, receive, send_with_headers)
+
+    def _refused_host(self, headers: Headers) -> Response | None:
+        host = headers.get("host", "")
+        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        if name.lower() in self._settings.allowed_hosts:
+            return None
+        return problem_response(400, "host.not_allowed", "this service does not answer to that host name")
+
+    def _refused_access(self, scope: Scope, headers: Headers) -> Response | None:
+        if is_open(scope["path"]):
+            return None
+        authorization = headers.get("authorization")
+        if authorization is not None:
+            scheme, _, token = authorization.partition(" ")
+            if scheme.lower() == "bearer" and self._auth.is_token(token.strip()):
+                return None
+        elif self._auth.is_session(cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE, "")):
+            if scope["method"] in SAFE_METHODS or _is_same_origin(scope, headers):
+                return None
+            return problem_response(403, "auth.cross_origin", "a browser may change things from our own pages only")
+        if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
+            return RedirectResponse("/login", 303)
+        return problem_response(
+            401,
+            "auth.required",
+            "send the access token as `Authorization: Bearer ...`, or open the link that `spinesearch up` prints",
+            headers={"WWW-Authenticate": 'Bearer realm="spinesearch"'},
+        )
+
+    async def _read_body(self, headers: Headers, receive: Receive) -> bytes | None:
+        """The whole request body, or None as soon as it is too long."""
+        if "content-length" not in headers and "transfer-encoding" not in headers:
+            return b""
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > self._settings.max_body_bytes:
+            return None
+        body = bytearray()
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if len(body) > self._settings.max_body_bytes:
+                return None
+            if not message.get("more_body", False):
+                return bytes(body)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body that was read, and afterwards what the server says."""
+    pending = [body]
+
+    async def replay() -> Message:
+        if pending:
+            return {"type": "http.request", "body": pending.pop(), "more_body": False}
+        return await receive()
+
+    return replay
+
+
+def _is_same_origin(scope: Scope, headers: Headers) -> bool:
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    return headers.get("origin") == f"{scope['scheme']}://{headers.get('host', '')}"

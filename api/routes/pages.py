@@ -1,0 +1,98 @@
+"""The dashboard's pages, and signing in. A page is a frame: what it shows comes from the REST API."""
+
+import re
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
+
+from api.auth import SESSION_COOKIE
+from api.context import ApiContext, Context
+from nas_controller.store.base import NotFoundError
+
+router = APIRouter()
+
+_A_YEAR = "public, max-age=31536000, immutable"
+
+
+@cache
+def plotly_version() -> str:
+    """Version of the plotly wheel, which decides its plotly.js."""
+    return version("plotly")
+
+
+def _plotly_path() -> Path:
+    return Path(str(files("plotly").joinpath("package_data", "plotly.min.js")))
+
+
+@cache
+def plotly_style_ids() -> tuple[str, ...]:
+    """Ids of the style elements that plotly.js adds for its maps unless the page has them.
+
+    Our page has empty ones, so that nothing is added and `style-src` needs no 'unsafe-inline'.
+    """
+    script = _plotly_path().read_text(encoding="utf-8")
+    return tuple(sorted(set(re.findall(r'getElementById\("([0-9a-f]{64})"\)', script))))
+
+
+def _page(context: ApiContext, request: Request, name: str, status: int = 200, **values: object) -> HTMLResponse:
+    return context.templates.TemplateResponse(request, name, values, status_code=status)
+
+
+@router.get("/")
+def searches_page(request: Request, context: Context) -> HTMLResponse:
+    """All searches."""
+    return _page(context, request, "searches.html", origin=str(request.base_url).rstrip("/"))
+
+
+@router.get("/searches/{search_id}")
+def search_page(request: Request, search_id: str, context: Context) -> HTMLResponse:
+    """One search, live."""
+    try:
+        search = context.store.get_search(search_id)
+    except NotFoundError:
+        return _page(context, request, "missing.html", 404, search_id=search_id)
+    return _page(
+        context,
+        request,
+        "search.html",
+        search=search,
+        plotly_version=plotly_version(),
+        plotly_style_ids=plotly_style_ids(),
+    )
+
+
+@router.get("/login")
+def login(request: Request, context: Context, code: Annotated[str, Query(max_length=200)] = "") -> Response:
+    """A good code becomes a session cookie; anything else is told how to get one."""
+    session = context.auth.redeem_login_code(code) if code else None
+    if session is None:
+        return _page(context, request, "login.html", 401, was_refused=bool(code))
+    response = RedirectResponse("/", 303)
+    response.set_cookie(
+        SESSION_COOKIE,
+        session,
+        max_age=int(context.settings.session_seconds),
+        httponly=True,
+        samesite="strict",
+        secure=context.settings.secure_cookie,
+    )
+    return response
+
+
+@router.post("/logout")
+def logout() -> Response:
+    """The browser forgets its session."""
+    response = RedirectResponse("/login", 303)
+    response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
+    return response
+
+
+@router.get("/static/plotly.min.js")
+def plotly_script() -> FileResponse:
+    """plotly.js out of the plotly wheel; pages ask for it with its version, so it may be kept."""
+    return FileResponse(_plotly_path(), media_type="text/javascript", headers={"Cache-Control": _A_YEAR})

@@ -1,0 +1,312 @@
+"""What the API answers, as Pydantic models: the public shape, kept apart from the records in the store."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nas_controller.records import (
+    AttemptState,
+    EntryKind,
+    FailureKind,
+    JobKind,
+    JobState,
+    SearchState,
+    TrialState,
+)
+
+
+def _example(**values: Any) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [values]})
+
+
+class Counts(BaseModel):
+    """Sampled trials by state; references are not counted."""
+
+    model_config = _example(queued=0, running=2, completed=28, failed=1, infeasible=40, total=71, trained=29)
+
+    queued: int = 0
+    running: int = 0
+    completed: int = 0
+    stopped_early: int = 0
+    infeasible: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    total: int = 0
+    trained: int = Field(0, description="completed, stopped early or failed: what `limits.trials` counts")
+
+
+class Best(BaseModel):
+    """The best trial so far by reward."""
+
+    number: int
+    reward: float
+    average_precision: float | None
+    val_average_precision: float | None
+    val_standard_error: float | None
+    val_count: int
+
+
+class Progress(BaseModel):
+    """How far a search is."""
+
+    trained: int
+    trials: int = Field(description="`limits.trials`")
+    elapsed_seconds: float | None = Field(description="since the start; None before it")
+    seconds_left: float | None = Field(description="estimate from the trials so far; None where there is none")
+
+
+class SearchSummary(BaseModel):
+    """One search in a list."""
+
+    id: str
+    name: str
+    state: SearchState
+    reason: str = Field(description="why it is in this state; often empty")
+    space: str
+    algorithm: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    counts: Counts
+    progress: Progress
+    best: Best | None
+
+
+class OpenJobs(BaseModel):
+    """Jobs that are queued or running, by kind."""
+
+    proxy: int = 0
+    reevaluate: int = 0
+
+
+class SearchDetail(SearchSummary):
+    """One search, whole."""
+
+    config: Mapping[str, Any] = Field(description="the search document with every default filled in")
+    last_sequence: int = Field(description="sequence number of the newest event")
+    open_jobs: OpenJobs
+
+
+class SearchPage(BaseModel):
+    """Searches, newest first."""
+
+    searches: list[SearchSummary]
+    next_page_token: str | None = Field(description="give it as `page_token` for the next page; null on the last")
+
+
+class Cost(BaseModel):
+    """Counted parameters and multiply-adds."""
+
+    backbone_parameters: int
+    backbone_multiply_adds: int
+    detector_parameters: int
+    detector_multiply_adds: int
+
+
+class TrialSummary(BaseModel):
+    """One trial in a list."""
+
+    model_config = _example(
+        number=17,
+        arm="policy",
+        name="",
+        state="completed",
+        reward=0.231,
+        average_precision=0.231,
+        val_average_precision=0.253,
+        val_standard_error=0.015,
+        val_count=3,
+        failure="",
+    )
+
+    number: int
+    arm: str = Field(description="what proposed it: `policy`, `random`, `reference`, ...")
+    name: str = Field(description="name of a reference; empty for a sampled architecture")
+    state: TrialState
+    reward: float | None = Field(description="what the algorithm was told")
+    average_precision: float | None = Field(description="AP of the proxy job, on the reward split")
+    val_average_precision: float | None = Field(description="mean AP on val, over seeds the search did not use")
+    val_standard_error: float | None
+    val_count: int = Field(description="number of seeds behind `val_average_precision`")
+    failure: str = Field(description="one line why it failed or is infeasible")
+    fingerprint: str
+    num_dead_blocks: int
+    target_cost: Cost
+    proxy_cost: Cost
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class TrialPage(BaseModel):
+    """Trials by number."""
+
+    trials: list[TrialSummary]
+    next_page_token: str | None = Field(description="give it as `page_token` for the next page; null on the last")
+
+
+class Difference(BaseModel):
+    """AP on val of a trial less that of the best reference."""
+
+    reference: str
+    value: float
+    half_width: float = Field(description="half of the 95 % confidence interval (Welch)")
+    is_significant: bool = Field(description="whether the interval excludes zero")
+
+
+class BestTrial(TrialSummary):
+    """One of the best trials."""
+
+    difference: Difference | None = Field(description="None where either side has fewer than two seeds on val")
+
+
+class BestTrials(BaseModel):
+    """The best architectures and the references that were treated alike."""
+
+    trials: list[BestTrial] = Field(description="by reward, best first, one for each fingerprint")
+    references: list[TrialSummary]
+
+
+class FailureDetail(BaseModel):
+    """Why an attempt gave nothing."""
+
+    kind: FailureKind
+    message: str
+    traceback: str
+
+
+class AttemptDetail(BaseModel):
+    """One run of a job on a worker."""
+
+    number: int
+    state: AttemptState
+    worker: str
+    started_at: datetime
+    finished_at: datetime | None
+    failure: FailureDetail | None
+
+
+class JobDetail(BaseModel):
+    """One piece of work on a trial's architecture."""
+
+    id: str
+    kind: JobKind
+    seed: int
+    state: JobState
+    created_at: datetime
+    finished_at: datetime | None
+    evaluation: Mapping[str, Any] | None = Field(description="what was measured: AP, losses, times, provenance")
+    failure: FailureDetail | None
+    attempts: list[AttemptDetail]
+
+
+class ArtifactDetail(BaseModel):
+    """A stored file of a trial."""
+
+    key: str = Field(description="sha256 of the content")
+    name: str
+    media_type: str
+    num_bytes: int
+
+
+class TrialDetail(TrialSummary):
+    """One trial, whole."""
+
+    spec: Mapping[str, Any] = Field(description="the architecture spec document")
+    genotype: list[int]
+    log_probs: list[float] = Field(description="behaviour log-probability of each decision, nats")
+    parents: list[int]
+    edits: list[str]
+    jobs: list[JobDetail]
+    artifacts: list[ArtifactDetail]
+
+
+class History(BaseModel):
+    """All trials of a search as arrays of one length, references included, by number."""
+
+    model_config = _example(
+        sequence=12,
+        num_trials=3,
+        is_reduced=False,
+        smoothed_over=20,
+        number=[1, 2, 3],
+        arm=["policy", "policy", "policy"],
+        state=["completed", "infeasible", "running"],
+        reward=[0.12, None, None],
+        best_so_far=[0.12, 0.12, 0.12],
+        smoothed=[0.12, None, None],
+        seconds=[31.5, 2.0, 32.0],
+    )
+
+    sequence: int = Field(description="the newest event that is in here; read events after it")
+    num_trials: int
+    is_reduced: bool = Field(description="whether some trials were left out; extremes and failures stay")
+    smoothed_over: int = Field(description="rewards behind each value of `smoothed`")
+    number: list[int]
+    arm: list[str]
+    state: list[TrialState]
+    reward: list[float | None]
+    best_so_far: list[float | None]
+    smoothed: list[float | None]
+    seconds: list[float] = Field(description="from the start of the search to the end of the trial, or its creation")
+
+
+class Event(BaseModel):
+    """One committed fact of a search."""
+
+    sequence: int = Field(description="1, 2, 3, ... within the search, without a gap")
+    kind: EntryKind
+    trial_number: int | None
+    at: datetime
+    payload: Mapping[str, Any]
+
+
+class EventPage(BaseModel):
+    """Events in order; ask again with `after` set to the last sequence."""
+
+    events: list[Event]
+    is_final: bool = Field(description="whether nothing will follow")
+
+
+class SpaceSummary(BaseModel):
+    """One search space."""
+
+    name: str
+    source: str = Field(description="where the space comes from")
+    num_searched_blocks: int
+    num_decisions: int = Field(description="decision points of one architecture")
+    budget_reference: str = Field(description="reference that the budget is relative to where a search names none")
+    budget_tolerance: float
+
+
+class Spaces(BaseModel):
+    """The search spaces."""
+
+    spaces: list[SpaceSummary]
+
+
+class ReferenceSummary(BaseModel):
+    """One published architecture, at the target of its authors."""
+
+    name: str
+    source: str = Field(description="where the architecture comes from")
+    image_size: int
+    width_scale: float
+    cost: Cost
+    spec: Mapping[str, Any]
+
+
+class References(BaseModel):
+    """The reference architectures."""
+
+    references: list[ReferenceSummary]
+
+
+class Health(BaseModel):
+    """Whether the process answers."""
+
+    model_config = _example(status="ok")
+
+    status: str

@@ -1,0 +1,61 @@
+"""What the API is told when it starts: who may ask, from where, and how much at once."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def hash_token(token: str) -> str:
+    """The sha256 of an access token, hex: the only form in which a token is kept.
+
+    >>> hash_token("abc")[:16]
+    'ba7816bf8f01cfea'
+    """
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def read_or_create_secret(path: Path) -> str:
+    """The secret in a file that only its owner can read; made, 256 random bits in hex, where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="ascii") as file:
+            path.chmod(0o600)
+            file.write(secrets.token_hex(32))
+    except FileExistsError:
+        pass
+    return path.read_text(encoding="ascii").strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """Settings of one API process.
+
+    Args:
+        token_sha256: `hash_token` of the access token.
+        session_secret: key that signs sign-in links and browser sessions. Every process that serves the same
+            users, or prints links for them, has the same one.
+        allowed_hosts: names in a request's Host header that are answered, without port.
+        max_body_bytes: a longer request body is refused with 413.
+        secure_cookie: whether the session cookie is sent over HTTPS only; set it behind TLS.
+        login_seconds: life of a sign-in link.
+        session_seconds: life of a browser session.
+        event_poll_seconds: how often an event stream looks for new ledger entries.
+        heartbeat_seconds: longest silence of an event stream.
+    """
+
+    token_sha256: str
+    session_secret: str
+    allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    max_body_bytes: int = 1_000_000
+    secure_cookie: bool = False
+    login_seconds: float = 600.0
+    session_seconds: float = 7 * 24 * 3600.0
+    event_poll_seconds: float = 0.5
+    heartbeat_seconds: float = 15.0
+
+    def __post_init__(self) -> None:
+        if len(self.token_sha256) != 64:
+            raise ValueError("token_sha256: must be the 64 hex digits of a sha256")
+        if len(self.session_secret) < 32:
+            raise ValueError("session_secret: must have at least 32 characters")

@@ -1,0 +1,186 @@
+"""From the store's records to the API's answers."""
+
+from dataclasses import asdict
+from datetime import datetime
+
+from api import schemas
+from api.comparison import best_reference, compare
+from nas_controller.records import (
+    Artifact,
+    Attempt,
+    Failure,
+    Job,
+    JobKind,
+    LedgerEntry,
+    Search,
+    SearchState,
+    Trial,
+    TrialCounts,
+    TrialState,
+)
+from nas_controller.store.base import Store
+
+MIN_TRIALS_FOR_ESTIMATE = 3
+
+
+def search_summary(store: Store, search: Search, now: datetime) -> schemas.SearchSummary:
+    """The search with its counts and its best trial."""
+    counts = store.count_trials(search.id)
+    best = store.best_trials(search.id, limit=1)
+    return schemas.SearchSummary(
+        id=search.id,
+        name=search.name,
+        state=search.state,
+        reason=search.reason,
+        space=search.config["space"],
+        algorithm=search.config["algorithm"]["name"],
+        created_at=search.created_at,
+        started_at=search.started_at,
+        finished_at=search.finished_at,
+        counts=_counts(counts),
+        progress=_progress(search, counts, now),
+        best=_best(best[0]) if best else None,
+    )
+
+
+def search_detail(store: Store, search: Search, now: datetime) -> schemas.SearchDetail:
+    """The search, whole."""
+    kinds = [job.kind for job in store.list_jobs(search.id, open_only=True)]
+    return schemas.SearchDetail(
+        **dict(search_summary(store, search, now)),
+        config=search.config,
+        last_sequence=search.last_sequence,
+        open_jobs=schemas.OpenJobs(proxy=kinds.count(JobKind.PROXY), reevaluate=kinds.count(JobKind.REEVALUATE)),
+    )
+
+
+def _counts(counts: TrialCounts) -> schemas.Counts:
+    by_state = {state.value: counts[state] for state in TrialState}
+    return schemas.Counts(**by_state, total=counts.total, trained=counts.trained)
+
+
+def _progress(search: Search, counts: TrialCounts, now: datetime) -> schemas.Progress:
+    limits = search.config["limits"]
+    elapsed, left = None, None
+    if search.started_at is not None:
+        elapsed = max(0.0, ((search.finished_at or now) - search.started_at).total_seconds())
+        if search.state is SearchState.RUNNING and counts.trained >= MIN_TRIALS_FOR_ESTIMATE:
+            left = max(0, limits["trials"] - counts.trained) * elapsed / counts.trained
+            if limits["hours"] is not None:
+                left = min(left, max(0.0, limits["hours"] * 3600 - elapsed))
+    return schemas.Progress(
+        trained=counts.trained, trials=limits["trials"], elapsed_seconds=elapsed, seconds_left=left
+    )
+
+
+def _best(trial: Trial) -> schemas.Best | None:
+    if trial.reward is None:
+        return None
+    return schemas.Best(
+        number=trial.number,
+        reward=trial.reward,
+        average_precision=trial.average_precision,
+        val_average_precision=trial.val_average_precision,
+        val_standard_error=trial.val_standard_error,
+        val_count=trial.val_count,
+    )
+
+
+def trial_summary(trial: Trial) -> schemas.TrialSummary:
+    """The trial without its spec and its jobs."""
+    draft = trial.draft
+    return schemas.TrialSummary(
+        number=draft.number,
+        arm=draft.arm,
+        name=draft.name,
+        state=trial.state,
+        reward=trial.reward,
+        average_precision=trial.average_precision,
+        val_average_precision=trial.val_average_precision,
+        val_standard_error=trial.val_standard_error,
+        val_count=trial.val_count,
+        failure=trial.failure,
+        fingerprint=draft.fingerprint,
+        num_dead_blocks=draft.num_dead_blocks,
+        target_cost=schemas.Cost(**asdict(draft.target_cost)),
+        proxy_cost=schemas.Cost(**asdict(draft.proxy_cost)),
+        created_at=trial.created_at,
+        started_at=trial.started_at,
+        finished_at=trial.finished_at,
+    )
+
+
+def best_trials(store: Store, search_id: str, limit: int) -> schemas.BestTrials:
+    """The best trials, each against the best reference, and the references."""
+    references = store.reference_trials(search_id)
+    best = best_reference(references)
+    return schemas.BestTrials(
+        trials=[
+            schemas.BestTrial(**dict(trial_summary(trial)), difference=compare(trial, best))
+            for trial in store.best_trials(search_id, limit)
+        ],
+        references=[trial_summary(trial) for trial in references],
+    )
+
+
+def trial_detail(store: Store, trial: Trial) -> schemas.TrialDetail:
+    """The trial, whole."""
+    jobs = store.list_jobs(trial.search_id, trial.number)
+    artifacts = store.list_artifacts(trial.search_id, trial.number)
+    return schemas.TrialDetail(
+        **dict(trial_summary(trial)),
+        spec=trial.draft.spec,
+        genotype=list(trial.draft.genotype),
+        log_probs=list(trial.draft.log_probs),
+        parents=list(trial.draft.parents),
+        edits=list(trial.draft.edits),
+        jobs=[_job(job, store.list_attempts(job.id)) for job in jobs],
+        artifacts=[_artifact(artifact) for artifact in artifacts],
+    )
+
+
+def _job(job: Job, attempts: list[Attempt]) -> schemas.JobDetail:
+    return schemas.JobDetail(
+        id=job.id,
+        kind=job.kind,
+        seed=job.seed,
+        state=job.state,
+        created_at=job.created_at,
+        finished_at=job.finished_at,
+        evaluation=job.evaluation,
+        failure=_failure(job.failure),
+        attempts=[
+            schemas.AttemptDetail(
+                number=attempt.number,
+                state=attempt.state,
+                worker=attempt.worker,
+                started_at=attempt.started_at,
+                finished_at=attempt.finished_at,
+                failure=_failure(attempt.failure),
+            )
+            for attempt in attempts
+        ],
+    )
+
+
+def _failure(failure: Failure | None) -> schemas.FailureDetail | None:
+    if failure is None:
+        return None
+    return schemas.FailureDetail(kind=failure.kind, message=failure.message, traceback=failure.traceback)
+
+
+def _artifact(artifact: Artifact) -> schemas.ArtifactDetail:
+    return schemas.ArtifactDetail(
+        key=artifact.key, name=artifact.name, media_type=artifact.media_type, num_bytes=artifact.num_bytes
+    )
+
+
+def event(entry: LedgerEntry) -> schemas.Event:
+    """The ledger entry as clients see it."""
+    return schemas.Event(
+        sequence=entry.sequence,
+        kind=entry.kind,
+        trial_number=entry.trial_number,
+        at=entry.at,
+        payload=entry.payload,
+    )

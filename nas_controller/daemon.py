@@ -1,0 +1,90 @@
+"""Gives every search that should run a process of its own, and starts it again when it dies.
+
+The daemon decides nothing about a search: the child claims it under a lease, so that two daemons, or a daemon and
+a foreground run, never both write.
+"""
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from nas_controller.records import Search, SearchState
+from nas_controller.search_config import SearchConfig
+from nas_controller.store.base import Store
+
+CHILD_STATES = (SearchState.PENDING, SearchState.RUNNING, SearchState.STOPPING)
+FIRST_BACKOFF_SECONDS = 1.0
+LONGEST_BACKOFF_SECONDS = 60.0
+TERMINATION_SECONDS = 20.0
+
+
+@dataclass
+class _Backoff:
+    """How long to leave a search alone whose process died."""
+
+    seconds: float
+    until: datetime
+
+
+@dataclass
+class Daemon:
+    """The processes of one machine.
+
+    Args:
+        start: starts the process that runs a search id.
+        cpus: cores that searches share; a search that asks for more still runs, alone.
+    """
+
+    store: Store
+    start: Callable[[str], "subprocess.Popen[bytes]"]
+    cpus: int
+    now: Callable[[], datetime]
+    children: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    claims: dict[str, int] = field(default_factory=dict)
+    backoffs: dict[str, _Backoff] = field(default_factory=dict)
+
+    def step(self) -> None:
+        """Buries dead children and starts those that should run and fit, oldest search first."""
+        self._bury()
+        waiting = self.store.list_searches(limit=1000, states=CHILD_STATES)
+        for search in sorted(waiting, key=lambda s: s.created_at):
+            if search.id not in self.children and self._may_start(search):
+                self.children[search.id] = self.start(search.id)
+                self.claims[search.id] = _cpus(search)
+
+    def close(self) -> None:
+        """Asks every child to end between two transactions, and makes sure that it did."""
+        for child in self.children.values():
+            child.terminate()
+        for child in self.children.values():
+            try:
+                child.wait(TERMINATION_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+    def _may_start(self, search: Search) -> bool:
+        backoff = self.backoffs.get(search.id)
+        if backoff is not None and self.now() < backoff.until:
+            return False
+        taken = sum(self.claims[search_id] for search_id in self.children)
+        return taken == 0 or taken + _cpus(search) <= self.cpus
+
+    def _bury(self) -> None:
+        for search_id, child in list(self.children.items()):
+            code = child.poll()
+            if code is None:
+                continue
+            del self.children[search_id], self.claims[search_id]
+            if code == 0:
+                self.backoffs.pop(search_id, None)
+                continue
+            before = self.backoffs.get(search_id)
+            seconds = min(LONGEST_BACKOFF_SECONDS, before.seconds * 2) if before else FIRST_BACKOFF_SECONDS
+            self.backoffs[search_id] = _Backoff(seconds, self.now() + timedelta(seconds=seconds))
+
+
+def _cpus(search: Search) -> int:
+    config = SearchConfig.from_document(search.config)
+    return sum(pool.count * pool.cpus for pool in config.workers)

@@ -1,0 +1,229 @@
+"""Workers as standing, named Ray actors, on a Ray of our own or on a cluster that is there.
+
+Ray is a disposable executor: actors are not restarted by Ray but replaced by us, so that each loss is seen once
+and in one place. A Ray of our own listens on loopback only, asks for a token that lives in this process's
+environment, keeps its files in a private folder, and ends with this process, also when that is killed. When Ray's
+head dies, Ray ends this process: whoever supervises it starts it again, and the store has everything.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas_controller.dispatch.base import WorkerPool
+from nas_controller.dispatch.standing import Answered, Event, Lost, Slot, SlotState, StandingDispatcher, Started
+from nas_controller.dispatch.worker import Worker, check_evaluator
+from trainer.task import EvaluationRequest
+
+OBJECT_STORE_BYTES = 80 * 1024 * 1024
+"""Ray's smallest is 75 MiB; requests and evaluations are kilobytes."""
+
+LOOPBACK = ("127.0.0.1", "::1")
+
+LONGEST_TEMP_PATH = 40
+"""Ray puts a Unix socket about 65 characters below; Linux allows 107."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Actor:
+    """A worker's actor, and the call that it answers next; None while it is idle."""
+
+    handle: Any
+    answer: Any = None
+
+
+class RayDispatcher(StandingDispatcher):
+    """One actor for each worker, with the CPUs, GPUs and TPUs of its pool. One dispatcher per process.
+
+    Args:
+        evaluator: as in `worker.resolve_evaluator`. On a Ray of our own it is found through this process's
+            `sys.path`; elsewhere the nodes must have it installed.
+        address: None for a Ray of our own; else ``auto``, ``host:port`` or ``ray://host:port`` of a cluster,
+            which is left running.
+        namespace: of the actors' names.
+
+    Raises:
+        ValueError: no such evaluator on this machine, and it would be needed here.
+        RuntimeError: this process uses Ray already, or Ray would listen beyond loopback.
+        ConnectionError: no cluster at the address.
+    """
+
+    def __init__(
+        self,
+        pools: Sequence[WorkerPool],
+        evaluator: str,
+        address: str | None = None,
+        namespace: str = "spinesearch",
+    ) -> None:
+        super().__init__(pools)
+        self._evaluator = evaluator
+        self._actors: dict[str, _Actor] = {}
+        self._environment: dict[str, str] = {}
+        self._temp_dir: Path | None = None
+        if address is None:
+            check_evaluator(evaluator)
+            self._environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in sys.path)
+            _ask_for_a_token()
+        import ray
+
+        if ray.is_initialized():
+            raise RuntimeError("this process uses Ray already: one dispatcher in one process")
+        self._ray: Any = ray
+        with _sigterm_kept():
+            if address is None:
+                self._start_own_ray(namespace)
+            else:
+                ray.init(address, namespace=namespace, log_to_driver=False, logging_level="ERROR")
+
+    def _start_own_ray(self, namespace: str) -> None:
+        """A Ray on loopback with as many CPUs as the pools want, and the GPUs and TPUs of this machine."""
+        self._temp_dir = _make_temp_dir()
+        try:
+            with _loopback_only():
+                self._ray.init(
+                    "local",
+                    namespace=namespace,
+                    num_cpus=sum(pool.count * pool.cpus for pool in self._pools),
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                    _temp_dir=str(self._temp_dir),
+                )
+            node_address = self._ray.util.get_node_ip_address()
+            if node_address not in LOOPBACK:
+                raise RuntimeError(f"Ray would listen on {node_address}, beyond loopback")
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, slot: Slot) -> None:
+        pool = slot.pool
+        actor_class = self._ray.remote(Worker).options(
+            name=f"{slot.name}.{secrets.token_hex(4)}",
+            num_cpus=pool.cpus,
+            num_gpus=pool.gpus,
+            resources={"TPU": pool.tpus} if pool.tpus else None,
+            max_restarts=0,
+            max_task_retries=0,
+            runtime_env={"env_vars": {**self._environment, "OMP_NUM_THREADS": str(pool.cpus)}},
+        )
+        actor = actor_class.remote(self._evaluator)
+        self._actors[slot.name] = _Actor(actor, actor.start.remote())
+
+    def _send(self, slot: Slot, request: EvaluationRequest) -> None:
+        actor = self._actors[slot.name].handle
+        self._actors[slot.name] = _Actor(actor, actor.evaluate.remote(request))
+
+    def _kill(self, slot: Slot) -> None:
+        actor = self._actors.pop(slot.name, None)
+        if actor is not None:
+            self._ray.kill(actor.handle)
+
+    def _listen(self, timeout_seconds: float) -> list[Event]:
+        awaited = {}
+        for slot in self._slots:
+            actor = self._actors.get(slot.name)
+            if actor is not None and actor.answer is not None:
+                awaited[actor.answer] = slot
+        if not awaited:
+            time.sleep(timeout_seconds)
+            return []
+        answers = list(awaited)
+        ready, _ = self._ray.wait(answers, num_returns=1, timeout=timeout_seconds)
+        if ready:
+            ready, _ = self._ray.wait(answers, num_returns=len(answers), timeout=0)
+        return [self._hear(awaited[answer], answer) for answer in ready]
+
+    def _hear(self, slot: Slot, answer: object) -> Event:
+        try:
+            at, result = self._ray.get(answer)
+        except self._ray.exceptions.RayError as error:
+            self._kill(slot)
+            return Lost(slot, *_loss_in_words(error))
+        self._actors[slot.name] = _Actor(self._actors[slot.name].handle)
+        if result is None:
+            return Started(slot)
+        if slot.state is SlotState.STARTING:
+            self._kill(slot)
+            return Lost(slot, result.message, result.traceback)
+        return Answered(slot, result, at)
+
+    def _shortage(self, pool: WorkerPool) -> str:
+        total = self._ray.cluster_resources()
+        for name in ("CPU", "GPU", "TPU"):
+            wanted = sum(other.count * _need(other, name) for other in self._pools)
+            if _need(pool, name) and wanted > total.get(name, 0):
+                return f"each needs {_need(pool, name):g} {name}, the cluster has {total.get(name, 0):g}"
+        return ""
+
+    def close(self) -> None:
+        if self._ray.is_initialized():
+            super().close()
+            self._ray.shutdown()
+        if self._temp_dir is not None:
+            shutil.rmtree(self._temp_dir, ignore_errors=True)
+
+
+def _need(pool: WorkerPool, resource: str) -> float:
+    return {"CPU": pool.cpus, "GPU": pool.gpus, "TPU": pool.tpus}[resource]
+
+
+def _loss_in_words(error: Exception) -> tuple[str, str]:
+    """One line and the whole text. Ray may say so although the attempt had ended: only its answer is lost."""
+    text = str(error).strip()
+    return f"the worker was lost: {text.splitlines()[0] if text else type(error).__name__}", text
+
+
+def _make_temp_dir() -> Path:
+    """A private folder with a path short enough for Ray's sockets."""
+    path = tempfile.mkdtemp(prefix="spinesearch-")
+    if len(path) > LONGEST_TEMP_PATH:
+        os.rmdir(path)
+        path = tempfile.mkdtemp(prefix="spinesearch-", dir="/tmp")
+    return Path(path)
+
+
+def _ask_for_a_token() -> None:
+    """Makes Ray's servers, and this process, use a token that is in no file."""
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    from ray._raylet import Config
+
+    # Ray reads its settings when it is imported, which somebody may have done before.
+    Config.initialize("")
+
+
+@contextmanager
+def _loopback_only() -> Iterator[None]:
+    """Ray listens on the address that it thinks the node has, and on all interfaces unless that is loopback.
+    `ray.init` takes a loopback address for the node only where clusters are off, as on macOS."""
+    from ray._private import ray_constants
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """`ray.init` replaces the handler of SIGTERM; it is put back."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)

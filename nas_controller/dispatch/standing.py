@@ -1,0 +1,202 @@
+"""Standing workers, one for each slot: started once, given one attempt after the other, started again when lost.
+
+The bookkeeping is here, once; a subclass knows how to start, feed, kill and hear a worker. States of a slot:
+
+    DOWN --start--> STARTING --Started--> IDLE --submit--> BUSY --Answered--> IDLE
+    any state --Lost, cancel--> DOWN, which is started again: at once, or after a pause where starting failed
+"""
+
+import time
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, Dispatcher, WorkerPool
+from nas_controller.records import Failure, FailureKind
+from trainer.task import Evaluation, EvaluationRequest
+
+LISTEN_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+class SlotState(StrEnum):
+    """Where a worker is."""
+
+    DOWN = "down"
+    STARTING = "starting"
+    IDLE = "idle"
+    BUSY = "busy"
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """One worker and its replacements.
+
+    Args:
+        key: the attempt it runs, while BUSY.
+        failed_starts: in a row.
+        problem: why the last start failed; "" for none.
+        start_at: when a DOWN worker is started again, seconds of `time.monotonic`.
+    """
+
+    name: str
+    pool: WorkerPool
+    state: SlotState = SlotState.DOWN
+    key: AttemptKey | None = None
+    failed_starts: int = 0
+    problem: str = ""
+    start_at: float = 0.0
+
+    @property
+    def serves(self) -> bool:
+        """Whether the worker is up."""
+        return self.state in (SlotState.IDLE, SlotState.BUSY)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The worker has loaded its libraries."""
+
+    slot: Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The worker's attempt ended at `at`, seconds since 1970."""
+
+    slot: Slot
+    result: Evaluation | Failure
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The worker is gone, or could not start; `message` is one line, `detail` whatever else is known."""
+
+    slot: Slot
+    message: str
+    detail: str = ""
+
+
+Event = Started | Answered | Lost
+
+
+class StandingDispatcher(Dispatcher):
+    """A dispatcher over standing workers named ``worker-1``, ``worker-2``, ... through all pools."""
+
+    def __init__(self, pools: Sequence[WorkerPool]) -> None:
+        each = [pool for pool in pools for _ in range(pool.count)]
+        self._slots = [Slot(f"worker-{number}", pool) for number, pool in enumerate(each, start=1)]
+        self._pools = tuple(pools)
+        self._outcomes: list[AttemptOutcome] = []
+
+    @abstractmethod
+    def _start(self, slot: Slot) -> None:
+        """Begins to start a worker in the slot; `_listen` tells when it is up."""
+
+    @abstractmethod
+    def _send(self, slot: Slot, request: EvaluationRequest) -> None:
+        """Gives the request to the slot's idle worker. When that is gone, `_listen` tells."""
+
+    @abstractmethod
+    def _kill(self, slot: Slot) -> None:
+        """Ends the slot's worker, if there is one, and forgets it: `_listen` tells nothing more of it."""
+
+    @abstractmethod
+    def _listen(self, timeout_seconds: float) -> list[Event]:
+        """What happened to workers since the last call, as soon as there is something, or [] after the timeout."""
+
+    def _shortage(self, pool: WorkerPool) -> str:
+        """Why the pool cannot be placed, where that is known; "" where it only takes time."""
+        return ""
+
+    def free_workers(self) -> list[str]:
+        self._advance(0.0)
+        return [slot.name for slot in self._slots if slot.state is SlotState.IDLE]
+
+    def submit(self, worker: str, key: AttemptKey, request: EvaluationRequest) -> None:
+        slot = next((slot for slot in self._slots if slot.name == worker), None)
+        if slot is None or slot.state is not SlotState.IDLE:
+            raise ValueError(f"{worker}: is not a free worker")
+        self._send(slot, replace(request, threads=slot.pool.cpus))
+        slot.state, slot.key = SlotState.BUSY, key
+
+    def wait(self, timeout_seconds: float) -> list[AttemptOutcome]:
+        deadline = time.monotonic() + timeout_seconds
+        came_up = False
+        while not self._outcomes and not came_up:
+            left = max(deadline - time.monotonic(), 0.0)
+            came_up = self._advance(min(left, LISTEN_SECONDS))
+            if left == 0.0:
+                break
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def cancel(self, key: AttemptKey) -> None:
+        self._advance(0.0)
+        for slot in self._slots:
+            if slot.key == key:
+                self._kill(slot)
+                self._handle_loss(Lost(slot, "cancelled"))
+
+    def placement(self) -> str:
+        sentences = []
+        for pool in self._pools:
+            slots = [slot for slot in self._slots if slot.pool is pool]
+            waiting = [slot for slot in slots if not slot.serves]
+            if waiting:
+                problem = next((slot.problem for slot in waiting if slot.problem), "")
+                reason = problem or self._shortage(pool) or "they are starting"
+                sentences.append(f"waiting for {len(waiting)} of {len(slots)} workers: {reason}")
+        return "; ".join(sentences)
+
+    def close(self) -> None:
+        for slot in self._slots:
+            self._kill(slot)
+        self._slots = []
+        self._outcomes = []
+
+    def _advance(self, timeout_seconds: float) -> bool:
+        """Starts what is due, hears what happened, and says whether a worker has come up."""
+        now = time.monotonic()
+        for slot in self._slots:
+            if slot.state is SlotState.DOWN and slot.start_at <= now:
+                self._start(slot)
+                slot.state = SlotState.STARTING
+        events = self._listen(timeout_seconds)
+        events.sort(key=lambda event: event.at if isinstance(event, Answered) else time.time())
+        for event in events:
+            self._handle(event)
+        return any(isinstance(event, Started) for event in events)
+
+    def _handle(self, event: Event) -> None:
+        slot = event.slot
+        if isinstance(event, Lost):
+            self._handle_loss(event)
+        elif isinstance(event, Started):
+            slot.state, slot.failed_starts, slot.problem = SlotState.IDLE, 0, ""
+        else:
+            self._finish(slot, event.result)
+            if isinstance(event.result, Failure) and event.result.kind is FailureKind.INFRASTRUCTURE:
+                self._kill(slot)
+                slot.state = SlotState.DOWN
+            else:
+                slot.state = SlotState.IDLE
+
+    def _handle_loss(self, event: Lost) -> None:
+        slot = event.slot
+        if slot.key is not None:
+            message = f"{slot.name}: {event.message}"
+            self._finish(slot, Failure(kind=FailureKind.INFRASTRUCTURE, message=message, traceback=event.detail))
+        if slot.state is SlotState.STARTING:
+            slot.failed_starts += 1
+            slot.problem = f"{slot.name} could not start: {event.message}"
+            slot.start_at = time.monotonic() + min(2.0 ** (slot.failed_starts - 1), LONGEST_PAUSE_SECONDS)
+        slot.state = SlotState.DOWN
+
+    def _finish(self, slot: Slot, result: Evaluation | Failure) -> None:
+        """Turns the slot's attempt into its one outcome."""
+        assert slot.key is not None
+        self._outcomes.append(AttemptOutcome.of(slot.key, result))
+        slot.key = None

@@ -1,0 +1,319 @@
+"""The whole service on one page: ask, draft, dispatch, record, tell, until a limit; then re-evaluate the best.
+
+The store is the only truth. A turn of the loop may be cut at any point: what is not committed is asked again,
+what was running is queued again, and the algorithm's state is rebuilt by folding the ledger's told trials.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from nas_controller.algorithms.base import SearchAlgorithm, ToldTrial
+from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, Dispatcher
+from nas_controller.records import (
+    EntryKind,
+    Failure,
+    FailureKind,
+    Job,
+    JobKind,
+    JobState,
+    LedgerEntry,
+    SearchLease,
+    SearchState,
+    Trial,
+    TrialDraft,
+    TrialState,
+)
+from nas_controller.reward import reward_of
+from nas_controller.setup import SearchSetup, derive_seed
+from nas_controller.store.base import ConflictError, Store
+from trainer.task import Split
+
+LEASE_SECONDS = 60.0
+TURN_SECONDS = 1.0
+MAX_ATTEMPTS = 3
+MAX_PROPOSALS_PER_TURN = 50
+MAX_INFEASIBLE_IN_A_ROW = 2000
+_REWARDED = (TrialState.COMPLETED, TrialState.STOPPED_EARLY)
+
+Clock = Callable[[], datetime]
+
+
+class SearchFailedError(Exception):
+    """The search cannot go on; the message is its reason."""
+
+
+@dataclass
+class RunningSearch:
+    """One claim of a search by one controller: the parts, and what is only known while it runs.
+
+    Args:
+        lease: taken by the caller; renewed here.
+        now: UTC; with a simulated dispatcher its virtual clock.
+    """
+
+    setup: SearchSetup
+    store: Store
+    algorithm: SearchAlgorithm
+    dispatcher: Dispatcher
+    lease: SearchLease
+    now: Clock
+    running: dict[AttemptKey, Job] = field(default_factory=dict)
+    queued: list[Job] = field(default_factory=list)
+    next_number: int = 1
+    infeasible_in_a_row: int = 0
+    failed_since_claim: int = 0
+    seconds_before_claim: float = 0.0
+    claimed_at: datetime | None = None
+
+    @property
+    def search_id(self) -> str:
+        """The search that runs."""
+        return self.setup.search_id
+
+    def running_seconds(self) -> float:
+        """How long controllers have worked on the search, pauses and crashes left out."""
+        since = self.claimed_at or self.now()
+        return self.seconds_before_claim + (self.now() - since).total_seconds()
+
+
+def run_search(search: RunningSearch) -> Iterator[SearchState]:
+    """Runs a claimed search to a final or paused state, yielding the state after each turn.
+
+    Between two turns nothing is half written: the caller may draw progress, or stop and release the lease.
+
+    Raises:
+        LeaseLostError: another controller took over; nothing more was written.
+    """
+    state = _begin(search)
+    while not state.is_final and state is not SearchState.PAUSED:
+        yield state
+        try:
+            state = _turn(search)
+        except SearchFailedError as error:
+            state = _end(search, SearchState.FAILED, str(error))
+    for key in search.running:
+        search.dispatcher.cancel(key)
+    yield state
+
+
+def _begin(search: RunningSearch) -> SearchState:
+    """Rebuilds the algorithm from the ledger, queues lost work again and says that the search runs."""
+    fold = _Fold(search.algorithm)
+    after = 0
+    while page := search.store.read_ledger(search.search_id, after):
+        for entry in page:
+            fold.add(entry)
+        after = page[-1].sequence
+    search.seconds_before_claim = fold.running_seconds
+    search.next_number = fold.num_trials + 1
+    search.claimed_at = search.now()
+    search.store.requeue_lost_attempts(search.lease, search.now())
+    search.queued = [j for j in search.store.list_jobs(search.search_id, open_only=True) if j.state is JobState.QUEUED]
+    state = search.store.get_search(search.search_id).state
+    if state in (SearchState.PENDING, SearchState.RUNNING):
+        return search.store.set_search_state(search.lease, SearchState.RUNNING, "", search.now()).state
+    return state
+
+
+@dataclass
+class _Fold:
+    """The controller's state as a fold over the ledger; also the time that the search has run."""
+
+    algorithm: SearchAlgorithm
+    num_trials: int = 0
+    running_seconds: float = 0.0
+    counted_until: datetime | None = None
+    created: dict[int, LedgerEntry] = field(default_factory=dict)
+
+    def add(self, entry: LedgerEntry) -> None:
+        self._count_time(entry)
+        if entry.kind is EntryKind.TRIAL_CREATED:
+            self.num_trials += 1
+            self.created[_number(entry)] = entry
+        elif entry.kind is EntryKind.TRIAL_FINISHED and entry.payload["consumed"]:
+            self.algorithm.tell(_told(self.created.pop(_number(entry)), entry))
+
+    def _count_time(self, entry: LedgerEntry) -> None:
+        """A controller says RUNNING when it claims the search: what lies between a crash and that is not counted."""
+        starts = entry.kind is EntryKind.SEARCH_STATE and entry.payload["state"] == SearchState.RUNNING
+        ends = entry.kind is EntryKind.SEARCH_STATE and not starts
+        if self.counted_until is not None and not starts:
+            self.running_seconds += (entry.at - self.counted_until).total_seconds()
+        if starts or self.counted_until is not None:
+            self.counted_until = None if ends else entry.at
+
+
+def _number(entry: LedgerEntry) -> int:
+    assert entry.trial_number is not None
+    return entry.trial_number
+
+
+def _told(created: LedgerEntry, finished: LedgerEntry) -> ToldTrial:
+    state = TrialState(finished.payload["state"])
+    return ToldTrial(
+        number=_number(created),
+        genotype=tuple(created.payload["genotype"]),
+        log_probs=tuple(created.payload["log_probs"]),
+        state=state,
+        reward=finished.payload["reward"] if state in _REWARDED else None,
+    )
+
+
+def _turn(search: RunningSearch) -> SearchState:
+    """Fills free workers, waits for at most a second, records what came back; the state afterwards."""
+    _keep_lease(search)
+    more_to_propose = False
+    state = search.store.get_search(search.search_id).state
+    if state is SearchState.CANCELLED:
+        return state
+    if state is SearchState.RUNNING:
+        _submit_queued(search)
+        limit = _limit_reached(search)
+        if not limit:
+            more_to_propose = _propose_into_free_slots(search)
+        elif not search.running and not search.queued and not _queue_reevaluation(search):
+            return _end(search, SearchState.SUCCEEDED, limit)
+    elif not search.running:
+        return _end(search, SearchState.SUCCEEDED, "stopped by the user") if state is SearchState.STOPPING else state
+    for outcome in search.dispatcher.wait(0.0 if more_to_propose else TURN_SECONDS):
+        _record(search, outcome)
+    if search.failed_since_claim > search.setup.config.limits.failures * search.setup.config.limits.trials:
+        reason = f"{search.failed_since_claim} trials failed, more than limits.failures allows; the last says why"
+        return _end(search, SearchState.PAUSED, reason)
+    return search.store.get_search(search.search_id).state
+
+
+def _keep_lease(search: RunningSearch) -> None:
+    now = search.now()
+    if (search.lease.expires_at - now).total_seconds() < LEASE_SECONDS * 2 / 3:
+        search.lease = search.store.renew_lease(search.lease, now, LEASE_SECONDS)
+
+
+def _end(search: RunningSearch, state: SearchState, reason: str) -> SearchState:
+    """Writes the end, unless the user cancelled in the meantime: then that stands."""
+    try:
+        return search.store.set_search_state(search.lease, state, reason, search.now()).state
+    except ConflictError:
+        return search.store.get_search(search.search_id).state
+
+
+def _limit_reached(search: RunningSearch) -> str:
+    """The limit that stops new proposals, in words; "" while there is none."""
+    limits = search.setup.config.limits
+    counts = search.store.count_trials(search.search_id)
+    started = counts.trained + counts[TrialState.RUNNING] + counts[TrialState.QUEUED]
+    if started >= limits.trials:
+        return f"limit reached: {limits.trials} trials"
+    if limits.hours is not None and search.running_seconds() >= limits.hours * 3600:
+        return f"limit reached: {limits.hours:g} hours"
+    return ""
+
+
+def _propose_into_free_slots(search: RunningSearch) -> bool:
+    """Asks until every worker has work or the limit is met; True when a turn's share of asks did not suffice."""
+    for _ in range(MAX_PROPOSALS_PER_TURN):
+        if not search.dispatcher.free_workers() or _limit_reached(search):
+            return False
+        proposal = search.algorithm.ask(search.next_number)
+        draft = search.setup.draft(proposal, search.next_number)
+        if draft.infeasible_reason:
+            _add_infeasible(search, draft)
+        else:
+            _add_candidate(search, draft)
+    return True
+
+
+def _add_candidate(search: RunningSearch, draft: TrialDraft) -> None:
+    search.infeasible_in_a_row = 0
+    seed = derive_seed(search.setup.config.algorithm.seed, "proxy", draft.number)
+    search.store.add_trial(search.lease, draft, seed, search.now())
+    search.next_number += 1
+    search.queued += search.store.list_jobs(search.search_id, draft.number, open_only=True)
+    _submit_queued(search)
+
+
+def _add_infeasible(search: RunningSearch, draft: TrialDraft) -> None:
+    """A candidate off budget is recorded and told, never trained."""
+    search.store.add_trial(search.lease, draft, None, search.now())
+    search.next_number += 1
+    search.infeasible_in_a_row += 1
+    if search.infeasible_in_a_row > MAX_INFEASIBLE_IN_A_ROW:
+        raise SearchFailedError(f"{MAX_INFEASIBLE_IN_A_ROW} candidates in a row were off budget")
+    search.algorithm.tell(
+        ToldTrial(
+            number=draft.number,
+            genotype=draft.genotype,
+            log_probs=draft.log_probs,
+            state=TrialState.INFEASIBLE,
+            reward=None,
+        )
+    )
+
+
+def _submit_queued(search: RunningSearch) -> None:
+    """Starts queued jobs on free workers: the attempt is committed before the worker gets it."""
+    for worker in search.dispatcher.free_workers()[: len(search.queued)]:
+        job = search.queued.pop(0)
+        trial = search.store.get_trial(search.search_id, job.trial_number)
+        attempt = search.store.start_attempt(search.lease, job.id, worker, search.now())
+        key = AttemptKey(job.id, attempt.number)
+        split = Split.REWARD if job.kind is JobKind.PROXY else Split.VAL
+        search.dispatcher.submit(worker, key, search.setup.request(trial.draft, job.seed, split))
+        search.running[key] = job
+
+
+def _record(search: RunningSearch, outcome: AttemptOutcome) -> None:
+    """Commits one outcome, and tells the algorithm what was committed."""
+    job = search.running.pop(outcome.key)
+    key, now = outcome.key, search.now()
+    if outcome.evaluation is not None:
+        value = reward_of(outcome.evaluation, search.setup.config.reward.metric) if job.kind is JobKind.PROXY else None
+        document = outcome.evaluation.to_document()
+        trial = search.store.complete_attempt(search.lease, key.job_id, key.number, document, value, now)
+    else:
+        assert outcome.failure is not None
+        trial = _record_failure(search, job, key, outcome.failure)
+    if job.kind is JobKind.PROXY and trial.state.is_final and trial.state is not TrialState.CANCELLED:
+        search.failed_since_claim += trial.state is TrialState.FAILED
+        search.algorithm.tell(
+            ToldTrial(
+                number=trial.number,
+                genotype=trial.draft.genotype,
+                log_probs=trial.draft.log_probs,
+                state=trial.state,
+                reward=trial.reward,
+            )
+        )
+
+
+def _record_failure(search: RunningSearch, job: Job, key: AttemptKey, failure: Failure) -> Trial:
+    """Infrastructure failures are tried again; a broken data set ends the search, no architecture is to blame."""
+    retry = failure.kind is FailureKind.INFRASTRUCTURE and key.number < MAX_ATTEMPTS
+    trial = search.store.fail_attempt(search.lease, key.job_id, key.number, failure, retry, search.now())
+    if failure.kind is FailureKind.DATA:
+        raise SearchFailedError(failure.message)
+    if retry and trial.state is not TrialState.CANCELLED:
+        search.queued.append(search.store.get_job(job.id))
+    return trial
+
+
+def _queue_reevaluation(search: RunningSearch) -> bool:
+    """Queues the best trials and the references for fresh seeds on val; False when there is nothing left to do."""
+    settings = search.setup.config.reevaluate
+    if settings.top == 0:
+        return False
+    best = search.store.best_trials(search.search_id, settings.top)
+    known = {trial.draft.name: trial for trial in search.store.reference_trials(search.search_id)}
+    for name in settings.references:
+        if name not in known:
+            draft = search.setup.draft_reference(name, search.next_number)
+            known[name] = search.store.add_trial(search.lease, draft, None, search.now())
+            search.next_number += 1
+    for index in range(settings.seeds):
+        seed = derive_seed(search.setup.config.algorithm.seed, "reevaluate", index)
+        for trial in [*best, *(known[name] for name in settings.references)]:
+            job = search.store.add_job(search.lease, trial.number, JobKind.REEVALUATE, seed, search.now())
+            if job.state is JobState.QUEUED:
+                search.queued.append(job)
+    return bool(search.queued)

@@ -1,0 +1,103 @@
+"""A search's fixed parts, and a candidate's way from genotype to a costed draft."""
+
+import hashlib
+from dataclasses import dataclass
+
+from nas_controller.algorithms.base import Proposal
+from nas_controller.records import NetworkCost, TrialDraft
+from nas_controller.search_config import SearchConfig
+from search_space.budget import FlopsBudget
+from search_space.cost import cost
+from search_space.decisions import SearchSpace
+from search_space.fingerprint import fingerprint
+from search_space.plan import NetworkPlan, TargetNetwork, resolve
+from search_space.reference import reference
+from search_space.spec import ArchitectureSpec
+from trainer.task import DataSource, EvaluationRequest, ProxyTask, Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSetup:
+    """What does not change while a search runs.
+
+    Args:
+        num_classes: categories of the data set: outputs of the network that is trained.
+    """
+
+    search_id: str
+    config: SearchConfig
+    space: SearchSpace
+    budget: FlopsBudget
+    target: TargetNetwork
+    task: ProxyTask
+    data: DataSource
+    num_classes: int
+
+    def draft(self, proposal: Proposal, number: int) -> TrialDraft:
+        """The candidate decoded, resolved, counted and held against the budget."""
+        spec = self.space.decode(proposal.genotype, name=f"{self.config.name}-{number}")
+        plan = resolve(spec, self.target)
+        target_cost = network_cost(plan)
+        reason = ""
+        if not self.budget.contains(target_cost.backbone_multiply_adds):
+            reason = f"{target_cost.backbone_multiply_adds:,} multiply-adds: budget {self.budget.describe()}"
+        return TrialDraft(
+            number=number,
+            arm=proposal.arm,
+            spec=spec.to_document(),
+            fingerprint=fingerprint(plan),
+            target_cost=target_cost,
+            proxy_cost=self._proxy_cost(spec),
+            num_dead_blocks=plan.num_dead_blocks,
+            genotype=proposal.genotype,
+            log_probs=proposal.log_probs,
+            parents=proposal.parents,
+            edits=proposal.edits,
+            infeasible_reason=reason,
+        )
+
+    def draft_reference(self, name: str, number: int) -> TrialDraft:
+        """A published architecture as a trial of this search: same target, same proxy, no genotype."""
+        spec = reference(name)
+        plan = resolve(spec, self.target)
+        return TrialDraft(
+            number=number,
+            arm="reference",
+            name=name,
+            spec=spec.to_document(),
+            fingerprint=fingerprint(plan),
+            target_cost=network_cost(plan),
+            proxy_cost=self._proxy_cost(spec),
+            num_dead_blocks=plan.num_dead_blocks,
+        )
+
+    def _proxy_cost(self, spec: ArchitectureSpec) -> NetworkCost:
+        return network_cost(resolve(spec, self.task.network(self.num_classes)))
+
+    def request(self, draft: TrialDraft, seed: int, split: Split) -> EvaluationRequest:
+        """What a worker needs to train and measure one candidate once."""
+        spec = ArchitectureSpec.from_document(draft.spec)
+        return EvaluationRequest(spec=spec, task=self.task, data=self.data, seed=seed, split=split)
+
+
+def network_cost(plan: NetworkPlan) -> NetworkCost:
+    """Counted cost of a plan, as it is stored with a trial."""
+    report = cost(plan)
+    return NetworkCost(
+        backbone_parameters=report.backbone.parameters,
+        backbone_multiply_adds=report.backbone.multiply_adds,
+        detector_parameters=report.parameters,
+        detector_multiply_adds=report.multiply_adds,
+    )
+
+
+def derive_seed(search_seed: int, *labels: str | int) -> int:
+    """A seed in [0, 2**63) that depends on the search's seed and on what it is for.
+
+    >>> derive_seed(7, "proxy", 1) == derive_seed(7, "proxy", 1)
+    True
+    >>> derive_seed(7, "proxy", 1) == derive_seed(7, "proxy", 2)
+    False
+    """
+    text = "/".join(str(part) for part in (search_seed, *labels))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1

@@ -1,0 +1,122 @@
+"""The multiply-adds that a candidate may cost, and how many of a space's candidates do.
+
+A budget is on the target network's live backbone with its endpoints, without the head.
+"""
+
+from dataclasses import dataclass
+from random import Random
+
+from search_space.cost import cost
+from search_space.decisions import SearchSpace, random_genotype
+from search_space.intervals import wilson_interval
+from search_space.plan import TargetNetwork, resolve
+from search_space.reference import reference
+from search_space.spec import ArchitectureSpec
+
+
+@dataclass(frozen=True, slots=True)
+class FlopsBudget:
+    """Multiply-adds within `tolerance * centre` of `centre`, both ends included.
+
+    Args:
+        centre: multiply-adds.
+        tolerance: relative distance, above 0 and at most 1.
+    """
+
+    centre: int
+    tolerance: float
+
+    def __post_init__(self) -> None:
+        if self.centre < 1:
+            raise ValueError(f"budget of {self.centre} multiply-adds: must be at least 1")
+        if not 0 < self.tolerance <= 1:
+            raise ValueError(f"budget tolerance {self.tolerance}: must be above 0 and at most 1")
+
+    def contains(self, multiply_adds: int) -> bool:
+        """Whether a backbone of that cost is inside."""
+        return abs(multiply_adds - self.centre) <= self.tolerance * self.centre
+
+    def describe(self) -> str:
+        """The budget for people.
+
+        >>> FlopsBudget(28_261_990_400, 0.05).describe()
+        '28.26 B multiply-adds ± 5%'
+        """
+        return f"{in_billions(self.centre)} multiply-adds ± {100 * self.tolerance:.3g}%"
+
+
+def in_billions(multiply_adds: float) -> str:
+    """A number of multiply-adds for people, to four digits: ``28.26 B``."""
+    return f"{multiply_adds / 1e9:.4g} B"
+
+
+def backbone_multiply_adds(spec: ArchitectureSpec, target: TargetNetwork) -> int:
+    """What budgets are on: multiply-adds of the live backbone with its endpoints at the target."""
+    return cost(resolve(spec, target)).backbone.multiply_adds
+
+
+def budget_from(
+    target: TargetNetwork, *, relative_to: str | None = None, multiply_adds: float | None = None, tolerance: float
+) -> FlopsBudget:
+    """The budget around a reference architecture at the same target, or around an absolute number.
+
+    Raises:
+        ValueError: not exactly one of the two is given, the reference is unknown, or a number is out of range.
+    """
+    if (relative_to is None) == (multiply_adds is None):
+        raise ValueError("budget: give exactly one of relative_to and multiply_adds")
+    if relative_to is not None:
+        multiply_adds = backbone_multiply_adds(reference(relative_to), target)
+    assert multiply_adds is not None
+    return FlopsBudget(round(multiply_adds), tolerance)
+
+
+@dataclass(frozen=True, slots=True)
+class FeasibleShare:
+    """How many uniform draws of a space are inside a budget.
+
+    Args:
+        share, interval: the share and its 95 % Wilson interval.
+        low, high: 5 % and 95 % quantiles of the draws' multiply-adds.
+        smallest, largest: of the draws.
+    """
+
+    share: float
+    interval: tuple[float, float]
+    low: int
+    high: int
+    smallest: int
+    largest: int
+    draws: int
+
+    def describe(self) -> str:
+        """What the space offers, for the message about a budget that nothing meets."""
+        return (
+            f"{100 * self.share:.1f}% of {self.draws} random architectures are inside; they cost "
+            f"{in_billions(self.smallest)} to {in_billions(self.largest)} multiply-adds, "
+            f"nine in ten {in_billions(self.low)} to {in_billions(self.high)}"
+        )
+
+
+def feasible_share(
+    space: SearchSpace, budget: FlopsBudget, target: TargetNetwork, draws: int, seed: int
+) -> FeasibleShare:
+    """The share of `draws` uniform genotypes inside the budget, and the range of what they cost.
+
+    Raises:
+        ValueError: no draws.
+    """
+    if draws < 1:
+        raise ValueError(f"{draws} draws: must be at least 1")
+    rng = Random(seed)
+    costs = sorted(backbone_multiply_adds(space.decode(random_genotype(space, rng)), target) for _ in range(draws))
+    inside = sum(budget.contains(multiply_adds) for multiply_adds in costs)
+    return FeasibleShare(
+        share=inside / draws,
+        interval=wilson_interval(inside, draws),
+        low=costs[round(0.05 * (draws - 1))],
+        high=costs[round(0.95 * (draws - 1))],
+        smallest=costs[0],
+        largest=costs[-1],
+        draws=draws,
+    )

@@ -1,0 +1,5 @@
+"""`python -m spinesearch`: the command line."""
+
+from spinesearch.cli import main
+
+main()

@@ -1,0 +1,51 @@
+"""The command line. Commands live in `spinesearch.commands`; each imports what it needs when it runs."""
+
+import sys
+
+import click
+import typer
+
+from spinesearch.commands import architecture, bench, data, search, service
+
+app = typer.Typer(
+    name="spinesearch",
+    help="Neural architecture search for detection backbones.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("up")(service.up)
+app.command("demo")(service.demo)
+app.add_typer(search.app, name="search", help="Start, watch and steer searches.")
+app.command("export")(architecture.export)
+app.command("cost")(architecture.cost)
+app.command("draw")(architecture.draw)
+app.add_typer(data.app, name="data", help="Make and check COCO-format data sets.")
+app.add_typer(bench.app, name="bench", help="Measurements; each prints its table.")
+app.add_typer(service.internal, name="internal", hidden=True)
+
+
+def main() -> None:
+    """Runs one command; an expected error is one line on standard error and exit status 2."""
+    try:
+        app(standalone_mode=False)
+    except click.exceptions.Exit as exit_request:
+        sys.exit(exit_request.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except Exception as error:
+        if not _is_expected(error):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _is_expected(error: Exception) -> bool:
+    """Whether the message says all: a wrong input, not a defect of ours."""
+    from nas_controller.store.base import StoreError
+    from spinesearch.client import ApiError
+
+    return isinstance(error, ValueError | OSError | StoreError | ApiError)

@@ -1,0 +1,160 @@
+"""A typed client of the REST API, for the command line, notebooks and scripts."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+Document = dict[str, Any]
+FINAL_STATES = ("succeeded", "failed", "cancelled")
+
+
+class ApiError(Exception):
+    """The service refused a request; `code` is the stable code of its problem document."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One ledger entry: its sequence number, kind, trial and content."""
+
+    sequence: int
+    kind: str
+    trial_number: int | None
+    content: Document
+
+
+class Client:
+    """The service at `url`, spoken to with a bearer token.
+
+    >>> with Client("http://127.0.0.1:8080", token) as client:  # doctest: +SKIP
+    ...     search = client.create_search({"space": "spinenet-49", "data": "generated"})
+    """
+
+    def __init__(self, url: str, token: str, timeout_seconds: float = 30.0) -> None:
+        headers = {"Authorization": f"Bearer {token}"}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives back connections."""
+        self._http.close()
+
+    def create_search(self, document: Mapping[str, Any], idempotency_key: str | None = None) -> Document:
+        """Starts a search; the same key and document give the search made first."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        return self._json("POST", "/v1/searches", json=dict(document), headers=headers)
+
+    def get_search(self, search_id: str) -> Document:
+        """The search with its counts."""
+        return self._json("GET", f"/v1/searches/{search_id}")
+
+    def list_searches(self) -> Iterator[Document]:
+        """All searches, newest first."""
+        return self._pages("/v1/searches", "searches")
+
+    def pause(self, search_id: str) -> Document:
+        """Running trials finish, nothing new starts."""
+        return self._json("POST", f"/v1/searches/{search_id}:pause")
+
+    def resume(self, search_id: str) -> Document:
+        """A paused search goes on."""
+        return self._json("POST", f"/v1/searches/{search_id}:resume")
+
+    def stop(self, search_id: str) -> Document:
+        """Running trials finish, then the search succeeds with what is there."""
+        return self._json("POST", f"/v1/searches/{search_id}:stop")
+
+    def cancel(self, search_id: str) -> Document:
+        """Running trials are ended."""
+        return self._json("POST", f"/v1/searches/{search_id}:cancel")
+
+    def list_trials(self, search_id: str) -> Iterator[Document]:
+        """All trials by number."""
+        return self._pages(f"/v1/searches/{search_id}/trials", "trials")
+
+    def get_trial(self, search_id: str, number: int) -> Document:
+        """One trial with its spec, costs, jobs and evaluation."""
+        return self._json("GET", f"/v1/searches/{search_id}/trials/{number}")
+
+    def best_trials(self, search_id: str, limit: int = 10) -> Document:
+        """`trials`: completed ones by reward, best first; `references`: what they are compared with."""
+        return self._json("GET", f"/v1/searches/{search_id}/trials:best", params={"limit": limit})
+
+    def history(self, search_id: str) -> Document:
+        """Arrays over the trials: number, state, reward, best so far."""
+        return self._json("GET", f"/v1/searches/{search_id}/history")
+
+    def export(self, search_id: str, number: int, format_name: str) -> str:
+        """One architecture as text in a format."""
+        path = f"/v1/searches/{search_id}/trials/{number}/export"
+        return self._send("GET", path, params={"format": format_name}).text
+
+    def events(self, search_id: str, after: int = 0) -> Iterator[Event]:
+        """Ledger entries above `after` as they are committed, until the search is final."""
+        path = f"/v1/searches/{search_id}/events"
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+        with self._http.stream("GET", path, headers=headers, timeout=None) as response:
+            _check(response)
+            fields: dict[str, str] = {}
+            for line in response.iter_lines():
+                name, _, value = line.partition(": ")
+                if name and value:
+                    fields[name] = value
+                elif not line and "data" in fields:
+                    yield _event(json.loads(fields["data"]))
+                    fields = {}
+
+    def read_events(self, search_id: str, after: int = 0) -> list[Event]:
+        """Ledger entries above `after` that are committed now."""
+        headers = {"Accept": "application/json"}
+        page = self._json("GET", f"/v1/searches/{search_id}/events", params={"after": after}, headers=headers)
+        return [_event(document) for document in page["events"]]
+
+    def _pages(self, path: str, key: str) -> Iterator[Document]:
+        token: str | None = None
+        while True:
+            page = self._json("GET", path, params={"page_token": token} if token else {})
+            yield from page[key]
+            token = page.get("next_page_token")
+            if not token:
+                return
+
+    def _json(self, method: str, path: str, **arguments: Any) -> Document:
+        document: Document = self._send(method, path, **arguments).json()
+        return document
+
+    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        response = self._http.request(method, path, **arguments)
+        _check(response)
+        return response
+
+
+def _event(document: Document) -> Event:
+    return Event(document["sequence"], document["kind"], document["trial_number"], document["payload"])
+
+
+def _check(response: httpx.Response) -> None:
+    if response.is_success:
+        return
+    response.read()
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = {}
+    message = problem.get("detail") or problem.get("title") or f"{response.status_code} {response.reason_phrase}"
+    raise ApiError(response.status_code, problem.get("code", ""), message)

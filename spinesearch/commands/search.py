@@ -1,0 +1,106 @@
+"""`search ...`: through the service's REST API, or in the foreground with `search run`."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spinesearch.client import Client
+
+app = typer.Typer(no_args_is_help=True)
+
+SearchFile = Annotated[Path, typer.Argument(metavar="FILE", help="a search document, YAML or JSON")]
+SearchId = Annotated[str, typer.Argument(metavar="ID")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+@app.command()
+def run(file: SearchFile, as_json: AsJson = False) -> None:
+    """Run a search here, without the service; the same file again continues what was interrupted."""
+    from spinesearch.foreground import run_file
+
+    raise typer.Exit(run_file(file, as_json=as_json))
+
+
+@app.command()
+def start(file: SearchFile, as_json: AsJson = False) -> None:
+    """Start a search on the service."""
+    from nas_controller.search_config import load_search_file
+
+    document = load_search_file(file).to_document()
+    with _client() as client:
+        _show(client.create_search(document), as_json)
+
+
+@app.command("list")
+def list_searches(as_json: AsJson = False) -> None:
+    """List searches, newest first."""
+    with _client() as client:
+        searches = list(client.list_searches())
+    if as_json:
+        print(json.dumps(searches, indent=2))
+        return
+    for search in searches:
+        print(f"{search['id']}  {search['state']:<10}  {search['name']}")
+
+
+@app.command()
+def show(search: SearchId, as_json: AsJson = False) -> None:
+    """Show one search."""
+    with _client() as client:
+        _show(client.get_search(search), as_json)
+
+
+@app.command()
+def watch(search: SearchId) -> None:
+    """Follow a search until it ends."""
+    from spinesearch.progress import watch_search
+
+    with _client() as client:
+        watch_search(client, search)
+
+
+@app.command()
+def pause(search: SearchId) -> None:
+    """Let running trials finish and start nothing new."""
+    with _client() as client:
+        _show(client.pause(search), as_json=False)
+
+
+@app.command()
+def resume(search: SearchId) -> None:
+    """Let a paused search go on."""
+    with _client() as client:
+        _show(client.resume(search), as_json=False)
+
+
+@app.command()
+def stop(search: SearchId) -> None:
+    """Let running trials finish, then end with what is there."""
+    with _client() as client:
+        _show(client.stop(search), as_json=False)
+
+
+@app.command()
+def cancel(search: SearchId) -> None:
+    """End a search and its running trials now."""
+    with _client() as client:
+        _show(client.cancel(search), as_json=False)
+
+
+def _client() -> Client:
+    from spinesearch.home import Home
+
+    home = Home.from_environment()
+    if not home.url_file.exists():
+        raise ValueError("no service runs here: start it with `spinesearch up`, or use `spinesearch search run FILE`")
+    return Client(home.url_file.read_text(encoding="ascii").strip(), home.token())
+
+
+def _show(search: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(search, indent=2))
+        return
+    reason = f" ({search['reason']})" if search.get("reason") else ""
+    print(f"{search['id']}  {search['state']}{reason}  {search['name']}")

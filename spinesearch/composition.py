@@ -1,0 +1,123 @@
+"""Where the parts are put together: from a home and a stored search to one that runs.
+
+Everything here only constructs. torch and ray are imported by the functions that need them.
+"""
+
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from nas_controller.artifacts.directory import DirectoryArtifactStore
+from nas_controller.store.open import open_store
+
+from nas_controller.dispatch.base import Dispatcher, WorkerPool
+from nas_controller.records import SearchLease, SearchState
+from nas_controller.search_config import SearchConfig
+from nas_controller.store.base import Store
+from spinesearch.home import Home
+from trainer.task import DataSource
+
+if TYPE_CHECKING:
+    from nas_controller.search_loop import RunningSearch
+    from nas_controller.setup import SearchSetup
+
+LEASE_SECONDS = 60.0
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+def new_search_id() -> str:
+    """An id that sorts by time and that nobody else makes: 20261120-2340-1f9c3a."""
+    return f"{now():%Y%m%d-%H%M}-{secrets.token_hex(3)}"
+
+
+def open_home_store(home: Home) -> Store:
+    """The store of a home, migrated to this release's schema."""
+    home.create()
+    return open_store(home.database_url)
+
+
+def open_home_artifacts(home: Home) -> DirectoryArtifactStore:
+    """The artifact store of a home."""
+    home.create()
+    return DirectoryArtifactStore(home.artifacts)
+
+
+def claim(store: Store, search_id: str) -> SearchLease | None:
+    """This process' lease on a search; None while another controller holds it."""
+    return store.claim_search(search_id, f"{socket.gethostname()}:{os.getpid()}", now(), LEASE_SECONDS)
+
+
+def data_source(config: SearchConfig, home: Home) -> DataSource:
+    """The data set of a search; the generated one is made where it is missing."""
+    if config.data == "generated":
+        from trainer.data.generated import ensure_generated
+
+        return ensure_generated(home.generated_data)
+    return config.data.source()
+
+
+def search_setup(search_id: str, config: SearchConfig, home: Home) -> "SearchSetup":
+    """The fixed parts of a search."""
+    from nas_controller.setup import SearchSetup
+    from search_space.spaces import find_space
+    from trainer.data.coco import read_coco
+
+    data = data_source(config, home)
+    return SearchSetup(
+        search_id=search_id,
+        config=config,
+        space=find_space(config.space),
+        budget=config.flops_budget(),
+        target=config.target.network(),
+        task=config.task(),
+        data=data,
+        num_classes=len(read_coco(data.train).categories),
+    )
+
+
+def ray_dispatcher(search_id: str, config: SearchConfig, home: Home) -> Dispatcher:
+    """Standing Ray workers for a search: on a local Ray of its own, or on the cluster that the home names."""
+    from nas_controller.dispatch.ray_cluster import RayDispatcher
+
+    pools = [WorkerPool(count=w.count, cpus=w.cpus, gpus=w.gpus, tpus=w.tpus) for w in config.workers]
+    return RayDispatcher(pools, evaluator=config.evaluator, address=home.ray_address, namespace=search_id)
+
+
+@contextmanager
+def running_search(home: Home, store: Store, lease: SearchLease) -> Iterator["RunningSearch"]:
+    """A claimed search with its workers, ready for `run_search`; workers and lease are given back at the end.
+
+    Where it cannot be put together (its data set is gone, say) the search FAILED with the reason.
+    """
+    from nas_controller.algorithms.table import make_algorithm
+
+    from nas_controller.search_loop import RunningSearch
+
+    config = SearchConfig.from_document(store.get_search(lease.search_id).config)
+    dispatcher: Dispatcher | None = None
+    try:
+        try:
+            setup = search_setup(lease.search_id, config, home)
+            algorithm = make_algorithm(
+                config.algorithm.name, setup.space, config.algorithm.seed, config.algorithm.settings
+            )
+            dispatcher = ray_dispatcher(lease.search_id, config, home)
+        except (ValueError, OSError) as error:
+            store.set_search_state(lease, SearchState.FAILED, str(error), now())
+            raise
+        search = RunningSearch(
+            setup=setup, store=store, algorithm=algorithm, dispatcher=dispatcher, lease=lease, now=now
+        )
+        yield search
+    finally:
+        if dispatcher is not None:
+            dispatcher.close()
+        store.release_lease(lease)

@@ -1,0 +1,112 @@
+"""`search run FILE`: the same search as on the service, in this process, without the API."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from api.views import best_trials, search_detail
+from nas_controller.records import Search, SearchState
+from nas_controller.search_config import SearchConfig, load_search_file
+from nas_controller.search_loop import run_search
+from nas_controller.store.base import Store
+from spinesearch.client import Event
+from spinesearch.composition import claim, new_search_id, now, open_home_store, running_search
+from spinesearch.home import Home
+from spinesearch.processes import StopFlag
+from spinesearch.progress import SearchProgress, print_best
+from spinesearch.validation import check_search
+
+INTERRUPTED = 130
+
+
+def run_file(file: Path, *, as_json: bool) -> int:
+    """Runs the search of a file to its end and prints the best; the exit status.
+
+    Raises:
+        SearchConfigError, TaskError: the document or its data set is wrong; nothing was written.
+        ValueError: another controller runs the same search.
+    """
+    config = load_search_file(file)
+    home = Home.from_environment()
+    check_search(config, home)
+    console = Console(stderr=as_json)
+    store = open_home_store(home)
+    try:
+        search = _unfinished(store, config) or store.create_search(
+            new_search_id(), config.name, config.to_document(), now()
+        )
+        if search.state is SearchState.PAUSED:
+            store.request_state(search.id, SearchState.PENDING, "", now())
+        console.print(f"search {search.id} in {home.path}", soft_wrap=True)
+        state = _run(store, home, search.id, console)
+        search = store.get_search(search.id)
+        if not state.is_final and state is not SearchState.PAUSED:
+            console.print(f"interrupted; `spinesearch search run {file}` goes on from here")
+            return INTERRUPTED
+        _print_end(store, search, console, as_json=as_json)
+        return 0 if state is SearchState.SUCCEEDED else 1
+    finally:
+        store.close()
+
+
+def _unfinished(store: Store, config: SearchConfig) -> Search | None:
+    """The newest search of the same document that is not final, which this run continues."""
+    wanted = config.to_document()
+    open_states = [state for state in SearchState if not state.is_final]
+    return next((s for s in store.list_searches(limit=1000, states=open_states) if s.config == wanted), None)
+
+
+def _run(store: Store, home: Home, search_id: str, console: Console) -> SearchState:
+    lease = claim(store, search_id)
+    if lease is None:
+        raise ValueError(f"search {search_id} is run by another controller; `spinesearch search watch {search_id}`")
+    stop = StopFlag()
+    stop.listen()
+    after = 0
+    with running_search(home, store, lease) as search, SearchProgress(console) as display:
+        for _state in run_search(search):
+            entries = store.read_ledger(search_id, after)
+            after = entries[-1].sequence if entries else after
+            events = [Event(e.sequence, e.kind, e.trial_number, dict(e.payload)) for e in entries]
+            display.update(_detail(store, search_id), events)
+            if stop.is_set:
+                break
+    return store.get_search(search_id).state
+
+
+def _detail(store: Store, search_id: str) -> dict[str, Any]:
+    return search_detail(store, store.get_search(search_id), now()).model_dump(mode="json")
+
+
+def _print_end(store: Store, search: Search, console: Console, *, as_json: bool) -> None:
+    best = best_trials(store, search.id, SearchConfig.from_document(search.config).reevaluate.top or 3)
+    reason = f" ({search.reason})" if search.reason else ""
+    console.print(f"search {search.id} {search.state}{reason}")
+    print_best(console, best.model_dump(mode="json"))
+    if as_json:
+        print(json.dumps(_summary(store, search), indent=2))
+
+
+def _summary(store: Store, search: Search) -> dict[str, Any]:
+    """What a script wants to know at the end."""
+    counts = store.count_trials(search.id)
+    best = next(iter(store.best_trials(search.id, 1)), None)
+    return {
+        "search": search.id,
+        "state": search.state,
+        "reason": search.reason,
+        "trials": {str(state): count for state, count in sorted(counts.by_state.items())},
+        "best": None
+        if best is None
+        else {
+            "number": best.number,
+            "ap": best.average_precision,
+            "val_ap": best.val_average_precision,
+            "standard_error": best.val_standard_error,
+            "multiply_adds": best.draft.target_cost.backbone_multiply_adds,
+            "fingerprint": best.draft.fingerprint,
+            "spec": best.draft.spec,
+        },
+    }

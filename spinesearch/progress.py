@@ -1,0 +1,158 @@
+"""A search in a terminal: one live line while it runs, and the table of the best at the end.
+
+Both read the REST API's documents (`GET /v1/searches/{id}`, `.../trials:best`), so they show the same whether the
+search runs here or on a service.
+"""
+
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.table import Table
+
+from spinesearch.client import FINAL_STATES, Client, Event
+
+Document = dict[str, Any]
+POLL_SECONDS = 1.0
+
+
+class SearchProgress:
+    """Trials done, best AP, newest reward, time left; a plain line for each trial where there is no terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[numbers]}"),
+        )
+        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._task: TaskID | None = None
+        self._newest = ""
+        self._num_reevaluations = 0
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def update(self, search: Document, events: Iterable[Event]) -> None:
+        """Shows the search as it is now, and what happened since the last call."""
+        for event in events:
+            self._note(event)
+        progress, jobs_left = search["progress"], search["open_jobs"]["reevaluate"]
+        done, total, description = progress["trained"], progress["trials"], "searching"
+        if jobs_left or self._num_reevaluations:
+            done, description = self._num_reevaluations, "measuring the best on val"
+            total = done + jobs_left
+        if self._task is None:
+            self._task = self._progress.add_task(description, total=total, numbers="")
+        numbers = [f"best AP {_value(search['best'], 'average_precision')}", self._newest]
+        if progress["seconds_left"] is not None and not jobs_left:
+            numbers.append(f"{duration(progress['seconds_left'])} left")
+        text = "  ".join(part for part in numbers if part)
+        self._progress.update(self._task, completed=done, total=total, description=description, numbers=text)
+
+    def _note(self, event: Event) -> None:
+        content = event.content
+        if event.kind == "trial.finished" and content["state"] != "infeasible":
+            reward = "failed" if content["reward"] is None else f"reward {content['reward']:.3f}"
+            self._newest = reward
+            self._line(
+                f"trial {event.trial_number}: {reward}" + (f" ({content['failure']})" if content["failure"] else "")
+            )
+        elif event.kind == "job.finished" and content["kind"] == "reevaluate":
+            self._num_reevaluations += 1
+            self._line(f"trial {event.trial_number} on val: AP {_number(content['average_precision'])}")
+
+    def _line(self, text: str) -> None:
+        if not self._console.is_terminal:
+            self._console.print(text)
+
+
+def watch_search(client: Client, search_id: str, console: Console | None = None) -> Document:
+    """Shows a search of a service until it is final or paused; the search as it is then."""
+    with SearchProgress(console or Console()) as display:
+        after = 0
+        while True:
+            search = client.get_search(search_id)
+            events = client.read_events(search_id, after)
+            after = events[-1].sequence if events else after
+            display.update(search, events)
+            if search["state"] in (*FINAL_STATES, "paused"):
+                return search
+            time.sleep(POLL_SECONDS)
+
+
+def print_best(console: Console, best: Document) -> None:
+    """Prints the best trials beside the references, on val, with what can be said about the difference."""
+    table = Table(title="Best architectures: AP on val over seeds that the search did not use")
+    table.add_column("architecture")
+    for column in ("AP on val", "against the best reference", "reward", "multiply-adds", "parameters"):
+        table.add_column(column, justify="right")
+    for trial in best["trials"]:
+        table.add_row(f"trial {trial['number']}", *_cells(trial, _difference(trial["difference"])))
+    table.add_section()
+    for trial in best["references"]:
+        table.add_row(trial["name"], *_cells(trial, "reference"))
+    console.print(table)
+    console.print("Multiply-adds and parameters: the backbone with endpoints at target size.", style="dim")
+
+
+def _cells(trial: Document, difference: str) -> list[str]:
+    cost = trial["target_cost"]
+    return [
+        mean_with_error(trial["val_average_precision"], trial["val_standard_error"], trial["val_count"]),
+        difference,
+        _number(trial["reward"]),
+        f"{cost['backbone_multiply_adds'] / 1e9:.1f} G",
+        f"{cost['backbone_parameters'] / 1e6:.1f} M",
+    ]
+
+
+def _difference(difference: Document | None) -> str:
+    if difference is None:
+        return "-"
+    interval = f"{difference['value']:+.3f} ± {difference['half_width']:.3f}"
+    return interval if difference["is_significant"] else f"{interval} (not significant)"
+
+
+def mean_with_error(mean: float | None, error: float | None, count: int) -> str:
+    """A measured mean as people read it.
+
+    >>> mean_with_error(0.2534, 0.0149, 3)
+    '0.253 ± 0.015 (n = 3)'
+    """
+    if mean is None:
+        return "-"
+    return f"{mean:.3f} (n = {count})" if error is None else f"{mean:.3f} ± {error:.3f} (n = {count})"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in at most two units.
+
+    >>> duration(11520), duration(75), duration(8)
+    ('3 h 12 min', '1 min 15 s', '8 s')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _value(document: Document | None, key: str) -> str:
+    return "-" if document is None else _number(document[key])

@@ -1,0 +1,142 @@
+"""The processes of an embedded service: the supervisor (`up`), the API, the controller, one for each search."""
+
+import os
+import socket
+import time
+
+from rich.console import Console
+
+from api.settings import ApiSettings, hash_token
+from spinesearch.home import Home
+from spinesearch.processes import StopFlag, Supervisor, command, end_with_parent
+
+STEP_SECONDS = 0.5
+
+
+def run_service(port: int) -> None:
+    """Runs API and controller on this home until SIGINT or SIGTERM, starting again what dies.
+
+    Raises:
+        ValueError: the port is taken; nothing was started.
+    """
+    from api.auth import Auth
+
+    console = Console(stderr=True)
+    home = Home.from_environment()
+    check_port_is_free(port)
+    _migrate(home)
+    stop = StopFlag()
+    stop.listen()
+    url = f"http://127.0.0.1:{port}"
+    supervisor = Supervisor(
+        {"api": command("internal", "api", "--port", str(port)), "controller": command("internal", "controller")},
+        report=console.print,
+    )
+    home.url_file.write_text(url, encoding="ascii")
+    try:
+        supervisor.step()
+        code = Auth(api_settings(home)).issue_login_code()
+        console.print(f"spinesearch is at [bold]{url}[/]; sign in once with\n  {url}/login?code={code}", soft_wrap=True)
+        console.print(f"API token: the file {home.path / 'token'}", soft_wrap=True)
+        console.print("Ctrl-C ends the service; searches go on at the next start.")
+        while not stop.is_set:
+            time.sleep(STEP_SECONDS)
+            supervisor.step()
+    finally:
+        supervisor.close()
+        home.url_file.unlink(missing_ok=True)
+
+
+def check_port_is_free(port: int) -> None:
+    """Raises ValueError when something listens on the port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ValueError(f"port {port} on 127.0.0.1: {error.strerror}; choose another with --port") from error
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nothing listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def api_settings(home: Home) -> ApiSettings:
+    """The settings of this home's API."""
+    return ApiSettings(token_sha256=hash_token(home.token()), session_secret=home.session_secret())
+
+
+def _migrate(home: Home) -> None:
+    from spinesearch.composition import open_home_store
+
+    open_home_store(home).close()
+
+
+def serve_api(port: int) -> None:
+    """Serves the API on 127.0.0.1 until SIGTERM."""
+    import uvicorn
+
+    from api.app import create_app
+    from spinesearch.composition import now, open_home_artifacts, open_home_store
+    from spinesearch.validation import check_search
+
+    end_with_parent()
+    home = Home.from_environment()
+    app = create_app(
+        open_home_store(home),
+        open_home_artifacts(home),
+        api_settings(home),
+        check_search=lambda config: check_search(config, home),
+        clock=now,
+    )
+    # An open event stream must not hold up the end: three seconds, then connections are cut.
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=3, server_header=False)
+
+
+def run_daemon() -> None:
+    """Keeps one process for each search that should run, until SIGTERM."""
+    import subprocess
+
+    from nas_controller.daemon import Daemon
+    from spinesearch.composition import now, open_home_store
+
+    end_with_parent()
+    stop = StopFlag()
+    stop.listen()
+
+    def start(search_id: str) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(command("internal", "search", search_id))
+
+    daemon = Daemon(open_home_store(Home.from_environment()), start, os.cpu_count() or 1, now)
+    try:
+        while not stop.is_set:
+            daemon.step()
+            time.sleep(STEP_SECONDS)
+    finally:
+        daemon.close()
+        daemon.store.close()
+
+
+def run_search_process(search_id: str) -> None:
+    """Claims a search and runs it; returns without a word when another controller holds it."""
+    from nas_controller.search_loop import run_search
+    from spinesearch.composition import claim, open_home_store, running_search
+
+    end_with_parent()
+    stop = StopFlag()
+    stop.listen()
+    home = Home.from_environment()
+    store = open_home_store(home)
+    try:
+        lease = claim(store, search_id)
+        if lease is not None:
+            with running_search(home, store, lease) as search:
+                for _state in run_search(search):
+                    if stop.is_set:
+                        break
+    finally:
+        store.close()

@@ -1,0 +1,34 @@
+"""What a search document's own rules cannot see: its budget, its evaluator and its data set."""
+
+from nas_controller.dispatch.worker import check_evaluator
+from nas_controller.search_config import SearchConfig, SearchConfigError
+from search_space.budget import feasible_share
+from search_space.spaces import find_space
+from spinesearch.home import Home
+from trainer.data.coco import check_data
+
+BUDGET_DRAWS = 400
+
+
+def check_search(config: SearchConfig, home: Home) -> None:
+    """Raises before anything is written when the search could only fail.
+
+    Raises:
+        SearchConfigError: a budget that hardly any architecture of the space meets, or no such evaluator.
+        TaskError: the data set cannot be used; the message names the file.
+    """
+    try:
+        check_evaluator(config.evaluator)
+    except ValueError as error:
+        raise SearchConfigError("evaluator", str(error)) from error
+    check_budget(config)
+    if config.data != "generated":
+        check_data(config.data.source())
+
+
+def check_budget(config: SearchConfig) -> None:
+    """Raises SearchConfigError when none of `BUDGET_DRAWS` random architectures is inside the budget."""
+    budget, target = config.flops_budget(), config.target.network()
+    found = feasible_share(find_space(config.space), budget, target, draws=BUDGET_DRAWS, seed=0)
+    if found.share == 0:
+        raise SearchConfigError("budget", f"{budget.describe()}: {found.describe()}")

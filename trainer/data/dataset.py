@@ -1,0 +1,179 @@
+"""The parts of a data set as tensors: decoded once in a process, then shared by every training in it."""
+
+import hashlib
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from trainer.data.coco import Annotation, CocoIndex, ImageRecord, read_coco, shared_categories, split_train
+from trainer.data.images import decode_image, image_path
+from trainer.data.tensors import PADDING_LABEL, PADDING_RGB, DetectionTensors
+from trainer.task import CocoSource, DataSource, TaskError
+
+MAX_DECODED_BYTES = 64 * 2**30
+
+_read = lru_cache(maxsize=4)(read_coco)
+
+
+@lru_cache(maxsize=6)
+def load_split(data: DataSource, part: str, image_size: int) -> DetectionTensors:
+    """The images of ``train``, ``reward`` or ``val``, decoded and resized to `image_size` pixels.
+
+    The last six results are kept for the whole process; the files are taken to stay as they are.
+
+    Raises:
+        TaskError: a data set that cannot be read; for a broken image it names the file.
+    """
+    source, index = _source(data, part), _index(data, part)
+    categories = _categories(data)
+    images = _images(data, part, index)
+    num_bytes = len(images) * 3 * image_size**2
+    if num_bytes > MAX_DECODED_BYTES:
+        raise TaskError(
+            f"{source.images}: {len(images):,} images at {image_size} pixels take {num_bytes / 2**30:,.0f} GiB of "
+            f"memory, at most {MAX_DECODED_BYTES / 2**30:,.0f} are used: choose a smaller image_size or fewer images"
+        )
+    pixels_NHWC = np.empty((len(images), image_size, image_size, 3), dtype=np.uint8)
+    pixels_NHWC[:] = np.array(PADDING_RGB, dtype=np.uint8)
+    sizes_N2 = np.empty((len(images), 2), dtype=np.int64)
+    for position, image in enumerate(images):
+        resized_HWC = _decode(source, image, image_size)
+        height, width = sizes_N2[position] = resized_HWC.shape[:2]
+        pixels_NHWC[position, :height, :width] = resized_HWC
+    original_N2 = np.array([(image.height, image.width) for image in images], dtype=np.float64)
+    scales_N2 = sizes_N2 / original_N2
+    boxes_NM4, labels_NM, crowd_NM = _targets(index, images, categories, scales_N2, sizes_N2)
+    return DetectionTensors(
+        images_NCHW=torch.from_numpy(pixels_NHWC).permute(0, 3, 1, 2).contiguous(),
+        boxes_NM4=torch.from_numpy(boxes_NM4),
+        labels_NM=torch.from_numpy(labels_NM),
+        crowd_NM=torch.from_numpy(crowd_NM),
+        valid_sizes_N2=torch.from_numpy(sizes_N2),
+        scales_N2=torch.from_numpy(scales_N2.astype(np.float32)),
+        image_ids_N=torch.tensor([image.id for image in images], dtype=torch.int64),
+        category_ids=tuple(categories),
+        category_names=tuple(categories.values()),
+    )
+
+
+def coco_ground_truth(data: DataSource, part: str) -> dict[str, Any]:
+    """The COCO document of a part for box evaluation, crowd regions included, segments left out.
+
+    Raises:
+        TaskError: a data set that cannot be read.
+    """
+    index = _index(data, part)
+    images = _images(data, part, index)
+    by_image = index.annotations_by_image
+    return {
+        "info": {},
+        "images": [
+            {"id": image.id, "file_name": image.file_name, "width": image.width, "height": image.height}
+            for image in images
+        ],
+        "categories": [{"id": number, "name": name} for number, name in _categories(data).items()],
+        "annotations": [
+            {
+                "id": annotation.id,
+                "image_id": image.id,
+                "category_id": annotation.category_id,
+                "bbox": list(annotation.box),
+                "area": annotation.area,
+                "iscrowd": int(annotation.is_crowd),
+            }
+            for image in images
+            for annotation in by_image[image.id]
+        ],
+    }
+
+
+@lru_cache(maxsize=16)
+def data_hash(data: DataSource) -> str:
+    """A hash of what AP depends on: annotations, names and sizes of the image files, and the held-out images.
+
+    Raises:
+        TaskError: a data set that cannot be read.
+    """
+    digest = hashlib.sha256(f"{data.reward_split}/{data.split_seed}".encode())
+    for part, source in (("train", data.train), ("val", data.val)):
+        digest.update(source.annotations.read_bytes() if source.annotations.is_file() else b"")
+        for image in _index(data, part).images:
+            path = image_path(source, image.file_name)
+            try:
+                digest.update(f"{image.file_name}/{path.stat().st_size}\n".encode())
+            except OSError as error:
+                raise TaskError(f"{path}: no such image") from error
+    return digest.hexdigest()
+
+
+def _source(data: DataSource, part: str) -> CocoSource:
+    if part not in ("train", "reward", "val"):
+        raise ValueError(f"part {part!r}: must be train, reward or val")
+    return data.val if part == "val" else data.train
+
+
+def _index(data: DataSource, part: str) -> CocoIndex:
+    return _read(_source(data, part))
+
+
+def _categories(data: DataSource) -> dict[int, str]:
+    """Category names by id, in rising order."""
+    categories = shared_categories(data, _read(data.train), _read(data.val))
+    return {category.id: category.name for category in categories}
+
+
+def _images(data: DataSource, part: str, index: CocoIndex) -> tuple[ImageRecord, ...]:
+    if part == "val":
+        return index.images
+    ids = tuple(image.id for image in index.images)
+    train, reward = split_train(ids, reward_split=data.reward_split, split_seed=data.split_seed)
+    wanted = set(train if part == "train" else reward)
+    return tuple(image for image in index.images if image.id in wanted)
+
+
+def _decode(source: CocoSource, image: ImageRecord, image_size: int) -> np.ndarray[Any, Any]:
+    """The image, H x W x 3, with its longer side resized to `image_size`."""
+    path = image_path(source, image.file_name)
+    decoded = decode_image(path)
+    if decoded.size != (image.width, image.height):
+        raise TaskError(
+            f"{path}: {decoded.width}x{decoded.height} pixels, but {source.annotations} says "
+            f"{image.width}x{image.height}"
+        )
+    scale = image_size / max(decoded.size)
+    size = (max(1, round(decoded.width * scale)), max(1, round(decoded.height * scale)))
+    return np.asarray(decoded if decoded.size == size else decoded.resize(size, Image.Resampling.BILINEAR))
+
+
+def _targets(
+    index: CocoIndex,
+    images: tuple[ImageRecord, ...],
+    categories: dict[int, str],
+    scales_N2: np.ndarray[Any, Any],
+    sizes_N2: np.ndarray[Any, Any],
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Boxes, labels and crowd flags of the images, padded to the largest number of boxes."""
+    label_of = {category_id: label for label, category_id in enumerate(categories)}
+    kept: list[list[Annotation]] = [
+        [annotation for annotation in index.annotations_by_image[image.id] if not annotation.is_empty]
+        for image in images
+    ]
+    num_boxes = max(1, max(len(annotations) for annotations in kept))
+    boxes_NM4 = np.zeros((len(images), num_boxes, 4), dtype=np.float32)
+    labels_NM = np.full((len(images), num_boxes), PADDING_LABEL, dtype=np.int64)
+    crowd_NM = np.zeros((len(images), num_boxes), dtype=bool)
+    for n, annotations in enumerate(kept):
+        if not annotations:
+            continue
+        xywh_M4 = np.array([annotation.box for annotation in annotations])
+        xyxy_M4 = np.concatenate([xywh_M4[:, :2], xywh_M4[:, :2] + xywh_M4[:, 2:]], axis=1)
+        scale_y, scale_x = scales_N2[n]
+        height, width = sizes_N2[n]
+        xyxy_M4 = (xyxy_M4 * [scale_x, scale_y, scale_x, scale_y]).clip(0, [width, height, width, height])
+        boxes_NM4[n, : len(annotations)] = xyxy_M4
+        labels_NM[n, : len(annotations)] = [label_of[annotation.category_id] for annotation in annotations]
+        crowd_NM[n, : len(annotations)] = [annotation.is_crowd for annotation in annotations]
+    return boxes_NM4, labels_NM, crowd_NM

@@ -1,0 +1,116 @@
+"""Anchor boxes, which object each of them answers for, and boxes as deltas from them.
+
+Legend: B images, M boxes of an image (padding included), A anchors of all levels, 4 = x0, y0, x1, y1 in pixels,
+or the deltas dx, dy, dw, dh.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from search_space.plan import NetworkPlan
+
+ANCHOR_SCALE = 3.0
+OCTAVES = (0.0, 1.0 / 3.0, 2.0 / 3.0)
+ASPECT_RATIOS = (1.0, 2.0, 0.5)  # width by height
+
+POSITIVE_OVERLAP = 0.5
+NEGATIVE_OVERLAP = 0.4
+CROWD_OVERLAP = 0.5
+
+BACKGROUND = -1
+IGNORED = -2
+
+MAX_LOG_RATIO = math.log(1000.0 / 16.0)  # a decoded side is at most 62.5 times the anchor's
+
+
+def anchor_boxes(plan: NetworkPlan) -> Tensor:
+    """All anchors (A, 4), float32: level by level, row by row, column by column, nine at each place.
+
+    Sides are `ANCHOR_SCALE` strides times 2**(0, 1/3, 2/3), by three aspect ratios of equal area (Lin et al.
+    2017; base scale 3 as in the published SpineNet configurations). They may reach beyond the image.
+    """
+    return torch.cat([_level_anchors(endpoint.level, endpoint.size) for endpoint in plan.endpoints])
+
+
+def anchors_by_level(plan: NetworkPlan) -> tuple[int, ...]:
+    """Number of anchors of each level, in the order of `anchor_boxes`."""
+    return tuple(endpoint.size**2 * len(OCTAVES) * len(ASPECT_RATIOS) for endpoint in plan.endpoints)
+
+
+def _level_anchors(level: int, size: int) -> Tensor:
+    stride = 2**level
+    sides = [ANCHOR_SCALE * stride * 2**octave for octave in OCTAVES]
+    half_92 = torch.tensor(
+        [[side * math.sqrt(ratio) / 2, side / math.sqrt(ratio) / 2] for side in sides for ratio in ASPECT_RATIOS]
+    )
+    centre_S = (torch.arange(size, dtype=torch.float32) + 0.5) * stride
+    y_SS, x_SS = torch.meshgrid(centre_S, centre_S, indexing="ij")
+    centre_SS12 = torch.stack([x_SS, y_SS], dim=2)[:, :, None, :]
+    return torch.cat([centre_SS12 - half_92, centre_SS12 + half_92], dim=3).reshape(-1, 4)
+
+
+def intersections(boxes_BM4: Tensor, anchors_A4: Tensor) -> Tensor:
+    """Area of each box's overlap with each anchor, (B, M, A), in square pixels."""
+    x0, y0, x1, y1 = (side_BM[:, :, None] for side_BM in boxes_BM4.unbind(2))
+    anchor_x0, anchor_y0, anchor_x1, anchor_y1 = anchors_A4.unbind(1)
+    width_BMA = (torch.minimum(x1, anchor_x1) - torch.maximum(x0, anchor_x0)).clamp_(min=0)
+    height_BMA = (torch.minimum(y1, anchor_y1) - torch.maximum(y0, anchor_y0)).clamp_(min=0)
+    return width_BMA.mul_(height_BMA)
+
+
+def areas(boxes_N4: Tensor) -> Tensor:
+    """Area of each box, of shape boxes.shape[:-1]."""
+    return (boxes_N4[..., 2] - boxes_N4[..., 0]) * (boxes_N4[..., 3] - boxes_N4[..., 1])
+
+
+def match(
+    overlap_BMA: Tensor,
+    is_object_BM: Tensor,
+    high: float = POSITIVE_OVERLAP,
+    low: float = NEGATIVE_OVERLAP,
+) -> Tensor:
+    """For each anchor the object it answers for, `BACKGROUND`, or `IGNORED`; (B, A), int64.
+
+    An anchor takes the object of largest overlap (IoU) where that is `high` or more; from `low` to `high` it is
+    ignored. An anchor that is an object's best one takes its own largest overlap however small, so that each
+    object has an anchor (Ren et al. 2015, section 3.1.2; torchvision's Matcher with low-quality matches).
+    """
+    overlap_BMA = overlap_BMA.masked_fill(~is_object_BM[:, :, None], 0.0)
+    largest_BA, object_BA = overlap_BMA.max(dim=1)
+    best_BM1 = overlap_BMA.amax(dim=2, keepdim=True).clamp_(min=torch.finfo(overlap_BMA.dtype).tiny)
+    is_best_BA = (overlap_BMA == best_BM1).any(dim=1)
+    weak_BA = torch.where(largest_BA < low, BACKGROUND, IGNORED)
+    return torch.where((largest_BA >= high) | is_best_BA, object_BA, weak_BA)
+
+
+def assign(anchors_A4: Tensor, boxes_BM4: Tensor, labels_BM: Tensor, crowd_BM: Tensor) -> Tensor:
+    """For each anchor the index of its box, `BACKGROUND`, or `IGNORED`; (B, A), int64.
+
+    Anchors with half of their area or more in a crowd region are not negative: they are ignored.
+    """
+    shared_BMA = intersections(boxes_BM4, anchors_A4)
+    anchor_areas_A = areas(anchors_A4)
+    union_BMA = areas(boxes_BM4)[:, :, None] + anchor_areas_A - shared_BMA
+    is_real_BM = labels_BM >= 0
+    matched_BA = match(shared_BMA / union_BMA, is_real_BM & ~crowd_BM)
+    is_in_crowd_BMA = shared_BMA >= CROWD_OVERLAP * anchor_areas_A
+    is_in_crowd_BA = (is_in_crowd_BMA & (is_real_BM & crowd_BM)[:, :, None]).any(dim=1)
+    return torch.where(is_in_crowd_BA & (matched_BA == BACKGROUND), IGNORED, matched_BA)
+
+
+def encode(boxes_N4: Tensor, anchors_N4: Tensor) -> Tensor:
+    """Boxes as deltas from their anchors (Girshick et al. 2014): shift by size, logarithm of the ratio of sides."""
+    anchor_size_N2 = anchors_N4[..., 2:] - anchors_N4[..., :2]
+    size_N2 = (boxes_N4[..., 2:] - boxes_N4[..., :2]).clamp(min=1e-3)
+    shift_N2 = (boxes_N4[..., 2:] + boxes_N4[..., :2] - anchors_N4[..., 2:] - anchors_N4[..., :2]) / 2
+    return torch.cat([shift_N2 / anchor_size_N2, (size_N2 / anchor_size_N2).log()], dim=-1)
+
+
+def decode(deltas_N4: Tensor, anchors_N4: Tensor) -> Tensor:
+    """The boxes whose deltas these are; the logarithms are capped at `MAX_LOG_RATIO`."""
+    anchor_size_N2 = anchors_N4[..., 2:] - anchors_N4[..., :2]
+    centre_N2 = (anchors_N4[..., 2:] + anchors_N4[..., :2]) / 2 + deltas_N4[..., :2] * anchor_size_N2
+    half_N2 = deltas_N4[..., 2:].clamp(max=MAX_LOG_RATIO).exp() * anchor_size_N2 / 2
+    return torch.cat([centre_N2 - half_N2, centre_N2 + half_N2], dim=-1)
