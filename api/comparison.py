@@ -41,5 +41,5 @@ def _t_95(variances: list[float], counts: list[int]) -> float:
     weights = [variance**2 / (count - 1) for variance, count in zip(variances, counts, strict=True)]
     if sum(weights) == 0:
         return _T_95[-1]
-    degrees = math.floor(sum(variances) ** 2 / sum(weights))
+    degrees = math.floor(sum(variances) ** 2 / sum(weights) + 1e-9)
     return _T_95[min(max(degrees, 1), len(_T_95)) - 1]

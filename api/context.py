@@ -16,7 +16,7 @@ from nas_controller.search_config import SearchConfig
 from nas_controller.store.base import Store
 
 CheckSearch = Callable[[SearchConfig], None]
-"""Checks what only the composition root can (data set, budget); raises `ValueError`, with a `place` where it has one."""
+"""Checks what only the composition root can: data set, budget. Raises `ValueError`, with a `place` if it has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,5 @@
 """Every error as RFC 9457 `application/problem+json`, with a stable `code` that programs may rely on."""
 
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,6 +12,18 @@ from nas_controller.store.base import ConflictError, NotFoundError
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 20
+TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    413: "Content Too Large",
+    422: "Unprocessable Content",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
 
 
 class FieldError(BaseModel):
@@ -68,7 +79,7 @@ def problem_response(
     """The problem as an answer."""
     problem = Problem(
         type=f"urn:spinesearch:problem:{code}",
-        title=HTTPStatus(status).phrase,
+        title=TITLES.get(status, "Error"),
         status=status,
         detail=detail,
         code=code,
@@ -81,7 +92,7 @@ def problem_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that can end in these problems, for OpenAPI."""
     return {
         status: {
-            "description": HTTPStatus(status).phrase,
+            "description": TITLES[status],
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
         for status in statuses
@@ -106,7 +117,7 @@ def _problem(request: Request, error: Exception) -> JSONResponse:
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    found = [FieldError(place=_place(item["loc"]), message=_message(item)) for item in error.errors()[:MAX_ERRORS]]
+    found = [_field_error(item) for item in error.errors()[:MAX_ERRORS]]
     detail = f"{found[0].place}: {found[0].message}" if found[0].place else found[0].message
     return problem_response(422, "request.invalid", detail, found)
 
@@ -117,10 +128,10 @@ def _place(loc: tuple[str | int, ...]) -> str:
     return ".".join(parts[1:] if parts[0] == "body" else parts)
 
 
-def _message(item: dict[str, Any]) -> str:
+def _field_error(item: dict[str, Any]) -> FieldError:
     if item["type"] == "json_invalid":
-        return f"not JSON: {item.get('ctx', {}).get('error', '')}"
-    return str(item["msg"]).removeprefix("Value error, ")
+        return FieldError(place="", message=f"not JSON at character {item['loc'][-1]}: {item['ctx']['error']}")
+    return FieldError(place=_place(item["loc"]), message=str(item["msg"]).removeprefix("Value error, "))
 
 
 def _not_found(request: Request, error: Exception) -> JSONResponse:

@@ -38,8 +38,10 @@ class Course:
         payload = entry.payload
         index = (entry.trial_number or 0) - 1
         if entry.kind is EntryKind.TRIAL_CREATED:
+            # A reference is complete from the start: it gets no reward, so nothing will finish it.
+            is_reference = payload["arm"] == "reference"
             self.arms.append(str(payload["arm"]))
-            self.states.append(TrialState.QUEUED)
+            self.states.append(TrialState.COMPLETED if is_reference else TrialState.QUEUED)
             self.rewards.append(None)
             self.created.append(entry.at)
             self.finished.append(None)
@@ -49,7 +51,7 @@ class Course:
             self.states[index] = TrialState(payload["state"])
             self.rewards[index] = payload["reward"]
             self.finished[index] = entry.at
-        elif entry.kind is EntryKind.SEARCH_STATE and payload["state"] == SearchState.CANCELLED:
+        elif entry.kind is EntryKind.SEARCH_STATE and SearchState(payload["state"]).is_final:
             self.states = [TrialState.CANCELLED if state in _OPEN else state for state in self.states]
 
     def best_so_far(self) -> list[float | None]:

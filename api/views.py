@@ -68,9 +68,7 @@ def _progress(search: Search, counts: TrialCounts, now: datetime) -> schemas.Pro
             left = max(0, limits["trials"] - counts.trained) * elapsed / counts.trained
             if limits["hours"] is not None:
                 left = min(left, max(0.0, limits["hours"] * 3600 - elapsed))
-    return schemas.Progress(
-        trained=counts.trained, trials=limits["trials"], elapsed_seconds=elapsed, seconds_left=left
-    )
+    return schemas.Progress(trained=counts.trained, trials=limits["trials"], elapsed_seconds=elapsed, seconds_left=left)
 
 
 def _best(trial: Trial) -> schemas.Best | None:

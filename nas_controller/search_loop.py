@@ -11,19 +11,18 @@ from datetime import datetime
 from nas_controller.algorithms.base import SearchAlgorithm, ToldTrial
 from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, Dispatcher
 from nas_controller.records import (
-    EntryKind,
     Failure,
     FailureKind,
     Job,
     JobKind,
     JobState,
-    LedgerEntry,
     SearchLease,
     SearchState,
     Trial,
     TrialDraft,
     TrialState,
 )
+from nas_controller.replay import replay
 from nas_controller.reward import reward_of
 from nas_controller.setup import SearchSetup, derive_seed
 from nas_controller.store.base import ConflictError, Store
@@ -34,7 +33,6 @@ TURN_SECONDS = 1.0
 MAX_ATTEMPTS = 3
 MAX_PROPOSALS_PER_TURN = 50
 MAX_INFEASIBLE_IN_A_ROW = 2000
-_REWARDED = (TrialState.COMPLETED, TrialState.STOPPED_EARLY)
 
 Clock = Callable[[], datetime]
 
@@ -62,6 +60,7 @@ class RunningSearch:
     queued: list[Job] = field(default_factory=list)
     next_number: int = 1
     infeasible_in_a_row: int = 0
+    placement: str = ""
     failed_since_claim: int = 0
     seconds_before_claim: float = 0.0
     claimed_at: datetime | None = None
@@ -91,7 +90,7 @@ def run_search(search: RunningSearch) -> Iterator[SearchState]:
         try:
             state = _turn(search)
         except SearchFailedError as error:
-            state = _end(search, SearchState.FAILED, str(error))
+            state = _set_state(search, SearchState.FAILED, str(error))
     for key in search.running:
         search.dispatcher.cancel(key)
     yield state
@@ -99,14 +98,9 @@ def run_search(search: RunningSearch) -> Iterator[SearchState]:
 
 def _begin(search: RunningSearch) -> SearchState:
     """Rebuilds the algorithm from the ledger, queues lost work again and says that the search runs."""
-    fold = _Fold(search.algorithm)
-    after = 0
-    while page := search.store.read_ledger(search.search_id, after):
-        for entry in page:
-            fold.add(entry)
-        after = page[-1].sequence
-    search.seconds_before_claim = fold.running_seconds
-    search.next_number = fold.num_trials + 1
+    replayed = replay(search.store, search.search_id, search.algorithm)
+    search.seconds_before_claim = replayed.running_seconds
+    search.next_number = replayed.num_trials + 1
     search.claimed_at = search.now()
     search.store.requeue_lost_attempts(search.lease, search.now())
     search.queued = [j for j in search.store.list_jobs(search.search_id, open_only=True) if j.state is JobState.QUEUED]
@@ -114,50 +108,6 @@ def _begin(search: RunningSearch) -> SearchState:
     if state in (SearchState.PENDING, SearchState.RUNNING):
         return search.store.set_search_state(search.lease, SearchState.RUNNING, "", search.now()).state
     return state
-
-
-@dataclass
-class _Fold:
-    """The controller's state as a fold over the ledger; also the time that the search has run."""
-
-    algorithm: SearchAlgorithm
-    num_trials: int = 0
-    running_seconds: float = 0.0
-    counted_until: datetime | None = None
-    created: dict[int, LedgerEntry] = field(default_factory=dict)
-
-    def add(self, entry: LedgerEntry) -> None:
-        self._count_time(entry)
-        if entry.kind is EntryKind.TRIAL_CREATED:
-            self.num_trials += 1
-            self.created[_number(entry)] = entry
-        elif entry.kind is EntryKind.TRIAL_FINISHED and entry.payload["consumed"]:
-            self.algorithm.tell(_told(self.created.pop(_number(entry)), entry))
-
-    def _count_time(self, entry: LedgerEntry) -> None:
-        """A controller says RUNNING when it claims the search: what lies between a crash and that is not counted."""
-        starts = entry.kind is EntryKind.SEARCH_STATE and entry.payload["state"] == SearchState.RUNNING
-        ends = entry.kind is EntryKind.SEARCH_STATE and not starts
-        if self.counted_until is not None and not starts:
-            self.running_seconds += (entry.at - self.counted_until).total_seconds()
-        if starts or self.counted_until is not None:
-            self.counted_until = None if ends else entry.at
-
-
-def _number(entry: LedgerEntry) -> int:
-    assert entry.trial_number is not None
-    return entry.trial_number
-
-
-def _told(created: LedgerEntry, finished: LedgerEntry) -> ToldTrial:
-    state = TrialState(finished.payload["state"])
-    return ToldTrial(
-        number=_number(created),
-        genotype=tuple(created.payload["genotype"]),
-        log_probs=tuple(created.payload["log_probs"]),
-        state=state,
-        reward=finished.payload["reward"] if state in _REWARDED else None,
-    )
 
 
 def _turn(search: RunningSearch) -> SearchState:
@@ -168,19 +118,22 @@ def _turn(search: RunningSearch) -> SearchState:
     if state is SearchState.CANCELLED:
         return state
     if state is SearchState.RUNNING:
+        _say_placement(search)
         _submit_queued(search)
         limit = _limit_reached(search)
         if not limit:
             more_to_propose = _propose_into_free_slots(search)
         elif not search.running and not search.queued and not _queue_reevaluation(search):
-            return _end(search, SearchState.SUCCEEDED, limit)
+            return _set_state(search, SearchState.SUCCEEDED, limit)
     elif not search.running:
-        return _end(search, SearchState.SUCCEEDED, "stopped by the user") if state is SearchState.STOPPING else state
+        return (
+            _set_state(search, SearchState.SUCCEEDED, "stopped by the user") if state is SearchState.STOPPING else state
+        )
     for outcome in search.dispatcher.wait(0.0 if more_to_propose else TURN_SECONDS):
         _record(search, outcome)
     if search.failed_since_claim > search.setup.config.limits.failures * search.setup.config.limits.trials:
         reason = f"{search.failed_since_claim} trials failed, more than limits.failures allows; the last says why"
-        return _end(search, SearchState.PAUSED, reason)
+        return _set_state(search, SearchState.PAUSED, reason)
     return search.store.get_search(search.search_id).state
 
 
@@ -190,8 +143,16 @@ def _keep_lease(search: RunningSearch) -> None:
         search.lease = search.store.renew_lease(search.lease, now, LEASE_SECONDS)
 
 
-def _end(search: RunningSearch, state: SearchState, reason: str) -> SearchState:
-    """Writes the end, unless the user cancelled in the meantime: then that stands."""
+def _say_placement(search: RunningSearch) -> None:
+    """Makes visible that workers are starting or cannot be placed; a change is written once."""
+    placement = search.dispatcher.placement()
+    if placement != search.placement:
+        search.placement = placement
+        _set_state(search, SearchState.RUNNING, placement)
+
+
+def _set_state(search: RunningSearch, state: SearchState, reason: str) -> SearchState:
+    """Writes what the controller found, unless the user said otherwise in the meantime: then that stands."""
     try:
         return search.store.set_search_state(search.lease, state, reason, search.now()).state
     except ConflictError:

@@ -35,7 +35,7 @@ from search_space.spec import ArchitectureSpec, BlockType, Neck
 LEVEL_COLOURS: Mapping[str, Mapping[int, str]] = MappingProxyType(
     {
         "light": MappingProxyType(
-            {1: "#46606e", 2: "#4b2a96", 3: "#1a84e0", 4: "#238068", 5: "#b3850f", 6: "#ad2a12", 7: "#cc52a8"}
+            {1: "#46606e", 2: "#4b2a96", 3: "#1a84e0", 4: "#238068", 5: "#a67a0b", 6: "#ad2a12", 7: "#c4489f"}
         ),
         "dark": MappingProxyType(
             {1: "#9fb0bd", 2: "#8f6cf5", 3: "#66abff", 4: "#5fe0b0", 5: "#f2b62a", 6: "#e2602a", 7: "#c070b0"}

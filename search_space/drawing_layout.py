@@ -16,7 +16,7 @@ from search_space.plan import BOTTLENECK_EXPANSION, block_width
 from search_space.spec import ArchitectureSpec, BlockType
 
 COLUMN = 60.0
-STEM_COLUMN = 46.0
+STEM_COLUMN = 54.0
 HALF_ROW = 19.0
 LANE = 9.0
 FIRST_LANE = 13.0

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from search_space.plan import NetworkPlan, PlannedBlock
 
 Label = tuple[str | int, ...]
+Signature = Label | tuple[int, tuple[tuple[int, Label, int], ...]]  # all keys of one ranking are of one kind
 Colours = tuple[int, ...]  # one for each node; equal where nodes are not told apart
 
 
@@ -107,7 +108,7 @@ def _refined(graph: LabelledGraph, colours: Colours) -> Colours:
         for source, target, label in graph.edges:
             seen[target].append((0, label, colours[source]))
             seen[source].append((1, label, colours[target]))
-        colours = _ranks([(colour, sorted(seen[node])) for node, colour in enumerate(colours)])
+        colours = _ranks([(colour, tuple(sorted(seen[node]))) for node, colour in enumerate(colours)])
         if len(set(colours)) == num_colours:
             return colours
         num_colours = len(set(colours))
@@ -125,13 +126,10 @@ def _first_tie(colours: Colours) -> list[int]:
     return [node for node, colour in enumerate(colours) if colour == min(shared)] if shared else []
 
 
-def _ranks(keys: Sequence[Label] | Sequence[tuple[int, list[tuple[int, Label, int]]]]) -> Colours:
+def _ranks(keys: Sequence[Signature]) -> Colours:
     """For each key its place among the different keys in rising order."""
-    different: list[object] = []
-    for key in sorted(keys):
-        if not different or different[-1] != key:
-            different.append(key)
-    return tuple(different.index(key) for key in keys)
+    places = {key: place for place, key in enumerate(sorted(set(keys)))}
+    return tuple(places[key] for key in keys)
 
 
 def _encoded(graph: LabelledGraph, order: Colours) -> tuple[list[Label], list[tuple[int, int, Label]]]:

@@ -3,9 +3,9 @@
 Pools are those of Du et al. 2020 (arXiv 1912.05027), Table 1: a scale-permuted part has one output block for each
 level 3 to 7, and the rest of its blocks are intermediate.
 
-The default budgets are around an architecture of the same family. Of 3,000 uniform draws at 640 pixels inside
-are: r35-sp18 49 % (its stem is cheaper than what the others search, so 5 % around R0-SP53 would leave nothing),
-r23-sp30 78 %, r14-sp39 82 %, r0-sp53 87 %, spinenet-49 32 %.
+Permuting and connecting leaves the cost of a pool nearly constant, so there the default budget, 15 % around R0-SP53,
+cuts off only the far ends. Of 3,000 uniform draws at 640 pixels are inside: r35-sp18 53 % (the others leave part of its
+long stem unused), r23-sp30 97 %, r14-sp39 99 %, r0-sp53 99 %; and spinenet-49 32 % of 5 % around SpineNet-49.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from types import MappingProxyType
 from search_space.decisions import SearchSpace
 from search_space.spec import BlockSpec, BlockType, Stem
 
+FAMILY_TOLERANCE = 0.15
 _TABLE_1 = "Du et al. 2020, arXiv 1912.05027, Table 1: permutations and connections, all bottlenecks"
 
 
@@ -28,7 +29,7 @@ R35_SP18 = SearchSpace(
     stem=_stem(2, 3, 5, 1),
     pool=(2,),
     budget_reference="r0-sp53",
-    budget_tolerance=0.1,
+    budget_tolerance=FAMILY_TOLERANCE,
 )
 R23_SP30 = SearchSpace(
     name="r23-sp30",
@@ -36,15 +37,15 @@ R23_SP30 = SearchSpace(
     stem=_stem(2, 2, 2, 1),
     pool=(2, 3, 4, 4, 4),
     budget_reference="r0-sp53",
-    budget_tolerance=0.05,
+    budget_tolerance=FAMILY_TOLERANCE,
 )
 R14_SP39 = SearchSpace(
     name="r14-sp39",
     source=_TABLE_1,
     stem=_stem(1, 1, 1, 1),
-    pool=(2, 3, 3, 4, 4, 4, 4, 5),
+    pool=(2, 2, 3, 3, 4, 4, 4, 4),
     budget_reference="r0-sp53",
-    budget_tolerance=0.05,
+    budget_tolerance=FAMILY_TOLERANCE,
 )
 R0_SP53 = SearchSpace(
     name="r0-sp53",
@@ -52,7 +53,7 @@ R0_SP53 = SearchSpace(
     stem=_stem(2),
     pool=(2, 3, 3, 3, 4, 4, 4, 4, 4, 5),
     budget_reference="r0-sp53",
-    budget_tolerance=0.05,
+    budget_tolerance=FAMILY_TOLERANCE,
 )
 SPINENET_49 = SearchSpace(
     name="spinenet-49",

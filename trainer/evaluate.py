@@ -105,9 +105,10 @@ def detection_rows(
             found = detect(logits_BAK, deltas_BA4, anchors_A4, level_anchors, sizes_B2)
             image_D, boxes_D4, scores_D, labels_D = (column.cpu() for column in found)
             boxes_D4 = boxes_D4 / images.scales_N2[part].flip(1).repeat(1, 2)[image_D]
-            boxes_D4 = torch.cat([boxes_D4[:, :2], boxes_D4[:, 2:] - boxes_D4[:, :2]], dim=1)
-            columns = [images.image_ids_N[part][image_D], boxes_D4, scores_D, category_ids_K[labels_D]]
-            rows.append(torch.cat([c.double().reshape(len(image_D), -1) for c in columns], dim=1))
+            x0_D, y0_D, x1_D, y1_D = boxes_D4.unbind(1)
+            ids_D, categories_D = images.image_ids_N[part][image_D], category_ids_K[labels_D]
+            columns = [ids_D, x0_D, y0_D, x1_D - x0_D, y1_D - y0_D, scores_D, categories_D]
+            rows.append(torch.stack([column.double() for column in columns], dim=1))
     return torch.cat(rows).numpy()
 
 

@@ -50,7 +50,7 @@ def train(
     started = time.perf_counter()
     steps = num_steps(task, images.num_images)
     optimizer = make_optimizer(model, task)
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    flat_parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     losses_S = torch.zeros(steps, device=on.device)
     model.train()
     for step, batch in enumerate(batches(images, task, steps, seed, on)):
@@ -59,10 +59,10 @@ def train(
         with on.autocast():
             logits_BAK, deltas_BA4 = model(batch.images_BCHW)
         loss = detection_loss(logits_BAK, deltas_BA4, anchors_A4, *batch[1:])
-        optimizer.zero_grad()
+        optimizer.zero_grad(set_to_none=False)
         loss.backward()  # type: ignore[no-untyped-call]
         if task.clip_norm is not None:
-            nn.utils.clip_grad_norm_(parameters, task.clip_norm, foreach=True)
+            nn.utils.clip_grad_norm_(flat_parameters, task.clip_norm)
         optimizer.step()
         losses_S[step] = loss.detach()
         if (step + 1) % CHECK_INTERVAL == 0 or step + 1 == steps:
@@ -87,13 +87,41 @@ def learning_rate_factor(task: ProxyTask, step: int, steps: int) -> float:
 
 
 def make_optimizer(model: nn.Module, task: ProxyTask) -> torch.optim.Optimizer:
-    """AdamW, or SGD with momentum 0.9; weight decay on convolution weights only."""
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": task.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    """AdamW, or SGD with momentum 0.9, on two flat parameters; weight decay on convolution weights only."""
+    decayed = flattened([p for p in model.parameters() if p.ndim > 1])
+    others = flattened([p for p in model.parameters() if p.ndim <= 1])
+    groups = [{"params": [decayed], "weight_decay": task.weight_decay}, {"params": [others], "weight_decay": 0.0}]
     if task.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=task.learning_rate, fused=True)
     return torch.optim.SGD(groups, lr=task.learning_rate, momentum=0.9, fused=True)
+
+
+def flattened(parameters: list[nn.Parameter]) -> nn.Parameter:
+    """One vector that holds all the parameters, which become views of it, as their gradients of its gradient.
+
+    An optimizer step is then a few operations on long vectors, not a few hundred on short ones.
+    """
+    flat = nn.Parameter(torch.cat([_in_memory_order(p.detach()).reshape(-1) for p in parameters]))
+    flat.grad = torch.zeros_like(flat)
+    first = 0
+    for parameter in parameters:
+        place = slice(first, first + parameter.numel())
+        parameter.data = _view_like(flat.detach()[place], parameter)
+        parameter.grad = _view_like(flat.grad[place], parameter)
+        first = place.stop
+    return flat
+
+
+def _in_memory_order(weights: Tensor) -> Tensor:
+    return weights.permute(0, 2, 3, 1) if weights.ndim == 4 else weights
+
+
+def _view_like(vector: Tensor, parameter: Tensor) -> Tensor:
+    """The vector in the parameter's shape, convolution weights channels last."""
+    if parameter.ndim != 4:
+        return vector.view(parameter.shape)
+    out_channels, in_channels, height, width = parameter.shape
+    return vector.view(out_channels, height, width, in_channels).permute(0, 3, 1, 2)
 
 
 def image_order(num_images: int, batch_size: int, steps: int, seed: int) -> Tensor:

@@ -103,9 +103,7 @@ def list_searches(
     )
 
 
-@router.get(
-    "/searches/{search_id}", operation_id="getSearch", summary="Show a search", responses=problem_docs(404)
-)
+@router.get("/searches/{search_id}", operation_id="getSearch", summary="Show a search", responses=problem_docs(404))
 def get_search(search_id: SearchId, context: Context) -> schemas.SearchDetail:
     """The search with its document, its counts, its progress and its best trial."""
     return views.search_detail(context.store, context.store.get_search(search_id), context.clock())
@@ -120,17 +118,13 @@ def _request(context: ApiContext, search_id: str, state: SearchState, reason: st
 _VERB_RESPONSES: dict[int | str, dict[str, Any]] = problem_docs(404, 409)
 
 
-@router.post(
-    "/searches/{search_id}:pause", operation_id="pauseSearch", summary="Pause", responses=_VERB_RESPONSES
-)
+@router.post("/searches/{search_id}:pause", operation_id="pauseSearch", summary="Pause", responses=_VERB_RESPONSES)
 def pause_search(search_id: SearchId, context: Context) -> schemas.SearchDetail:
     """Trials that run are finished; nothing new is started until the search is resumed."""
     return _request(context, search_id, SearchState.PAUSED, "paused by the user")
 
 
-@router.post(
-    "/searches/{search_id}:resume", operation_id="resumeSearch", summary="Resume", responses=_VERB_RESPONSES
-)
+@router.post("/searches/{search_id}:resume", operation_id="resumeSearch", summary="Resume", responses=_VERB_RESPONSES)
 def resume_search(search_id: SearchId, context: Context) -> schemas.SearchDetail:
     """A paused search is pending again; a controller claims it and goes on where it was."""
     return _request(context, search_id, SearchState.PENDING, "resumed by the user")
@@ -142,9 +136,7 @@ def stop_search(search_id: SearchId, context: Context) -> schemas.SearchDetail:
     return _request(context, search_id, SearchState.STOPPING, "stopped by the user")
 
 
-@router.post(
-    "/searches/{search_id}:cancel", operation_id="cancelSearch", summary="Cancel", responses=_VERB_RESPONSES
-)
+@router.post("/searches/{search_id}:cancel", operation_id="cancelSearch", summary="Cancel", responses=_VERB_RESPONSES)
 def cancel_search(search_id: SearchId, context: Context) -> schemas.SearchDetail:
     """Everything that runs is thrown away; the search is final at once. What was finished stays."""
     return _request(context, search_id, SearchState.CANCELLED, "cancelled by the user")

@@ -84,7 +84,7 @@ class Dispatcher(ABC):
 
     @abstractmethod
     def placement(self) -> str:
-        """Why some workers do not serve, as a sentence for people; "" when all do."""
+        """Why some workers do not serve, as a sentence for people; "" when all do, or are only being started."""
 
     @abstractmethod
     def close(self) -> None:

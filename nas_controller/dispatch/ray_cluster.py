@@ -2,10 +2,12 @@
 
 Ray is a disposable executor: actors are not restarted by Ray but replaced by us, so that each loss is seen once
 and in one place. A Ray of our own listens on loopback only, asks for a token that lives in this process's
-environment, keeps its files in a private folder, and ends with this process, also when that is killed. When Ray's
-head dies, Ray ends this process: whoever supervises it starts it again, and the store has everything.
+environment, keeps its files in a private folder, ends with this process, also when that is killed, and is replaced
+when it dies. When the head of a cluster dies that is not ours, Ray ends this process after a minute: whoever
+supervises it starts it again, and the store has everything.
 """
 
+import logging
 import os
 import secrets
 import shutil
@@ -67,45 +69,68 @@ class RayDispatcher(StandingDispatcher):
     ) -> None:
         super().__init__(pools)
         self._evaluator = evaluator
+        self._namespace = namespace
         self._actors: dict[str, _Actor] = {}
-        self._environment: dict[str, str] = {}
         self._temp_dir: Path | None = None
         if address is None:
             check_evaluator(evaluator)
-            self._environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in sys.path)
             _ask_for_a_token()
         import ray
 
         if ray.is_initialized():
             raise RuntimeError("this process uses Ray already: one dispatcher in one process")
+        # Ray would print the deaths of workers on stdout; we report them.
+        ray._private.worker._worker_logs_enabled = False
         self._ray: Any = ray
         with _sigterm_kept():
             if address is None:
-                self._start_own_ray(namespace)
+                self._start_own_ray()
             else:
-                ray.init(address, namespace=namespace, log_to_driver=False, logging_level="ERROR")
+                ray.init(address, namespace=namespace, log_to_driver=False, logging_level=logging.ERROR)
 
-    def _start_own_ray(self, namespace: str) -> None:
+    def _start_own_ray(self) -> None:
         """A Ray on loopback with as many CPUs as the pools want, and the GPUs and TPUs of this machine."""
         self._temp_dir = _make_temp_dir()
         try:
-            with _loopback_only():
+            with _loopback_only(), _own_path_inherited():
                 self._ray.init(
                     "local",
-                    namespace=namespace,
+                    namespace=self._namespace,
                     num_cpus=sum(pool.count * pool.cpus for pool in self._pools),
                     object_store_memory=OBJECT_STORE_BYTES,
                     include_dashboard=False,
                     log_to_driver=False,
-                    logging_level="ERROR",
+                    logging_level=logging.ERROR,
                     _temp_dir=str(self._temp_dir),
                 )
             node_address = self._ray.util.get_node_ip_address()
             if node_address not in LOOPBACK:
                 raise RuntimeError(f"Ray would listen on {node_address}, beyond loopback")
         except BaseException:
-            self.close()
+            self._end_own_ray()
             raise
+
+    def _end_own_ray(self) -> None:
+        assert self._temp_dir is not None
+        self._ray.shutdown()
+        shutil.rmtree(self._temp_dir, ignore_errors=True)
+        self._temp_dir = None
+
+    def _own_ray_died(self) -> bool:
+        """Whether a process of our own Ray has ended without which no worker lives."""
+        if self._temp_dir is None:
+            return False
+        dead = self._ray._private.worker._global_node.dead_processes()
+        return any(name in ("gcs_server", "raylet") for name, _ in dead)
+
+    def _replace_own_ray(self) -> list[Event]:
+        """A new Ray for one that died. Waiting would not help: Ray starts neither of the two again, and ends this
+        process a minute after its head's death."""
+        self._actors.clear()
+        self._end_own_ray()
+        with _sigterm_kept():
+            self._start_own_ray()
+        return [Lost(slot, "Ray died and was started again") for slot in self._slots]
 
     def _start(self, slot: Slot) -> None:
         pool = slot.pool
@@ -116,7 +141,6 @@ class RayDispatcher(StandingDispatcher):
             resources={"TPU": pool.tpus} if pool.tpus else None,
             max_restarts=0,
             max_task_retries=0,
-            runtime_env={"env_vars": {**self._environment, "OMP_NUM_THREADS": str(pool.cpus)}},
         )
         actor = actor_class.remote(self._evaluator)
         self._actors[slot.name] = _Actor(actor, actor.start.remote())
@@ -131,6 +155,8 @@ class RayDispatcher(StandingDispatcher):
             self._ray.kill(actor.handle)
 
     def _listen(self, timeout_seconds: float) -> list[Event]:
+        if self._own_ray_died():
+            return self._replace_own_ray()
         awaited = {}
         for slot in self._slots:
             actor = self._actors.get(slot.name)
@@ -168,11 +194,12 @@ class RayDispatcher(StandingDispatcher):
         return ""
 
     def close(self) -> None:
-        if self._ray.is_initialized():
-            super().close()
-            self._ray.shutdown()
         if self._temp_dir is not None:
-            shutil.rmtree(self._temp_dir, ignore_errors=True)
+            self._actors.clear()
+            self._end_own_ray()
+        super().close()
+        if self._ray.is_initialized():
+            self._ray.shutdown()
 
 
 def _need(pool: WorkerPool, resource: str) -> float:
@@ -198,7 +225,7 @@ def _ask_for_a_token() -> None:
     """Makes Ray's servers, and this process, use a token that is in no file."""
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    from ray._raylet import Config
+    from ray._raylet import Config  # type: ignore[attr-defined]
 
     # Ray reads its settings when it is imported, which somebody may have done before.
     Config.initialize("")
@@ -216,6 +243,20 @@ def _loopback_only() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextmanager
+def _own_path_inherited() -> Iterator[None]:
+    """Workers are started by Ray's own processes, which inherit our environment: they import what we can."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in sys.path)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
 
 
 @contextmanager

@@ -9,7 +9,7 @@ The bookkeeping is here, once; a subclass knows how to start, feed, kill and hea
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, Dispatcher, WorkerPool
@@ -18,6 +18,7 @@ from trainer.task import Evaluation, EvaluationRequest
 
 LISTEN_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
+USUAL_START_SECONDS = 10.0
 
 
 class SlotState(StrEnum):
@@ -38,6 +39,7 @@ class Slot:
         failed_starts: in a row.
         problem: why the last start failed; "" for none.
         start_at: when a DOWN worker is started again, seconds of `time.monotonic`.
+        waiting_since: when it last stopped serving, or was made.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Slot:
     failed_starts: int = 0
     problem: str = ""
     start_at: float = 0.0
+    waiting_since: float = field(default_factory=time.monotonic)
 
     @property
     def serves(self) -> bool:
@@ -142,14 +145,23 @@ class StandingDispatcher(Dispatcher):
 
     def placement(self) -> str:
         sentences = []
-        for pool in self._pools:
-            slots = [slot for slot in self._slots if slot.pool is pool]
+        for pool in dict.fromkeys(self._pools):
+            slots = [slot for slot in self._slots if slot.pool == pool]
             waiting = [slot for slot in slots if not slot.serves]
-            if waiting:
-                problem = next((slot.problem for slot in waiting if slot.problem), "")
-                reason = problem or self._shortage(pool) or "they are starting"
+            if reason := self._reason(pool, waiting):
                 sentences.append(f"waiting for {len(waiting)} of {len(slots)} workers: {reason}")
         return "; ".join(sentences)
+
+    def _reason(self, pool: WorkerPool, waiting: Sequence[Slot]) -> str:
+        """Why these workers of a pool do not serve; "" for none, and for a start that takes no longer than usual."""
+        if not waiting:
+            return ""
+        if shortage := self._shortage(pool):
+            return shortage
+        if problem := next((slot.problem for slot in waiting if slot.problem), ""):
+            return problem
+        longest = time.monotonic() - min(slot.waiting_since for slot in waiting)
+        return "they are starting" if longest > USUAL_START_SECONDS else ""
 
     def close(self) -> None:
         for slot in self._slots:
@@ -180,19 +192,21 @@ class StandingDispatcher(Dispatcher):
             self._finish(slot, event.result)
             if isinstance(event.result, Failure) and event.result.kind is FailureKind.INFRASTRUCTURE:
                 self._kill(slot)
-                slot.state = SlotState.DOWN
+                self._handle_loss(Lost(slot, event.result.message))
             else:
                 slot.state = SlotState.IDLE
 
     def _handle_loss(self, event: Lost) -> None:
-        slot = event.slot
+        slot, now = event.slot, time.monotonic()
         if slot.key is not None:
             message = f"{slot.name}: {event.message}"
             self._finish(slot, Failure(kind=FailureKind.INFRASTRUCTURE, message=message, traceback=event.detail))
         if slot.state is SlotState.STARTING:
             slot.failed_starts += 1
             slot.problem = f"{slot.name} could not start: {event.message}"
-            slot.start_at = time.monotonic() + min(2.0 ** (slot.failed_starts - 1), LONGEST_PAUSE_SECONDS)
+            slot.start_at = now + min(2.0 ** (slot.failed_starts - 1), LONGEST_PAUSE_SECONDS)
+        if slot.serves:
+            slot.waiting_since = now
         slot.state = SlotState.DOWN
 
     def _finish(self, slot: Slot, result: Evaluation | Failure) -> None:

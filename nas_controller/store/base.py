@@ -79,9 +79,7 @@ class Store(ABC):
         """The search, or `NotFoundError`."""
 
     @abstractmethod
-    def list_searches(
-        self, limit: int, before: str | None = None, states: Sequence[SearchState] = ()
-    ) -> list[Search]:
+    def list_searches(self, limit: int, before: str | None = None, states: Sequence[SearchState] = ()) -> list[Search]:
         """At most `limit` searches, newest first; those created before search `before` only; of the given
         states, or of all."""
 

@@ -83,7 +83,9 @@ class SearchWriter:
         self.store.set_search_state(lease, SearchState.RUNNING, "", self.now)
         return lease
 
-    def add(self, spec: ArchitectureSpec, *, arm: str = "policy", name: str = "", infeasible: str = "", **more: Any) -> int:
+    def add(
+        self, spec: ArchitectureSpec, *, arm: str = "policy", name: str = "", infeasible: str = "", **more: Any
+    ) -> int:
         """A new trial; its number. References get no job."""
         draft = TrialDraft(
             number=self._next,
@@ -100,7 +102,7 @@ class SearchWriter:
     def _counted(self, spec: ArchitectureSpec) -> dict[str, Any]:
         plan = resolve(spec, _TARGET)
         return {
-            "fingerprint": fingerprint(spec, _TARGET),
+            "fingerprint": fingerprint(plan),
             "target_cost": network_cost(spec),
             "proxy_cost": network_cost(spec),
             "num_dead_blocks": plan.num_dead_blocks,

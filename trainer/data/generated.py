@@ -21,10 +21,11 @@ from trainer.data.outline import outlines
 from trainer.task import CocoSource, DataSource, TaskError
 
 VERSION = 1  # of the recipe; another version makes other pictures
-NUM_TRAIN, NUM_VAL, IMAGE_SIZE = 400, 120, 192
+NUM_TRAIN, NUM_VAL, IMAGE_SIZE = 480, 120, 192
 MIN_VISIBLE = 0.4  # share of an object that must be seen for it to be annotated
-MIN_OBJECTS, MAX_OBJECTS = 2, 6
-MIN_SIDE, MAX_SIDE = 0.12, 0.7  # of an object, relative to the image
+MIN_OBJECTS, MAX_OBJECTS = 4, 8
+MIN_SIDE, MAX_SIDE = 0.15, 0.55  # of an object, relative to the image
+NUM_TRIES = 10  # places tried for an object; the one that hides least is taken
 MAX_ASPECT = 1.3
 JPEG_QUALITY = 92
 
@@ -62,7 +63,7 @@ SHAPES = (
     Shape("triangle", _regular(3), lambda u, v: v > 0.1, hue=0.65),
     Shape("star", _regular(10, inner_radius=0.5), lambda u, v: np.hypot(u, v) < 0.45, hue=0.83),
 )
-HUE_SPREAD = 0.05
+HUE_SPREAD = 0.02
 
 
 def generate(
@@ -158,8 +159,7 @@ def draw_image(seed: int, split: str, image_id: int, size: int) -> tuple[Array, 
     placed = []
     for number in range(rng.integers(MIN_OBJECTS, MAX_OBJECTS + 1)):
         category = int(rng.integers(len(SHAPES)))
-        corners_K2, frame = _place(rng, SHAPES[category], size)
-        mask_HW = _fill(corners_K2, size)
+        corners_K2, frame, mask_HW = _least_hiding(rng, SHAPES[category], owner_HW)
         _paint(rng, canvas_HWC, mask_HW, SHAPES[category], frame)
         owner_HW[mask_HW] = number
         placed.append((category, corners_K2, int(mask_HW.sum())))
@@ -184,9 +184,20 @@ class Frame:
     angle: float
 
 
-def _place(rng: np.random.Generator, shape: Shape, size: int) -> tuple[Array, Frame]:
-    """Corners of a new object in pixels, inside the picture, and its frame."""
+def _least_hiding(rng: np.random.Generator, shape: Shape, owner_HW: Array) -> tuple[Array, Frame, Array]:
+    """Corners, frame and mask of a new object: of some places, the one that covers least of other objects."""
+    size = len(owner_HW)
     side = size * math.exp(rng.uniform(math.log(MIN_SIDE), math.log(MAX_SIDE)))
+    candidates = []
+    for _ in range(NUM_TRIES):
+        corners_K2, frame = _place(rng, shape, side, size)
+        mask_HW = _fill(corners_K2, size)
+        candidates.append((int((owner_HW[mask_HW] >= 0).sum()), corners_K2, frame, mask_HW))
+    return min(candidates, key=lambda candidate: candidate[0])[1:]
+
+
+def _place(rng: np.random.Generator, shape: Shape, side: float, size: int) -> tuple[Array, Frame]:
+    """Corners of a new object in pixels, inside the picture, and its frame."""
     stretch = math.exp(rng.uniform(-1, 1) * math.log(MAX_ASPECT) / 2)
     angle = rng.uniform(-math.pi, math.pi)
     radius_u, radius_v = side / 2 * stretch, side / 2 / stretch
@@ -212,10 +223,8 @@ def _paint(rng: np.random.Generator, canvas_HWC: Array, mask_HW: Array, shape: S
     u_P = (dx_P * math.cos(frame.angle) + dy_P * math.sin(frame.angle)) / frame.radius_u
     v_P = (dy_P * math.cos(frame.angle) - dx_P * math.sin(frame.angle)) / frame.radius_v
     hue = shape.hue + rng.normal(0, HUE_SPREAD)
-    light, dark = (
-        _rgb(hue, rng.uniform(0.4, 0.9), rng.uniform(0.75, 1)),
-        _rgb(hue, rng.uniform(0.5, 1), rng.uniform(0.2, 0.5)),
-    )
+    light = _rgb(hue, rng.uniform(0.6, 1.0), rng.uniform(0.8, 1.0))
+    dark = _rgb(hue, rng.uniform(0.7, 1.0), rng.uniform(0.4, 0.6))
     shade_P1 = 1 - 0.25 * rng.uniform() * (dx_P / (frame.radius_u + frame.radius_v))[:, None]
     canvas_HWC[y_P, x_P] = np.where(shape.is_light(u_P, v_P)[:, None], light, dark) * shade_P1
 
@@ -225,18 +234,18 @@ def _background(rng: np.random.Generator, size: int) -> Array:
     ramp = np.linspace(0, 1, size)
     angle = rng.uniform(-math.pi, math.pi)
     mix_HW = (math.cos(angle) * ramp[None, :] + math.sin(angle) * ramp[:, None])[:, :, None]
-    first, second = (_rgb(rng.uniform(), rng.uniform(0, 0.35), rng.uniform(0.2, 0.9)) for _ in range(2))
+    first, second = (_rgb(rng.uniform(), rng.uniform(0, 0.2), rng.uniform(0.2, 0.9)) for _ in range(2))
     coarse = rng.integers(0, 256, size=(rng.integers(2, 9), rng.integers(2, 9)), dtype=np.uint8)
     blotches_HW = np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC), dtype=np.float64)
-    canvas_HWC = first + (second - first) * mix_HW + rng.uniform(0.05, 0.3) * (blotches_HW[:, :, None] - 128)
+    canvas_HWC = first + (second - first) * mix_HW + rng.uniform(0.05, 0.2) * (blotches_HW[:, :, None] - 128)
     picture = Image.fromarray(canvas_HWC.clip(0, 255).astype(np.uint8))
     draw = ImageDraw.Draw(picture)
-    for _ in range(rng.integers(0, 9)):
-        colour = tuple(int(part) for part in _rgb(rng.uniform(), rng.uniform(0, 0.8), rng.uniform(0.1, 1)))
+    for _ in range(rng.integers(0, 6)):
+        colour = tuple(int(part) for part in _rgb(rng.uniform(), rng.uniform(0, 0.5), rng.uniform(0.1, 1)))
         ends = [tuple(end) for end in rng.uniform(0, size, size=(2, 2)).tolist()]
         draw.line(ends, fill=colour, width=int(rng.integers(1, max(2, size // 40))))
-    for _ in range(rng.integers(0, 5)):
-        colour = tuple(int(part) for part in _rgb(rng.uniform(), rng.uniform(0, 0.8), rng.uniform(0.1, 1)))
+    for _ in range(rng.integers(0, 4)):
+        colour = tuple(int(part) for part in _rgb(rng.uniform(), rng.uniform(0, 0.5), rng.uniform(0.1, 1)))
         x, y, side = rng.uniform(0, size), rng.uniform(0, size), size * rng.uniform(0.03, 0.25)
         draw.arc([x, y, x + side, y + side * rng.uniform(0.4, 1)], 0, rng.uniform(90, 300), fill=colour, width=2)
     return np.asarray(picture, dtype=np.float64).copy()

@@ -11,7 +11,7 @@ function difference(trial) {
   const { value, half_width: half, is_significant: isSignificant, reference } = trial.difference;
   const title = `AP on val less that of ${reference}, with the 95 % confidence interval (Welch)`;
   const interval = element("span", { title }, `${signed(value)} ± ${half.toFixed(3)}`);
-  return isSignificant ? interval : [interval, element("span", { class: "quiet" }, " no significant difference")];
+  return isSignificant ? interval : [interval, element("span", { class: "quiet second" }, " no significant difference")];
 }
 
 function exports(searchId, number, label) {
@@ -41,11 +41,12 @@ function row(searchId, trial, rank, selected) {
   );
 }
 
-/** Shows the answer of `trials:best`. */
-export function showBest(searchId, best, selected) {
+/** Shows the answer of `trials:best`; `selected` is the number of the trial shown below. */
+export function showBest(searchId, best, selected, isFinal) {
   fill(byId("best-found"), best.trials.map((trial, index) => row(searchId, trial, String(index + 1), selected)));
   fill(byId("best-references"), best.references.map((trial) => row(searchId, trial, "ref", selected)));
   const isEmpty = best.trials.length + best.references.length === 0;
   show("best", !isEmpty);
   show("best-empty", isEmpty);
+  byId("best-empty").textContent = isFinal ? "No trial was completed." : "Architectures appear here, best first, once trials complete.";
 }

@@ -2,7 +2,13 @@
 
 import { ap } from "./format.js";
 
-const ARMS = { policy: "--arm-policy", random: "--arm-random", evolution: "--arm-evolution" };
+// Each arm has a colour and a shape, so that colour never stands alone.
+const ARMS = {
+  policy: { color: "--arm-policy", symbol: "circle" },
+  random: { color: "--arm-random", symbol: "diamond" },
+  evolution: { color: "--arm-evolution", symbol: "square" },
+};
+const OTHER_ARM = { color: "--arm-other", symbol: "triangle-up" };
 const UNREWARDED = {
   failed: { symbol: "x-thin-open", color: "--bad", size: 9 },
   infeasible: { symbol: "line-ns-open", color: "--quiet", size: 9 },
@@ -23,20 +29,21 @@ function armTraces(history) {
   const arms = [...new Set(history.arm)].filter((arm) => arm !== "reference");
   return arms.map((arm) => {
     const kept = indices(history, (i) => history.arm[i] === arm && history.reward[i] !== null);
+    const look = ARMS[arm] ?? OTHER_ARM;
     return {
       name: arm,
       x: pick(history.number, kept),
       y: pick(history.reward, kept),
       type: "scatter",
       mode: "markers",
-      marker: { color: color(ARMS[arm] ?? "--arm-other"), size: history.number.length > 1000 ? 4 : 7, opacity: 0.75 },
+      marker: { color: color(look.color), symbol: look.symbol, size: history.number.length > 1000 ? 4 : 7, opacity: 0.75 },
       hovertemplate: `trial %{x}<br>reward %{y:.3f}<extra>${arm in ARMS ? arm : "other"}</extra>`,
     };
   });
 }
 
 function lines(history) {
-  const best = indices(history, (i) => history.best_so_far[i] !== null);
+  const best = indices(history, (i) => history.best_so_far[i] !== null && history.arm[i] !== "reference");
   const mean = indices(history, (i) => history.smoothed[i] !== null);
   const line = { type: "scatter", mode: "lines", hoverinfo: "skip" };
   return [
@@ -75,7 +82,7 @@ function unrewardedTraces(history) {
   });
 }
 
-function layout(metric) {
+function layout(metric, hasReward) {
   const font = { family: "system-ui, sans-serif", size: 12, color: color("--text") };
   const axis = { gridcolor: color("--rule"), zeroline: false, linecolor: color("--rule"), tickcolor: color("--rule") };
   return {
@@ -89,7 +96,7 @@ function layout(metric) {
     hoverlabel: { bgcolor: color("--raised"), bordercolor: color("--rule"), font },
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     xaxis: { ...axis, title: { text: "Trial", standoff: 6 }, anchor: "y2", rangemode: "tozero", hoverformat: "d", tickformat: "d" },
-    yaxis: { ...axis, title: { text: `Reward (${metric} on the reward split)` }, domain: [0.1, 1], rangemode: "tozero" },
+    yaxis: { ...axis, title: { text: `Reward (${metric} on the reward split)` }, domain: [0.1, 1], ...(hasReward ? { rangemode: "tozero" } : { range: [0, 1] }) },
     yaxis2: { domain: [0, 0.07], range: [-1, 1], visible: false, fixedrange: true },
   };
 }
@@ -100,7 +107,8 @@ const CONFIG = { responsive: true, displayModeBar: false };
 export async function drawChart(node, history, metric, onPick) {
   const isFirst = node.dataset.drawn === undefined;
   const traces = [...armTraces(history), ...lines(history), ...unrewardedTraces(history)];
-  await window.Plotly.react(node, traces, layout(metric), CONFIG);
+  const hasReward = history.reward.some((reward) => reward !== null);
+  await window.Plotly.react(node, traces, layout(metric, hasReward), CONFIG);
   if (isFirst) {
     node.dataset.drawn = "yes";
     node.on("plotly_click", (click) => onPick(click.points[0].x));
@@ -111,7 +119,7 @@ export async function drawChart(node, history, metric, onPick) {
 /** The chart in words. */
 function describe(history) {
   const best = history.best_so_far.at(-1) ?? null;
-  if (best === null) return `Reward of each trial: ${history.num_trials} trials, no reward yet`;
+  if (best === null) return `Reward of each trial: ${history.num_trials} trials, none with a reward`;
   const number = history.number[history.reward.indexOf(best)];
   return `Reward of each trial: ${history.num_trials} trials, the best reward ${ap(best)} at trial ${number}`;
 }

@@ -13,10 +13,10 @@ export function apWithError(value, standardError, count) {
   return `${value.toFixed(3)}${error} (n = ${count})`;
 }
 
-/** 85.4 G, 28.5 M: three significant digits. */
+/** 85.4 G, 28.5 M: three significant digits; counts above 999 T do not occur. */
 export function amount(value) {
   for (const [unit, size] of [["T", 1e12], ["G", 1e9], ["M", 1e6], ["k", 1e3]]) {
-    if (value >= size) return `${Number((value / size).toPrecision(3))} ${unit}`;
+    if (value >= size) return `${(value / size).toPrecision(3)} ${unit}`;
   }
   return String(value);
 }

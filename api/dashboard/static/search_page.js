@@ -40,7 +40,7 @@ async function load() {
   const [nextSearch, nextHistory, best] = await Promise.all([getSearch(searchId), getHistory(searchId), getBest(searchId)]);
   [search, history] = [nextSearch, nextHistory];
   showStatus(search, ask);
-  showBest(searchId, best, selected());
+  showBest(searchId, best, selected(), FINAL.includes(search.state));
   await drawHistory();
   // A long search takes longer to draw: leave the browser at least nine tenths of its time.
   return Math.max(MIN_REFRESH_MS, 9 * (performance.now() - started));
@@ -95,7 +95,7 @@ function onLink(isUp) {
 function onHash() {
   if (selected() === 0) return;
   showTrial(searchId, selected());
-  getBest(searchId).then((best) => showBest(searchId, best, selected()), () => {});
+  refresh();
   byId("trial-section").scrollIntoView({ block: "start" });
 }
 

@@ -7,68 +7,82 @@ import { lossCurve } from "./loss_curve.js";
 import { stateLabel } from "./state.js";
 
 function figures(trial) {
-  const cost = (name) => [amount(trial.target_cost[name]), element("span", { class: "quiet" }, ` · ${amount(trial.proxy_cost[name])} as trained`)];
   const rows = [
     ["State", stateLabel(trial.state)],
     ["Found by", trial.arm === "reference" ? "published architecture" : trial.arm],
     ["Reward", ap(trial.reward)],
     ["AP, reward split", ap(trial.average_precision)],
     ["AP on val", apWithError(trial.val_average_precision, trial.val_standard_error, trial.val_count)],
-    ["Multiply-adds, backbone", cost("backbone_multiply_adds")],
-    ["Multiply-adds, detector", cost("detector_multiply_adds")],
-    ["Parameters, backbone", cost("backbone_parameters")],
     ["Dead blocks", String(trial.num_dead_blocks)],
-    ["Fingerprint", element("code", { title: trial.fingerprint }, trial.fingerprint.slice(0, 12))],
     ["Took", duration(secondsBetween(trial.started_at, trial.finished_at))],
+    ["Fingerprint", element("code", { title: trial.fingerprint }, trial.fingerprint.slice(0, 12))],
   ];
   return element("dl", { class: "facts" }, rows.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
 }
 
-/** The drawing, inlined. Its style sheet is adopted by the page, since the page allows no inline style elements. */
-async function drawing(searchId, number) {
-  const text = await getDrawing(searchId, number);
-  const svg = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
-  if (svg.nodeName !== "svg") return element("p", { class: "empty" }, "The drawing could not be read.");
-  const sheet = new CSSStyleSheet();
-  for (const style of [...svg.querySelectorAll("style")]) {
-    sheet.replaceSync(style.textContent);
-    style.remove();
-  }
-  document.adoptedStyleSheets = [sheet];
-  return element("div", { class: "drawing wide" }, document.importNode(svg, true));
-}
-
-function jobRow(job) {
-  const attempt = job.attempts.at(-1);
-  const number = (content) => element("td", { class: "number" }, content);
-  return element(
-    "tr",
-    {},
-    element("td", {}, job.kind === "proxy" ? "reward split" : "val"),
-    number(String(job.seed)),
-    element("td", {}, stateLabel(job.state)),
-    number(ap(job.evaluation?.average_precision)),
-    number(duration(job.evaluation?.train_seconds ?? null)),
-    element("td", {}, attempt?.worker ?? NONE),
-    number(String(job.attempts.length)),
-    element("td", {}, attempt ? element("time", { datetime: attempt.started_at, title: time(attempt.started_at).utc }, time(attempt.started_at).text) : NONE),
-  );
-}
-
-function jobs(trial) {
-  if (trial.jobs.length === 0) return element("p", { class: "quiet" }, "No training was run on it.");
-  const head = ["Measured on", "Seed", "State", "AP", "Training", "Worker", "Attempts", "Last start"];
-  const isNumber = [false, true, false, true, true, false, true, false];
+function table(head, rows) {
+  const cell = (tag, content, isNumber) => element(tag, { class: isNumber ? "number" : null }, content);
   return element(
     "div",
     { class: "wide" },
     element(
       "table",
       {},
-      element("thead", {}, element("tr", {}, head.map((name, i) => element("th", { class: isNumber[i] ? "number" : null }, name)))),
-      element("tbody", {}, trial.jobs.map(jobRow)),
+      element("thead", {}, element("tr", {}, head.map(([name, isNumber]) => cell("th", name, isNumber)))),
+      element("tbody", {}, rows.map((row) => element("tr", {}, row.map((content, i) => cell("td", content, head[i][1]))))),
     ),
   );
+}
+
+const number = (name) => [name, true];
+const word = (name) => [name, false];
+
+function costs(trial) {
+  const head = [word(""), number("Multiply-adds, backbone"), number("with head"), number("Parameters, backbone"), number("with head")];
+  const row = (name, cost) => [
+    name,
+    amount(cost.backbone_multiply_adds),
+    amount(cost.detector_multiply_adds),
+    amount(cost.backbone_parameters),
+    amount(cost.detector_parameters),
+  ];
+  return table(head, [row("at target size", trial.target_cost), row("as trained", trial.proxy_cost)]);
+}
+
+/** The drawing, inlined. Its style sheet is adopted by the page, since the page allows no inline style elements. */
+async function drawing(searchId, number) {
+  const rules = [];
+  const text = (await getDrawing(searchId, number)).replace(/<style>([^<]*)<\/style>/g, (_, css) => {
+    rules.push(css);
+    return "";
+  });
+  const svg = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
+  if (svg.nodeName !== "svg") return element("p", { class: "empty" }, "The drawing could not be read.");
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(rules.join("\n"));
+  document.adoptedStyleSheets = [sheet];
+  return element("div", { class: "drawing wide" }, document.importNode(svg, true));
+}
+
+function jobRow(job) {
+  const attempt = job.attempts.at(-1);
+  const started = attempt && time(attempt.started_at);
+  return [
+    job.kind === "proxy" ? "reward split" : "val",
+    String(job.seed),
+    stateLabel(job.state),
+    ap(job.evaluation?.average_precision),
+    duration(job.evaluation?.train_seconds ?? null),
+    attempt?.worker ?? NONE,
+    String(job.attempts.length),
+    started ? element("time", { datetime: attempt.started_at, title: started.utc }, started.text) : NONE,
+  ];
+}
+
+function jobs(trial) {
+  if (trial.jobs.length === 0) return element("p", { class: "quiet" }, "No training was run on it.");
+  const head = [word("Measured on"), number("Seed"), word("State"), number("AP"), number("Training"), word("Worker"), number("Attempts"), word("Last start")];
+  return table(head, trial.jobs.map(jobRow));
 }
 
 function failures(trial) {
@@ -84,20 +98,17 @@ function exports(searchId, number) {
 }
 
 function blocks(spec) {
-  const all = [...spec.stem.blocks, ...spec.blocks];
-  const head = element("tr", {}, ["Block", "Level", "Type", "Parents", ""].map((name) => element("th", {}, name)));
-  const rows = all.map((block, index) =>
-    element(
-      "tr",
-      {},
-      element("td", { class: "number" }, String(index)),
-      element("td", {}, `L${block.level}`),
-      element("td", {}, block.block_type + (block.repeats > 1 ? ` × ${block.repeats}` : "")),
-      element("td", {}, block.parents.join(", ")),
-      element("td", {}, index < spec.stem.blocks.length ? "stem" : block.is_output ? "output" : ""),
-    ),
-  );
-  return element("details", {}, element("summary", {}, "Block by block"), element("div", { class: "wide" }, element("table", {}, element("thead", {}, head), element("tbody", {}, rows))));
+  const role = (block, index) => (index < spec.stem.blocks.length ? "stem" : block.is_output ? "output" : "");
+  const type = (block) => block.block_type + (block.repeats > 1 ? ` × ${block.repeats}` : "");
+  const rows = [...spec.stem.blocks, ...spec.blocks].map((block, index) => [
+    String(index),
+    `L${block.level}`,
+    type(block),
+    block.parents.join(", "),
+    role(block, index),
+  ]);
+  const head = [number("Block"), word("Level"), word("Type"), word("Parents"), word("Role")];
+  return element("details", {}, element("summary", {}, "Block by block"), table(head, rows));
 }
 
 /** Shows a trial; an error of the API is shown in its place. */
@@ -115,9 +126,11 @@ export async function showTrial(searchId, number) {
       picture,
       exports(searchId, number),
       figures(trial),
-      losses && lossCurve(losses),
+      element("h3", {}, "Cost"),
+      costs(trial),
       element("h3", {}, "Trainings"),
       jobs(trial),
+      losses && lossCurve(losses),
       failures(trial),
       blocks(trial.spec),
     );

@@ -1,0 +1,77 @@
+"""Artifacts as files of a directory: two letters of the key, then the key."""
+
+import builtins
+import hashlib
+import io
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+from nas_controller.artifacts.base import ArtifactMissingError, ArtifactStore
+
+LEFTOVER_SECONDS = 3600.0
+_TEMPORARY = ".part"
+
+
+class DirectoryArtifactStore(ArtifactStore):
+    """Files below `root`, written aside and renamed. Opening removes what writers left that died an hour ago."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in root.glob(f"*/*{_TEMPORARY}"):
+            if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+                path.unlink(missing_ok=True)
+
+    def put(self, content: bytes) -> str:
+        key = hashlib.sha256(content).hexdigest()
+        path = self._path(key)
+        if path.exists():
+            return key
+        path.parent.mkdir(exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(suffix=_TEMPORARY, dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        _sync_directory(path.parent)
+        return key
+
+    def open(self, key: str) -> BinaryIO:
+        try:
+            content = self._path(key).read_bytes()
+        except FileNotFoundError:
+            raise ArtifactMissingError(key) from None
+        if hashlib.sha256(content).hexdigest() != key:
+            raise OSError(f"artifact {key}: its content does not match its key")
+        return io.BytesIO(content)
+
+    def exists(self, key: str) -> bool:
+        return self._path(key).exists()
+
+    def delete(self, key: str) -> None:
+        self._path(key).unlink(missing_ok=True)
+
+    def list(self) -> builtins.list[str]:
+        return sorted(path.name for path in self._root.glob("*/*") if path.suffix != _TEMPORARY)
+
+    def _path(self, key: str) -> Path:
+        if len(key) != 64 or not set(key) <= set("0123456789abcdef"):
+            raise ArtifactMissingError(key)
+        return self._root / key[:2] / key
+
+
+def _sync_directory(path: Path) -> None:
+    """Makes a rename in the directory durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,367 @@
+"""The store in this process' memory: for tests, simulations and examples. Gone when the process ends."""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from nas_controller.records import (
+    Artifact,
+    Attempt,
+    AttemptState,
+    EntryKind,
+    Failure,
+    Job,
+    JobKind,
+    JobState,
+    LedgerEntry,
+    Search,
+    SearchLease,
+    SearchState,
+    Trial,
+    TrialCounts,
+    TrialDraft,
+    TrialState,
+)
+from nas_controller.store import rules
+from nas_controller.store.base import ConflictError, NotFoundError, Store
+
+
+@dataclass
+class _Shelf:
+    """Everything of one search."""
+
+    search: Search
+    idempotency_key: str | None
+    lease: SearchLease | None = None
+    trials: dict[int, Trial] = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    attempts: dict[str, list[Attempt]] = field(default_factory=dict)
+    ledger: list[LedgerEntry] = field(default_factory=list)
+    artifacts: list[Artifact] = field(default_factory=list)
+
+    def append(self, kind: EntryKind, trial_number: int | None, payload: Mapping[str, Any], at: datetime) -> None:
+        sequence = len(self.ledger) + 1
+        entry = LedgerEntry(
+            search_id=self.search.id, sequence=sequence, kind=kind, trial_number=trial_number, payload=payload, at=at
+        )
+        self.ledger.append(entry)
+        self.search = replace(self.search, last_sequence=sequence)
+
+    def set_state(self, state: SearchState, reason: str, at: datetime) -> None:
+        if state.is_final:
+            self.cancel_open_work(at)
+        self.search = rules.with_state(self.search, state, reason, at)
+        self.append(EntryKind.SEARCH_STATE, None, {"state": state.value, "reason": reason}, at)
+
+    def cancel_open_work(self, at: datetime) -> None:
+        for job in self.jobs.values():
+            if not job.state.is_final:
+                self.jobs[job.id] = replace(job, state=JobState.CANCELLED, finished_at=at)
+                self.end_attempts(job.id, AttemptState.CANCELLED, at)
+        for trial in self.trials.values():
+            if not trial.state.is_final:
+                self.finish_trial(replace(trial, state=TrialState.CANCELLED, finished_at=at), at, consumed=False)
+
+    def end_attempts(self, job_id: str, state: AttemptState, at: datetime) -> bool:
+        """Ends the running attempts of a job; whether there was one."""
+        attempts = self.attempts[job_id]
+        running = [a for a in attempts if a.state is AttemptState.RUNNING]
+        for attempt in running:
+            attempts[attempt.number - 1] = replace(attempt, state=state, finished_at=at)
+        return bool(running)
+
+    def finish_trial(self, trial: Trial, at: datetime, *, consumed: bool) -> None:
+        self.trials[trial.number] = trial
+        payload = rules.finished_payload(trial, consumed=consumed)
+        self.append(EntryKind.TRIAL_FINISHED, trial.number, payload, at)
+
+
+class MemoryStore(Store):
+    """Dictionaries behind one lock; the same promises as the SQL store, but for durability."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._shelves: dict[str, _Shelf] = {}
+
+    def create_search(
+        self, search_id: str, name: str, config: Mapping[str, Any], at: datetime, idempotency_key: str | None = None
+    ) -> Search:
+        document = json.loads(json.dumps(config, allow_nan=False))
+        with self._lock:
+            for shelf in self._shelves.values():
+                if idempotency_key is not None and shelf.idempotency_key == idempotency_key:
+                    return rules.same_config(shelf.search, document)
+            if search_id in self._shelves:
+                raise ConflictError(f"search {search_id} exists")
+            search = rules.new_search(search_id, name, document, at)
+            shelf = self._shelves[search_id] = _Shelf(search, idempotency_key)
+            shelf.append(EntryKind.SEARCH_STATE, None, {"state": search.state.value, "reason": ""}, at)
+            return shelf.search
+
+    def get_search(self, search_id: str) -> Search:
+        with self._lock:
+            return self._shelf(search_id).search
+
+    def list_searches(self, limit: int, before: str | None = None, states: Sequence[SearchState] = ()) -> list[Search]:
+        with self._lock:
+            searches = sorted((shelf.search for shelf in self._shelves.values()), key=_age, reverse=True)
+            if before is not None:
+                last = self._shelf(before).search
+                searches = [search for search in searches if _age(search) < _age(last)]
+            return [search for search in searches if not states or search.state in states][:limit]
+
+    def request_state(self, search_id: str, state: SearchState, reason: str, at: datetime) -> Search:
+        with self._lock:
+            shelf = self._shelf(search_id)
+            if shelf.search.state is not state:
+                rules.require_request(shelf.search.state, state)
+                shelf.set_state(state, reason, at)
+            return shelf.search
+
+    def claim_search(self, search_id: str, owner: str, at: datetime, seconds: float) -> SearchLease | None:
+        with self._lock:
+            shelf = self._shelf(search_id)
+            lease = rules.next_lease(shelf.search, shelf.lease, owner, at, seconds)
+            shelf.lease = lease or shelf.lease
+            return lease
+
+    def renew_lease(self, lease: SearchLease, at: datetime, seconds: float) -> SearchLease:
+        with self._lock:
+            shelf = self._leased(lease)
+            shelf.lease = rules.renewed(lease, at, seconds)
+            return shelf.lease
+
+    def release_lease(self, lease: SearchLease) -> None:
+        with self._lock:
+            shelf = self._shelf(lease.search_id)
+            if shelf.lease is not None and shelf.lease.token == lease.token:
+                shelf.lease = rules.released(lease)
+
+    def set_search_state(self, lease: SearchLease, state: SearchState, reason: str, at: datetime) -> Search:
+        with self._lock:
+            shelf = self._leased(lease)
+            rules.require_setting(shelf.search.state, state)
+            shelf.set_state(state, reason, at)
+            return shelf.search
+
+    def add_trial(self, lease: SearchLease, draft: TrialDraft, job_seed: int | None, at: datetime) -> Trial:
+        with self._lock:
+            shelf = self._leased(lease)
+            rules.require_number(draft, len(shelf.trials) + 1)
+            trial = shelf.trials[draft.number] = rules.new_trial(lease.search_id, draft, job_seed, at)
+            shelf.append(EntryKind.TRIAL_CREATED, draft.number, rules.created_payload(draft), at)
+            if trial.state is TrialState.INFEASIBLE:
+                shelf.finish_trial(trial, at, consumed=True)
+            elif job_seed is not None:
+                self._put_job(shelf, draft.number, JobKind.PROXY, job_seed, at)
+            return trial
+
+    def add_job(self, lease: SearchLease, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
+        with self._lock:
+            shelf = self._leased(lease)
+            self._trial(shelf, trial_number)
+            job_id = rules.job_id(lease.search_id, trial_number, kind, seed)
+            return shelf.jobs.get(job_id) or self._put_job(shelf, trial_number, kind, seed, at)
+
+    def _put_job(self, shelf: _Shelf, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
+        job = rules.new_job(shelf.search.id, trial_number, kind, seed, at)
+        shelf.jobs[job.id] = job
+        shelf.attempts[job.id] = []
+        return job
+
+    def start_attempt(self, lease: SearchLease, job_id: str, worker: str, at: datetime) -> Attempt:
+        with self._lock:
+            shelf = self._leased(lease)
+            job = self._job(shelf, job_id)
+            rules.require_queued(job)
+            number = job.num_attempts + 1
+            attempt = Attempt(job_id=job_id, number=number, state=AttemptState.RUNNING, worker=worker, started_at=at)
+            shelf.attempts[job_id].append(attempt)
+            shelf.jobs[job_id] = replace(job, state=JobState.RUNNING, num_attempts=number)
+            trial = shelf.trials[job.trial_number]
+            if job.kind is JobKind.PROXY:
+                shelf.trials[trial.number] = replace(trial, state=TrialState.RUNNING, started_at=trial.started_at or at)
+                shelf.append(EntryKind.TRIAL_STARTED, trial.number, {}, at)
+            return attempt
+
+    def complete_attempt(
+        self,
+        lease: SearchLease,
+        job_id: str,
+        attempt_number: int,
+        evaluation: Mapping[str, Any],
+        reward: float | None,
+        at: datetime,
+    ) -> Trial:
+        document = json.loads(json.dumps(evaluation, allow_nan=False))
+        with self._lock:
+            shelf = self._leased(lease)
+            job = self._job(shelf, job_id)
+            attempt = self._attempt(shelf, job, attempt_number)
+            rules.require_reward(job.kind, reward, document)
+            trial = shelf.trials[job.trial_number]
+            if job.state.is_final:
+                return trial
+            shelf.attempts[job_id][attempt_number - 1] = replace(attempt, state=AttemptState.COMPLETED, finished_at=at)
+            shelf.end_attempts(job_id, AttemptState.LOST, at)
+            job = replace(job, state=JobState.COMPLETED, finished_at=at, evaluation=document)
+            shelf.jobs[job_id] = job
+            if job.kind is JobKind.PROXY:
+                trial = rules.completed(trial, reward, document, at)
+                shelf.finish_trial(trial, at, consumed=True)
+            else:
+                trial = shelf.trials[trial.number] = self._remeasured(shelf, trial)
+                shelf.append(EntryKind.JOB_FINISHED, trial.number, rules.job_payload(job, trial), at)
+            return trial
+
+    def _remeasured(self, shelf: _Shelf, trial: Trial) -> Trial:
+        """The trial with its mean over the completed `reevaluate` jobs."""
+        values = [
+            float(job.evaluation["average_precision"])
+            for job in shelf.jobs.values()
+            if job.trial_number == trial.number and job.kind is JobKind.REEVALUATE and job.evaluation is not None
+        ]
+        mean, error = rules.mean_and_error(values)
+        return replace(trial, val_average_precision=mean, val_standard_error=error, val_count=len(values))
+
+    def fail_attempt(
+        self, lease: SearchLease, job_id: str, attempt_number: int, failure: Failure, retry: bool, at: datetime
+    ) -> Trial:
+        with self._lock:
+            shelf = self._leased(lease)
+            job = self._job(shelf, job_id)
+            attempt = self._attempt(shelf, job, attempt_number)
+            trial = shelf.trials[job.trial_number]
+            if job.state.is_final or attempt.state is not AttemptState.RUNNING:
+                return trial
+            shelf.attempts[job_id][attempt_number - 1] = replace(
+                attempt, state=AttemptState.FAILED, finished_at=at, failure=failure
+            )
+            if retry:
+                self._requeue(shelf, job)
+                return shelf.trials[job.trial_number]
+            job = replace(job, state=JobState.FAILED, finished_at=at, failure=failure)
+            shelf.jobs[job_id] = job
+            if job.kind is JobKind.PROXY:
+                trial = replace(trial, state=TrialState.FAILED, finished_at=at, failure=failure.message)
+                shelf.finish_trial(trial, at, consumed=True)
+            else:
+                shelf.append(EntryKind.JOB_FINISHED, trial.number, rules.job_payload(job, trial), at)
+            return trial
+
+    def requeue_lost_attempts(self, lease: SearchLease, at: datetime) -> list[Job]:
+        with self._lock:
+            shelf = self._leased(lease)
+            lost = [job for job in shelf.jobs.values() if job.state is JobState.RUNNING]
+            for job in lost:
+                shelf.end_attempts(job.id, AttemptState.LOST, at)
+                self._requeue(shelf, job)
+            return [shelf.jobs[job.id] for job in lost]
+
+    def _requeue(self, shelf: _Shelf, job: Job) -> None:
+        shelf.jobs[job.id] = replace(job, state=JobState.QUEUED)
+        if job.kind is JobKind.PROXY:
+            shelf.trials[job.trial_number] = replace(shelf.trials[job.trial_number], state=TrialState.QUEUED)
+
+    def get_trial(self, search_id: str, number: int) -> Trial:
+        with self._lock:
+            return self._trial(self._shelf(search_id), number)
+
+    def list_trials(self, search_id: str, limit: int, after: int = 0, states: Sequence[TrialState] = ()) -> list[Trial]:
+        with self._lock:
+            trials = self._shelf(search_id).trials.values()
+            return [t for t in trials if t.number > after and (not states or t.state in states)][:limit]
+
+    def best_trials(self, search_id: str, limit: int) -> list[Trial]:
+        with self._lock:
+            found = [t for t in self._shelf(search_id).trials.values() if t.reward is not None]
+        best: dict[str, Trial] = {}
+        for trial in sorted(found, key=lambda t: (-(t.reward or 0.0), t.number)):
+            best.setdefault(trial.draft.fingerprint, trial)
+        return list(best.values())[:limit]
+
+    def reference_trials(self, search_id: str) -> list[Trial]:
+        with self._lock:
+            trials = self._shelf(search_id).trials.values()
+            return [trial for trial in trials if trial.draft.arm == rules.REFERENCE_ARM]
+
+    def count_trials(self, search_id: str) -> TrialCounts:
+        with self._lock:
+            trials = self._shelf(search_id).trials.values()
+            return TrialCounts(by_state=Counter(t.state for t in trials if t.draft.arm != rules.REFERENCE_ARM))
+
+    def list_jobs(self, search_id: str, trial_number: int | None = None, *, open_only: bool = False) -> list[Job]:
+        with self._lock:
+            jobs = self._shelf(search_id).jobs.values()
+            return [
+                job
+                for job in jobs
+                if (trial_number is None or job.trial_number == trial_number) and not (open_only and job.state.is_final)
+            ]
+
+    def get_job(self, job_id: str) -> Job:
+        with self._lock:
+            return self._job(self._shelf_of_job(job_id), job_id)
+
+    def list_attempts(self, job_id: str) -> list[Attempt]:
+        with self._lock:
+            return list(self._shelf_of_job(job_id).attempts[job_id])
+
+    def read_ledger(self, search_id: str, after: int = 0, limit: int = 1000) -> list[LedgerEntry]:
+        with self._lock:
+            return self._shelf(search_id).ledger[after : after + limit]
+
+    def add_artifact(self, artifact: Artifact) -> None:
+        with self._lock:
+            shelf = self._shelf(artifact.search_id)
+            same = (artifact.key, artifact.trial_number, artifact.name)
+            if same not in [(other.key, other.trial_number, other.name) for other in shelf.artifacts]:
+                shelf.artifacts.append(artifact)
+
+    def list_artifacts(self, search_id: str, trial_number: int | None = None) -> list[Artifact]:
+        with self._lock:
+            artifacts = self._shelf(search_id).artifacts
+            return [a for a in artifacts if trial_number is None or a.trial_number == trial_number]
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def _shelf(self, search_id: str) -> _Shelf:
+        if search_id not in self._shelves:
+            raise NotFoundError(f"no search {search_id}")
+        return self._shelves[search_id]
+
+    def _leased(self, lease: SearchLease) -> _Shelf:
+        shelf = self._shelf(lease.search_id)
+        rules.require_lease(shelf.lease.token if shelf.lease is not None else 0, lease)
+        return shelf
+
+    def _shelf_of_job(self, job_id: str) -> _Shelf:
+        for shelf in self._shelves.values():
+            if job_id in shelf.jobs:
+                return shelf
+        raise NotFoundError(f"no job {job_id}")
+
+    def _trial(self, shelf: _Shelf, number: int) -> Trial:
+        if number not in shelf.trials:
+            raise NotFoundError(f"search {shelf.search.id} has no trial {number}")
+        return shelf.trials[number]
+
+    def _job(self, shelf: _Shelf, job_id: str) -> Job:
+        if job_id not in shelf.jobs:
+            raise NotFoundError(f"search {shelf.search.id} has no job {job_id}")
+        return shelf.jobs[job_id]
+
+    def _attempt(self, shelf: _Shelf, job: Job, number: int) -> Attempt:
+        attempts = shelf.attempts[job.id]
+        if not 1 <= number <= len(attempts):
+            raise NotFoundError(f"job {job.id} has no attempt {number}")
+        return attempts[number - 1]
+
+
+def _age(search: Search) -> tuple[datetime, str]:
+    return search.created_at, search.id

@@ -1,0 +1,60 @@
+"""From a URL to a store whose schema is this release's."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, make_url, text
+
+from nas_controller.store.base import Store, StoreError
+from nas_controller.store.memory import MemoryStore
+from nas_controller.store.sql import SqlStore, make_engine
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+MEMORY_URL = "memory:"
+POSTGRESQL_LOCK = 0x5350494E
+"""Any number of ours: processes that migrate one PostgreSQL at the same time take turns."""
+
+
+class SchemaError(StoreError):
+    """The database was written by a newer release."""
+
+
+def open_store(url: str) -> Store:
+    """The store at a SQLAlchemy URL, migrated forward first; ``memory:`` for one that ends with the process.
+
+    Raises:
+        SchemaError: the database has a revision that this release does not know; it is left as it is.
+    """
+    if url == MEMORY_URL:
+        return MemoryStore()
+    if make_url(url).get_backend_name() == "sqlite":
+        Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
+    engine = make_engine(url)
+    migrate(engine)
+    return SqlStore(engine)
+
+
+def migrate(engine: Engine) -> None:
+    """Brings the schema to this release's revision, in one transaction; nothing happens when it is there."""
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    with engine.begin() as connection:
+        revision = MigrationContext.configure(connection).get_current_revision()
+    if revision == scripts.get_current_head():
+        return
+    if revision is not None and revision not in {script.revision for script in scripts.walk_revisions()}:
+        raise SchemaError(f"the database has schema {revision}, made by a newer release of spinesearch")
+    with engine.execution_options(writes=True).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({POSTGRESQL_LOCK})"))
+        command.upgrade(alembic_config(connection), "head")
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Alembic's configuration for one open connection, whose transaction the caller commits."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config

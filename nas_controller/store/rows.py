@@ -1,0 +1,193 @@
+"""Between records and database rows."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from nas_controller.records import (
+    Artifact,
+    Attempt,
+    AttemptState,
+    EntryKind,
+    Failure,
+    FailureKind,
+    Job,
+    JobKind,
+    JobState,
+    LedgerEntry,
+    NetworkCost,
+    Search,
+    SearchLease,
+    SearchState,
+    Trial,
+    TrialDraft,
+    TrialState,
+)
+
+Row = RowMapping
+Values = dict[str, Any]
+
+_OWN_COLUMNS = ("number", "arm", "name", "fingerprint")
+
+
+def search_of(row: Row) -> Search:
+    """The search in a row."""
+    return Search(
+        id=row["id"],
+        name=row["name"],
+        config=row["config"],
+        state=SearchState(row["state"]),
+        reason=row["reason"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        last_sequence=row["last_sequence"],
+    )
+
+
+def search_values(search: Search) -> Values:
+    """The row of a search, but for its lease and idempotency key."""
+    return {**asdict(search), "state": search.state.value}
+
+
+def lease_of(row: Row) -> SearchLease | None:
+    """The newest lease on a search; None where there was none."""
+    if not row["lease_token"]:
+        return None
+    return SearchLease(
+        search_id=row["id"],
+        owner=row["lease_owner"],
+        token=row["lease_token"],
+        expires_at=row["lease_expires_at"],
+    )
+
+
+def lease_values(lease: SearchLease) -> Values:
+    """A lease's columns in the row of its search."""
+    return {"lease_owner": lease.owner, "lease_token": lease.token, "lease_expires_at": lease.expires_at}
+
+
+def trial_of(row: Row) -> Trial:
+    """The trial in a row."""
+    document = dict(row["draft"])
+    draft = TrialDraft(
+        **{column: row[column] for column in _OWN_COLUMNS},
+        spec=document["spec"],
+        target_cost=NetworkCost(**document["target_cost"]),
+        proxy_cost=NetworkCost(**document["proxy_cost"]),
+        num_dead_blocks=document["num_dead_blocks"],
+        genotype=tuple(document["genotype"]),
+        log_probs=tuple(document["log_probs"]),
+        parents=tuple(document["parents"]),
+        edits=tuple(document["edits"]),
+        infeasible_reason=document["infeasible_reason"],
+    )
+    return Trial(
+        search_id=row["search_id"],
+        draft=draft,
+        state=TrialState(row["state"]),
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        reward=row["reward"],
+        average_precision=row["average_precision"],
+        val_average_precision=row["val_average_precision"],
+        val_standard_error=row["val_standard_error"],
+        val_count=row["val_count"],
+        failure=row["failure"],
+    )
+
+
+def trial_values(trial: Trial) -> Values:
+    """The whole row of a trial."""
+    draft = asdict(trial.draft)
+    own = {column: draft.pop(column) for column in _OWN_COLUMNS}
+    return {**own, "draft": draft, "search_id": trial.search_id, **trial_state_values(trial)}
+
+
+def trial_state_values(trial: Trial) -> Values:
+    """What changes in a trial's row after it was made."""
+    return {
+        "state": trial.state.value,
+        "created_at": trial.created_at,
+        "started_at": trial.started_at,
+        "finished_at": trial.finished_at,
+        "reward": trial.reward,
+        "average_precision": trial.average_precision,
+        "val_average_precision": trial.val_average_precision,
+        "val_standard_error": trial.val_standard_error,
+        "val_count": trial.val_count,
+        "failure": trial.failure,
+    }
+
+
+def job_of(row: Row) -> Job:
+    """The job in a row."""
+    return Job(
+        id=row["id"],
+        search_id=row["search_id"],
+        trial_number=row["trial_number"],
+        kind=JobKind(row["kind"]),
+        seed=row["seed"],
+        state=JobState(row["state"]),
+        num_attempts=row["num_attempts"],
+        created_at=row["created_at"],
+        finished_at=row["finished_at"],
+        evaluation=row["evaluation"],
+        failure=_failure_of(row["failure"]),
+    )
+
+
+def job_values(job: Job) -> Values:
+    """The row of a job, but for its position; AP has a column of its own for sums."""
+    average_precision = None if job.evaluation is None else job.evaluation["average_precision"]
+    changed = {"kind": job.kind.value, "state": job.state.value, "average_precision": average_precision}
+    return {**asdict(job), **changed, "failure": failure_value(job.failure)}
+
+
+def attempt_of(row: Row) -> Attempt:
+    """The attempt in a row."""
+    return Attempt(
+        job_id=row["job_id"],
+        number=row["number"],
+        state=AttemptState(row["state"]),
+        worker=row["worker"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        failure=_failure_of(row["failure"]),
+    )
+
+
+def attempt_values(attempt: Attempt) -> Values:
+    """The row of an attempt."""
+    return {**asdict(attempt), "state": attempt.state.value, "failure": failure_value(attempt.failure)}
+
+
+def entry_of(row: Row) -> LedgerEntry:
+    """The ledger entry in a row."""
+    return LedgerEntry(
+        search_id=row["search_id"],
+        sequence=row["sequence"],
+        kind=EntryKind(row["kind"]),
+        trial_number=row["trial_number"],
+        payload=row["payload"],
+        at=row["at"],
+    )
+
+
+def artifact_of(row: Row) -> Artifact:
+    """The artifact in a row."""
+    return Artifact(**{name: row[name] for name in Artifact.__dataclass_fields__})
+
+
+def failure_value(failure: Failure | None) -> Mapping[str, str] | None:
+    """A failure as JSON."""
+    return None if failure is None else {**asdict(failure), "kind": failure.kind.value}
+
+
+def _failure_of(document: Mapping[str, str] | None) -> Failure | None:
+    if document is None:
+        return None
+    return Failure(kind=FailureKind(document["kind"]), message=document["message"], traceback=document["traceback"])

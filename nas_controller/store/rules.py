@@ -1,0 +1,218 @@
+"""What a store may write, as pure functions over records; both stores obey them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from nas_controller.records import (
+    Job,
+    JobKind,
+    JobState,
+    Search,
+    SearchLease,
+    SearchState,
+    Trial,
+    TrialDraft,
+    TrialState,
+)
+from nas_controller.store.base import ConflictError, LeaseLostError
+
+REFERENCE_ARM = "reference"
+CLAIMABLE = (SearchState.PENDING, SearchState.RUNNING, SearchState.STOPPING)
+
+_REQUESTABLE: Mapping[SearchState, tuple[SearchState, ...]] = {
+    SearchState.PAUSED: (SearchState.PENDING, SearchState.RUNNING),
+    SearchState.PENDING: (SearchState.PAUSED,),
+    SearchState.STOPPING: (SearchState.PENDING, SearchState.RUNNING, SearchState.PAUSED),
+    SearchState.CANCELLED: tuple(state for state in SearchState if not state.is_final),
+}
+_SETTABLE: Mapping[SearchState, tuple[SearchState, ...]] = {
+    SearchState.PENDING: (SearchState.PENDING, SearchState.RUNNING),
+    SearchState.RUNNING: (SearchState.PENDING, SearchState.RUNNING),
+    SearchState.PAUSED: (SearchState.PENDING, SearchState.RUNNING, SearchState.PAUSED),
+    SearchState.SUCCEEDED: tuple(state for state in SearchState if not state.is_final),
+    SearchState.FAILED: tuple(state for state in SearchState if not state.is_final),
+}
+
+
+def require_request(now: SearchState, wanted: SearchState) -> None:
+    """Raises ConflictError where a user may not ask for `wanted` now."""
+    if now not in _REQUESTABLE.get(wanted, ()):
+        raise ConflictError(f"the search is {now}: it cannot become {wanted}")
+
+
+def require_setting(now: SearchState, wanted: SearchState) -> None:
+    """Raises ConflictError where a controller may not write `wanted` now."""
+    if now not in _SETTABLE.get(wanted, ()):
+        raise ConflictError(f"the search is {now}: a controller cannot make it {wanted}")
+
+
+def with_state(search: Search, state: SearchState, reason: str, at: datetime) -> Search:
+    """The search in another state, with its times."""
+    started_at = search.started_at or (at if state is SearchState.RUNNING else None)
+    finished_at = at if state.is_final else None
+    return replace(search, state=state, reason=reason, started_at=started_at, finished_at=finished_at)
+
+
+def next_lease(
+    search: Search, held: SearchLease | None, owner: str, at: datetime, seconds: float
+) -> SearchLease | None:
+    """The lease that `owner` gets, or None while another holds it or the search is not to be run."""
+    if search.state not in CLAIMABLE:
+        return None
+    if held is not None and held.owner not in (owner, "") and held.expires_at > at:
+        return None
+    token = held.token + 1 if held is not None else 1
+    return SearchLease(search_id=search.id, owner=owner, token=token, expires_at=at + timedelta(seconds=seconds))
+
+
+def require_lease(held_token: int, lease: SearchLease) -> None:
+    """Raises LeaseLostError where a newer lease was taken."""
+    if held_token != lease.token:
+        raise LeaseLostError(f"search {lease.search_id}: lease {lease.token} was followed by lease {held_token}")
+
+
+def renewed(lease: SearchLease, at: datetime, seconds: float) -> SearchLease:
+    """The same lease, expiring later."""
+    return replace(lease, expires_at=at + timedelta(seconds=seconds))
+
+
+def released(lease: SearchLease) -> SearchLease:
+    """A lease that nobody holds; its token stays, so that the next one is larger."""
+    return replace(lease, owner="")
+
+
+def new_search(search_id: str, name: str, config: Mapping[str, Any], at: datetime) -> Search:
+    """A search as it begins."""
+    return Search(
+        id=search_id,
+        name=name,
+        config=config,
+        state=SearchState.PENDING,
+        reason="",
+        created_at=at,
+        started_at=None,
+        finished_at=None,
+        last_sequence=0,
+    )
+
+
+def same_config(search: Search, config: Mapping[str, Any]) -> Search:
+    """The search that was made with this idempotency key; ConflictError for another config."""
+    if search.config != config:
+        raise ConflictError(f"the idempotency key was used for search {search.id} with another document")
+    return search
+
+
+def require_number(draft: TrialDraft, wanted: int) -> None:
+    """Raises ConflictError where the draft is not the next trial."""
+    if draft.number != wanted:
+        raise ConflictError(f"trial {draft.number}: the next trial is {wanted}")
+
+
+def new_trial(search_id: str, draft: TrialDraft, job_seed: int | None, at: datetime) -> Trial:
+    """A trial as it begins: to be trained, off budget, or a reference."""
+    state = TrialState.COMPLETED if job_seed is None else TrialState.QUEUED
+    if draft.infeasible_reason:
+        state = TrialState.INFEASIBLE
+    return Trial(
+        search_id=search_id,
+        draft=draft,
+        state=state,
+        created_at=at,
+        finished_at=at if state.is_final else None,
+        failure=draft.infeasible_reason,
+    )
+
+
+def completed(trial: Trial, reward: float | None, evaluation: Mapping[str, Any], at: datetime) -> Trial:
+    """The trial after its proxy job was measured."""
+    return replace(
+        trial,
+        state=TrialState.COMPLETED,
+        reward=reward,
+        average_precision=evaluation["average_precision"],
+        finished_at=at,
+    )
+
+
+def job_id(search_id: str, trial_number: int, kind: JobKind, seed: int) -> str:
+    """The one id of this piece of work: making it twice is the same job."""
+    return f"{search_id}.{trial_number}.{kind}.{seed:x}"
+
+
+def new_job(search_id: str, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
+    """A job as it begins."""
+    return Job(
+        id=job_id(search_id, trial_number, kind, seed),
+        search_id=search_id,
+        trial_number=trial_number,
+        kind=kind,
+        seed=seed,
+        state=JobState.QUEUED,
+        num_attempts=0,
+        created_at=at,
+    )
+
+
+def require_queued(job: Job) -> None:
+    """Raises ConflictError where a job cannot be started."""
+    if job.state is not JobState.QUEUED:
+        raise ConflictError(f"job {job.id} is {job.state}: only a queued job can be started")
+
+
+def require_reward(kind: JobKind, reward: float | None, evaluation: Mapping[str, Any]) -> None:
+    """Raises ValueError for a reward or an AP that is no finite number."""
+    if kind is JobKind.PROXY and (reward is None or not math.isfinite(reward)):
+        raise ValueError(f"reward {reward}: must be a finite number")
+    average_precision = evaluation.get("average_precision")
+    if not isinstance(average_precision, int | float) or not math.isfinite(average_precision):
+        raise ValueError(f"average_precision {average_precision}: must be a finite number")
+
+
+def mean_and_error(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """The mean and its standard error; None where there are too few values."""
+    if not values:
+        return None, None
+    mean = sum(values) / len(values)
+    if len(values) == 1:
+        return mean, None
+    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    return mean, math.sqrt(variance / len(values))
+
+
+def created_payload(draft: TrialDraft) -> dict[str, Any]:
+    """Payload of `trial.created`."""
+    return {
+        "arm": draft.arm,
+        "name": draft.name,
+        "genotype": list(draft.genotype),
+        "log_probs": list(draft.log_probs),
+        "fingerprint": draft.fingerprint,
+    }
+
+
+def finished_payload(trial: Trial, *, consumed: bool) -> dict[str, Any]:
+    """Payload of `trial.finished`."""
+    return {
+        "state": trial.state.value,
+        "reward": trial.reward,
+        "average_precision": trial.average_precision,
+        "failure": trial.failure,
+        "consumed": consumed,
+    }
+
+
+def job_payload(job: Job, trial: Trial) -> dict[str, Any]:
+    """Payload of `job.finished`."""
+    return {
+        "job_id": job.id,
+        "kind": job.kind.value,
+        "state": job.state.value,
+        "average_precision": None if job.evaluation is None else job.evaluation["average_precision"],
+        "val_average_precision": trial.val_average_precision,
+        "val_standard_error": trial.val_standard_error,
+        "val_count": trial.val_count,
+    }

@@ -1,0 +1,483 @@
+"""The store in a SQL database: SQLite for one machine, PostgreSQL for a service.
+
+Every write locks the row of its search first (SQLite: the whole database, by BEGIN IMMEDIATE), so that writes to one
+search come one after the other, and a sequence number is committed before the next one is taken.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    create_engine,
+    event,
+    func,
+    insert,
+    make_url,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from nas_controller.records import (
+    Artifact,
+    Attempt,
+    AttemptState,
+    EntryKind,
+    Failure,
+    Job,
+    JobKind,
+    JobState,
+    LedgerEntry,
+    Search,
+    SearchLease,
+    SearchState,
+    Trial,
+    TrialCounts,
+    TrialDraft,
+    TrialState,
+)
+from nas_controller.store import rows, rules, tables
+from nas_controller.store.base import ConflictError, NotFoundError, Store
+
+SQLITE_BUSY_SECONDS = 30
+T = TypeVar("T")
+_OPEN_JOBS = (JobState.QUEUED.value, JobState.RUNNING.value)
+_OPEN_TRIALS = (TrialState.QUEUED.value, TrialState.RUNNING.value)
+
+
+def make_engine(url: str) -> Engine:
+    """An engine whose SQLite connections are in WAL mode, wait for locks, and keep foreign keys.
+
+    The driver's own transaction handling is off: a transaction begins when SQLAlchemy says so, with BEGIN
+    IMMEDIATE when it is going to write. A SQLite transaction that reads first and writes later fails at once when
+    somebody else wrote in between, however long the busy timeout.
+    """
+    engine = create_engine(url)
+    if make_url(url).get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_SECONDS * 1000}")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@dataclass
+class _Writing:
+    """A write transaction that holds the lock of one search."""
+
+    connection: Connection
+    search: Search
+    lease: SearchLease | None
+
+    def append(self, kind: EntryKind, trial_number: int | None, payload: Mapping[str, Any], at: datetime) -> None:
+        """One more ledger entry, with the next sequence number."""
+        sequence = self.search.last_sequence + 1
+        self.connection.execute(
+            insert(tables.ledger).values(
+                search_id=self.search.id,
+                sequence=sequence,
+                kind=kind.value,
+                trial_number=trial_number,
+                payload=payload,
+                at=at,
+            )
+        )
+        self.put_search(replace(self.search, last_sequence=sequence))
+
+    def put_search(self, search: Search, **lease_columns: Any) -> None:
+        values = rows.search_values(search)
+        del values["id"], values["config"]
+        statement = update(tables.search).where(tables.search.c.id == search.id)
+        self.connection.execute(statement.values(**values, **lease_columns))
+        self.search = search
+
+    def put_lease(self, lease: SearchLease) -> None:
+        self.put_search(self.search, **rows.lease_values(lease))
+
+    def set_state(self, state: SearchState, reason: str, at: datetime) -> None:
+        if state.is_final:
+            self.cancel_open_work(at)
+        self.put_search(rules.with_state(self.search, state, reason, at))
+        self.append(EntryKind.SEARCH_STATE, None, {"state": state.value, "reason": reason}, at)
+
+    def cancel_open_work(self, at: datetime) -> None:
+        for job in self.jobs(tables.job.c.state.in_(_OPEN_JOBS)):
+            self.put_job(replace(job, state=JobState.CANCELLED, finished_at=at))
+            self.end_attempts(job.id, AttemptState.CANCELLED, at)
+        for trial in self.trials(tables.trial.c.state.in_(_OPEN_TRIALS)):
+            self.finish_trial(replace(trial, state=TrialState.CANCELLED, finished_at=at), at, consumed=False)
+
+    def trials(self, condition: ColumnElement[bool]) -> list[Trial]:
+        statement = select(tables.trial).where(tables.trial.c.search_id == self.search.id, condition)
+        return [rows.trial_of(row) for row in self.connection.execute(statement.order_by("number")).mappings()]
+
+    def trial(self, number: int) -> Trial:
+        return _only(self.trials(tables.trial.c.number == number), f"search {self.search.id} has no trial {number}")
+
+    def put_trial(self, trial: Trial) -> None:
+        statement = update(tables.trial).where(
+            tables.trial.c.search_id == trial.search_id, tables.trial.c.number == trial.number
+        )
+        self.connection.execute(statement.values(**rows.trial_state_values(trial)))
+
+    def finish_trial(self, trial: Trial, at: datetime, *, consumed: bool) -> None:
+        self.put_trial(trial)
+        payload = rules.finished_payload(trial, consumed=consumed)
+        self.append(EntryKind.TRIAL_FINISHED, trial.number, payload, at)
+
+    def jobs(self, condition: ColumnElement[bool]) -> list[Job]:
+        statement = select(tables.job).where(tables.job.c.search_id == self.search.id, condition)
+        return [rows.job_of(row) for row in self.connection.execute(statement.order_by("position")).mappings()]
+
+    def job(self, job_id: str) -> Job:
+        return _only(self.jobs(tables.job.c.id == job_id), f"search {self.search.id} has no job {job_id}")
+
+    def put_job(self, job: Job) -> None:
+        self.connection.execute(update(tables.job).where(tables.job.c.id == job.id).values(**rows.job_values(job)))
+
+    def new_job(self, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
+        job = rules.new_job(self.search.id, trial_number, kind, seed, at)
+        count = select(func.count()).select_from(tables.job).where(tables.job.c.search_id == self.search.id)
+        position = self.connection.execute(count).scalar_one()
+        self.connection.execute(insert(tables.job).values(position=position, **rows.job_values(job)))
+        return job
+
+    def attempt(self, job: Job, number: int) -> Attempt:
+        statement = select(tables.attempt).where(tables.attempt.c.job_id == job.id, tables.attempt.c.number == number)
+        found = [rows.attempt_of(row) for row in self.connection.execute(statement).mappings()]
+        return _only(found, f"job {job.id} has no attempt {number}")
+
+    def put_attempt(self, attempt: Attempt) -> None:
+        statement = update(tables.attempt).where(
+            tables.attempt.c.job_id == attempt.job_id, tables.attempt.c.number == attempt.number
+        )
+        self.connection.execute(statement.values(**rows.attempt_values(attempt)))
+
+    def end_attempts(self, job_id: str, state: AttemptState, at: datetime) -> None:
+        """Ends the running attempts of a job."""
+        statement = update(tables.attempt).where(
+            tables.attempt.c.job_id == job_id, tables.attempt.c.state == AttemptState.RUNNING.value
+        )
+        self.connection.execute(statement.values(state=state.value, finished_at=at))
+
+    def requeue(self, job: Job) -> None:
+        self.put_job(replace(job, state=JobState.QUEUED))
+        if job.kind is JobKind.PROXY:
+            self.put_trial(replace(self.trial(job.trial_number), state=TrialState.QUEUED))
+
+    def remeasured(self, trial: Trial) -> Trial:
+        """The trial with its mean over the completed `reevaluate` jobs."""
+        statement = select(tables.job.c.average_precision).where(
+            tables.job.c.search_id == trial.search_id,
+            tables.job.c.trial_number == trial.number,
+            tables.job.c.kind == JobKind.REEVALUATE.value,
+            tables.job.c.state == JobState.COMPLETED.value,
+        )
+        values = list(self.connection.execute(statement.order_by("position")).scalars())
+        mean, error = rules.mean_and_error(values)
+        return replace(trial, val_average_precision=mean, val_standard_error=error, val_count=len(values))
+
+
+class SqlStore(Store):
+    """The store behind a SQLAlchemy engine; its schema is there already (`store.open`)."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(writes=True)
+
+    @contextmanager
+    def _write(self, search_id: str, lease: SearchLease | None = None) -> Iterator[_Writing]:
+        """A write transaction on one search; with a lease, only while no newer one was taken."""
+        with self._writer.begin() as connection:
+            row = connection.execute(_search(search_id).with_for_update()).mappings().one_or_none()
+            if row is None:
+                raise NotFoundError(f"no search {search_id}")
+            writing = _Writing(connection, rows.search_of(row), rows.lease_of(row))
+            if lease is not None:
+                rules.require_lease(row["lease_token"], lease)
+            yield writing
+
+    def _rows(self, statement: Select[Any]) -> list[rows.Row]:
+        with self._engine.begin() as connection:
+            return list(connection.execute(statement).mappings())
+
+    def create_search(
+        self, search_id: str, name: str, config: Mapping[str, Any], at: datetime, idempotency_key: str | None = None
+    ) -> Search:
+        document = json.loads(json.dumps(config, allow_nan=False))
+        search = rules.new_search(search_id, name, document, at)
+        no_lease = {"lease_owner": "", "lease_token": 0, "lease_expires_at": None}
+        try:
+            with self._writer.begin() as connection:
+                values = {**rows.search_values(search), **no_lease, "idempotency_key": idempotency_key}
+                connection.execute(insert(tables.search).values(**values))
+                writing = _Writing(connection, search, None)
+                writing.append(EntryKind.SEARCH_STATE, None, {"state": search.state.value, "reason": ""}, at)
+                return writing.search
+        except IntegrityError:
+            same_key = tables.search.c.idempotency_key == idempotency_key
+            made_first = self._rows(select(tables.search).where(same_key)) if idempotency_key is not None else []
+            if made_first:
+                return rules.same_config(rows.search_of(made_first[0]), document)
+            raise ConflictError(f"search {search_id} exists") from None
+
+    def get_search(self, search_id: str) -> Search:
+        found = [rows.search_of(row) for row in self._rows(_search(search_id))]
+        return _only(found, f"no search {search_id}")
+
+    def list_searches(self, limit: int, before: str | None = None, states: Sequence[SearchState] = ()) -> list[Search]:
+        table = tables.search
+        statement = select(table).order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit)
+        if before is not None:
+            search = self.get_search(before)
+            earlier = tuple_(table.c.created_at, table.c.id) < tuple_(search.created_at, search.id)
+            statement = statement.where(earlier)
+        if states:
+            statement = statement.where(table.c.state.in_([state.value for state in states]))
+        return [rows.search_of(row) for row in self._rows(statement)]
+
+    def request_state(self, search_id: str, state: SearchState, reason: str, at: datetime) -> Search:
+        with self._write(search_id) as writing:
+            if writing.search.state is not state:
+                rules.require_request(writing.search.state, state)
+                writing.set_state(state, reason, at)
+            return writing.search
+
+    def claim_search(self, search_id: str, owner: str, at: datetime, seconds: float) -> SearchLease | None:
+        with self._write(search_id) as writing:
+            lease = rules.next_lease(writing.search, writing.lease, owner, at, seconds)
+            if lease is not None:
+                writing.put_lease(lease)
+            return lease
+
+    def renew_lease(self, lease: SearchLease, at: datetime, seconds: float) -> SearchLease:
+        with self._write(lease.search_id, lease) as writing:
+            renewed = rules.renewed(lease, at, seconds)
+            writing.put_lease(renewed)
+            return renewed
+
+    def release_lease(self, lease: SearchLease) -> None:
+        with self._write(lease.search_id) as writing:
+            if writing.lease is not None and writing.lease.token == lease.token:
+                writing.put_lease(rules.released(lease))
+
+    def set_search_state(self, lease: SearchLease, state: SearchState, reason: str, at: datetime) -> Search:
+        with self._write(lease.search_id, lease) as writing:
+            rules.require_setting(writing.search.state, state)
+            writing.set_state(state, reason, at)
+            return writing.search
+
+    def add_trial(self, lease: SearchLease, draft: TrialDraft, job_seed: int | None, at: datetime) -> Trial:
+        with self._write(lease.search_id, lease) as writing:
+            newest = select(func.max(tables.trial.c.number)).where(tables.trial.c.search_id == lease.search_id)
+            rules.require_number(draft, (writing.connection.execute(newest).scalar_one() or 0) + 1)
+            trial = rules.new_trial(lease.search_id, draft, job_seed, at)
+            writing.connection.execute(insert(tables.trial).values(**rows.trial_values(trial)))
+            writing.append(EntryKind.TRIAL_CREATED, draft.number, rules.created_payload(draft), at)
+            if trial.state is TrialState.INFEASIBLE:
+                writing.finish_trial(trial, at, consumed=True)
+            elif job_seed is not None:
+                writing.new_job(draft.number, JobKind.PROXY, job_seed, at)
+            return trial
+
+    def add_job(self, lease: SearchLease, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
+        with self._write(lease.search_id, lease) as writing:
+            writing.trial(trial_number)
+            same = tables.job.c.id == rules.job_id(lease.search_id, trial_number, kind, seed)
+            return next(iter(writing.jobs(same)), None) or writing.new_job(trial_number, kind, seed, at)
+
+    def start_attempt(self, lease: SearchLease, job_id: str, worker: str, at: datetime) -> Attempt:
+        with self._write(lease.search_id, lease) as writing:
+            job = writing.job(job_id)
+            rules.require_queued(job)
+            number = job.num_attempts + 1
+            attempt = Attempt(job_id=job_id, number=number, state=AttemptState.RUNNING, worker=worker, started_at=at)
+            writing.connection.execute(insert(tables.attempt).values(**rows.attempt_values(attempt)))
+            writing.put_job(replace(job, state=JobState.RUNNING, num_attempts=number))
+            if job.kind is JobKind.PROXY:
+                trial = writing.trial(job.trial_number)
+                started = replace(trial, state=TrialState.RUNNING, started_at=trial.started_at or at)
+                writing.put_trial(started)
+                writing.append(EntryKind.TRIAL_STARTED, trial.number, {}, at)
+            return attempt
+
+    def complete_attempt(
+        self,
+        lease: SearchLease,
+        job_id: str,
+        attempt_number: int,
+        evaluation: Mapping[str, Any],
+        reward: float | None,
+        at: datetime,
+    ) -> Trial:
+        document = json.loads(json.dumps(evaluation, allow_nan=False))
+        with self._write(lease.search_id, lease) as writing:
+            job = writing.job(job_id)
+            attempt = writing.attempt(job, attempt_number)
+            rules.require_reward(job.kind, reward, document)
+            trial = writing.trial(job.trial_number)
+            if job.state.is_final:
+                return trial
+            writing.put_attempt(replace(attempt, state=AttemptState.COMPLETED, finished_at=at))
+            writing.end_attempts(job_id, AttemptState.LOST, at)
+            job = replace(job, state=JobState.COMPLETED, finished_at=at, evaluation=document)
+            writing.put_job(job)
+            if job.kind is JobKind.PROXY:
+                trial = rules.completed(trial, reward, document, at)
+                writing.finish_trial(trial, at, consumed=True)
+            else:
+                trial = writing.remeasured(trial)
+                writing.put_trial(trial)
+                writing.append(EntryKind.JOB_FINISHED, trial.number, rules.job_payload(job, trial), at)
+            return trial
+
+    def fail_attempt(
+        self, lease: SearchLease, job_id: str, attempt_number: int, failure: Failure, retry: bool, at: datetime
+    ) -> Trial:
+        with self._write(lease.search_id, lease) as writing:
+            job = writing.job(job_id)
+            attempt = writing.attempt(job, attempt_number)
+            trial = writing.trial(job.trial_number)
+            if job.state.is_final or attempt.state is not AttemptState.RUNNING:
+                return trial
+            writing.put_attempt(replace(attempt, state=AttemptState.FAILED, finished_at=at, failure=failure))
+            if retry:
+                writing.requeue(job)
+                return writing.trial(job.trial_number)
+            job = replace(job, state=JobState.FAILED, finished_at=at, failure=failure)
+            writing.put_job(job)
+            if job.kind is JobKind.PROXY:
+                trial = replace(trial, state=TrialState.FAILED, finished_at=at, failure=failure.message)
+                writing.finish_trial(trial, at, consumed=True)
+            else:
+                writing.append(EntryKind.JOB_FINISHED, trial.number, rules.job_payload(job, trial), at)
+            return trial
+
+    def requeue_lost_attempts(self, lease: SearchLease, at: datetime) -> list[Job]:
+        with self._write(lease.search_id, lease) as writing:
+            lost = writing.jobs(tables.job.c.state == JobState.RUNNING.value)
+            for job in lost:
+                writing.end_attempts(job.id, AttemptState.LOST, at)
+                writing.requeue(job)
+            return [replace(job, state=JobState.QUEUED) for job in lost]
+
+    def get_trial(self, search_id: str, number: int) -> Trial:
+        statement = _trials(search_id).where(tables.trial.c.number == number)
+        found = [rows.trial_of(row) for row in self._rows(statement)]
+        return _only(found, f"search {search_id} has no trial {number}")
+
+    def list_trials(self, search_id: str, limit: int, after: int = 0, states: Sequence[TrialState] = ()) -> list[Trial]:
+        self.get_search(search_id)
+        statement = _trials(search_id).where(tables.trial.c.number > after).order_by("number").limit(limit)
+        if states:
+            statement = statement.where(tables.trial.c.state.in_([state.value for state in states]))
+        return [rows.trial_of(row) for row in self._rows(statement)]
+
+    def best_trials(self, search_id: str, limit: int) -> list[Trial]:
+        self.get_search(search_id)
+        order = (tables.trial.c.reward.desc(), tables.trial.c.number)
+        place = func.row_number().over(partition_by=tables.trial.c.fingerprint, order_by=order).label("place")
+        ranked = _trials(search_id).add_columns(place).where(tables.trial.c.reward.is_not(None)).subquery()
+        statement = select(ranked).where(ranked.c.place == 1).order_by(ranked.c.reward.desc(), ranked.c.number)
+        return [rows.trial_of(row) for row in self._rows(statement.limit(limit))]
+
+    def reference_trials(self, search_id: str) -> list[Trial]:
+        self.get_search(search_id)
+        statement = _trials(search_id).where(tables.trial.c.arm == rules.REFERENCE_ARM).order_by("number")
+        return [rows.trial_of(row) for row in self._rows(statement)]
+
+    def count_trials(self, search_id: str) -> TrialCounts:
+        self.get_search(search_id)
+        statement = (
+            select(tables.trial.c.state, func.count().label("trials"))
+            .where(tables.trial.c.search_id == search_id, tables.trial.c.arm != rules.REFERENCE_ARM)
+            .group_by(tables.trial.c.state)
+        )
+        return TrialCounts(by_state={TrialState(row["state"]): row["trials"] for row in self._rows(statement)})
+
+    def list_jobs(self, search_id: str, trial_number: int | None = None, *, open_only: bool = False) -> list[Job]:
+        self.get_search(search_id)
+        statement = select(tables.job).where(tables.job.c.search_id == search_id).order_by("position")
+        if trial_number is not None:
+            statement = statement.where(tables.job.c.trial_number == trial_number)
+        if open_only:
+            statement = statement.where(tables.job.c.state.in_(_OPEN_JOBS))
+        return [rows.job_of(row) for row in self._rows(statement)]
+
+    def get_job(self, job_id: str) -> Job:
+        found = [rows.job_of(row) for row in self._rows(select(tables.job).where(tables.job.c.id == job_id))]
+        return _only(found, f"no job {job_id}")
+
+    def list_attempts(self, job_id: str) -> list[Attempt]:
+        self.get_job(job_id)
+        statement = select(tables.attempt).where(tables.attempt.c.job_id == job_id).order_by("number")
+        return [rows.attempt_of(row) for row in self._rows(statement)]
+
+    def read_ledger(self, search_id: str, after: int = 0, limit: int = 1000) -> list[LedgerEntry]:
+        self.get_search(search_id)
+        statement = (
+            select(tables.ledger)
+            .where(tables.ledger.c.search_id == search_id, tables.ledger.c.sequence > after)
+            .order_by("sequence")
+            .limit(limit)
+        )
+        return [rows.entry_of(row) for row in self._rows(statement)]
+
+    def add_artifact(self, artifact: Artifact) -> None:
+        with self._write(artifact.search_id) as writing:
+            same = select(tables.artifact.c.id).where(
+                tables.artifact.c.search_id == artifact.search_id,
+                tables.artifact.c.key == artifact.key,
+                tables.artifact.c.trial_number.is_not_distinct_from(artifact.trial_number),
+                tables.artifact.c.name == artifact.name,
+            )
+            if writing.connection.execute(same).first() is None:
+                values = {name: getattr(artifact, name) for name in Artifact.__dataclass_fields__}
+                writing.connection.execute(insert(tables.artifact).values(**values))
+
+    def list_artifacts(self, search_id: str, trial_number: int | None = None) -> list[Artifact]:
+        self.get_search(search_id)
+        statement = select(tables.artifact).where(tables.artifact.c.search_id == search_id).order_by("id")
+        if trial_number is not None:
+            statement = statement.where(tables.artifact.c.trial_number == trial_number)
+        return [rows.artifact_of(row) for row in self._rows(statement)]
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _search(search_id: str) -> Select[Any]:
+    return select(tables.search).where(tables.search.c.id == search_id)
+
+
+def _trials(search_id: str) -> Select[Any]:
+    return select(tables.trial).where(tables.trial.c.search_id == search_id)
+
+
+def _only(found: Sequence[T], message: str) -> T:
+    """The one thing found, or NotFoundError."""
+    if not found:
+        raise NotFoundError(message)
+    return found[0]

@@ -1,0 +1,158 @@
+"""The tables, as this release has them. A change here needs a revision in `migrations/versions`."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A time with its zone, kept in UTC; SQLite has no zones, so there it is kept without one."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """UTC for the database. Raises ValueError for a time without a zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"time {value}: must have a time zone")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """UTC with its zone."""
+        if value is None:
+            return None
+        at: datetime = value
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+search = Table(
+    "search",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("config", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("last_sequence", BigInteger, nullable=False),
+    Column("idempotency_key", String(255), unique=True),
+    Column("lease_owner", String(255), nullable=False),
+    Column("lease_token", BigInteger, nullable=False),
+    Column("lease_expires_at", UtcDateTime),
+    Index(None, "state", "created_at"),
+    Index(None, "created_at", "id"),
+)
+
+trial = Table(
+    "trial",
+    metadata,
+    Column("search_id", String(64), ForeignKey("search.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("arm", String(32), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("draft", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reward", Float),
+    Column("average_precision", Float),
+    Column("val_average_precision", Float),
+    Column("val_standard_error", Float),
+    Column("val_count", Integer, nullable=False),
+    Column("failure", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Index(None, "search_id", "state"),
+    Index(None, "search_id", "reward"),
+    Index(None, "search_id", "arm", "state"),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", String(160), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("search_id", String(64), nullable=False),
+    Column("trial_number", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("num_attempts", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("average_precision", Float),
+    Column("evaluation", JSON(none_as_null=True)),
+    Column("failure", JSON(none_as_null=True)),
+    ForeignKeyConstraint(["search_id", "trial_number"], ["trial.search_id", "trial.number"], ondelete="CASCADE"),
+    Index(None, "search_id", "trial_number", "kind"),
+    Index(None, "search_id", "state"),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("job_id", String(160), ForeignKey("job.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("state", String(16), nullable=False),
+    Column("worker", String(255), nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("failure", JSON(none_as_null=True)),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("search_id", String(64), ForeignKey("search.id", ondelete="CASCADE"), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String(32), nullable=False),
+    Column("trial_number", Integer),
+    Column("payload", JSON, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+artifact = Table(
+    "artifact",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("search_id", String(64), ForeignKey("search.id", ondelete="CASCADE"), nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("trial_number", Integer),
+    Column("name", String(255), nullable=False),
+    Column("media_type", String(100), nullable=False),
+    Column("num_bytes", BigInteger, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "search_id", "trial_number"),
+    Index(None, "key"),
+)

@@ -1,0 +1,88 @@
+import json
+import xml.etree.ElementTree as ET
+from urllib.parse import unquote
+
+import httpx
+import pytest
+
+from nas_controller.store.base import Store
+from search_space.reference import reference
+from search_space.spec import ArchitectureSpec
+from tests.api.searches import write_small_search
+
+BASE = "/v1/searches/blood-cells-000001"
+
+
+@pytest.fixture(autouse=True)
+def _search(store: Store) -> None:
+    write_small_search(store)
+
+
+def test_trials_are_paged_by_number(client: httpx.Client) -> None:
+    first = client.get(f"{BASE}/trials", params={"page_size": 4}).json()
+    assert [trial["number"] for trial in first["trials"]] == [1, 2, 3, 4]
+    second = client.get(f"{BASE}/trials", params={"page_size": 4, "page_token": first["next_page_token"]}).json()
+    assert [trial["number"] for trial in second["trials"]] == [5, 6]
+    assert second["next_page_token"] is None
+
+
+def test_trials_can_be_asked_for_by_state(client: httpx.Client) -> None:
+    page = client.get(f"{BASE}/trials", params={"state": ["failed", "infeasible"]}).json()
+    assert [(trial["number"], trial["state"]) for trial in page["trials"]] == [(2, "infeasible"), (3, "failed")]
+
+
+def test_a_trial_shows_jobs_attempts_and_the_failure(client: httpx.Client) -> None:
+    trial = client.get(f"{BASE}/trials/3").json()
+    assert trial["failure"] == "loss is not a number at step 17"
+    (job,) = trial["jobs"]
+    assert (job["kind"], job["state"]) == ("proxy", "failed")
+    assert job["attempts"][0]["failure"]["traceback"].startswith("Traceback")
+    completed = client.get(f"{BASE}/trials/4").json()
+    assert [job["kind"] for job in completed["jobs"]] == ["proxy", "reevaluate", "reevaluate", "reevaluate"]
+    assert completed["jobs"][0]["evaluation"]["average_precision"] == 0.25
+    assert completed["spec"]["schema_version"] == 1
+
+
+def test_the_best_come_first_with_their_distance_to_the_reference(client: httpx.Client) -> None:
+    best = client.get(f"{BASE}/trials:best").json()
+    assert [trial["number"] for trial in best["trials"]] == [4, 1]
+    assert [trial["name"] for trial in best["references"]] == ["spinenet-49"]
+    difference = best["trials"][0]["difference"]
+    # 0.25 - 0.23; both have standard deviation 0.01 and n = 3, so Welch gives 4 degrees of freedom: t = 2.776.
+    assert difference["reference"] == "spinenet-49"
+    assert difference["value"] == pytest.approx(0.02)
+    assert difference["half_width"] == pytest.approx(2.776 * (2 * 0.01**2 / 3) ** 0.5)
+    assert difference["is_significant"] is False  # 0.02 < 0.0227
+    assert best["trials"][1]["difference"] is None
+
+
+def test_the_exported_spec_builds_the_trials_architecture(client: httpx.Client) -> None:
+    answer = client.get(f"{BASE}/trials/6/export", params={"format": "spec"})
+    assert answer.headers["content-type"].startswith("application/json")
+    document = json.loads(answer.text)
+    exported = ArchitectureSpec.from_document(document.get("spec", document))
+    assert exported.blocks == reference("spinenet-49").blocks
+    assert "spinenet-49" in unquote(answer.headers["content-disposition"])
+
+
+def test_the_exported_drawing_is_svg_and_the_file_is_python(client: httpx.Client) -> None:
+    drawing = client.get(f"{BASE}/trials/4/export", params={"format": "svg"})
+    assert ET.fromstring(drawing.text).tag == "{http://www.w3.org/2000/svg}svg"
+    program = client.get(f"{BASE}/trials/4/export", params={"format": "pytorch"})
+    compile(program.text, "exported.py", "exec")
+    assert 'filename="blood-cells-trial-4.py"' in program.headers["content-disposition"]
+
+
+def test_an_unknown_format_names_those_known(client: httpx.Client) -> None:
+    answer = client.get(f"{BASE}/trials/4/export", params={"format": "caffe"})
+    assert answer.status_code == 422
+    assert "spec, pytorch, svg" in answer.json()["detail"]
+    assert answer.json()["errors"][0]["place"] == "query.format"
+
+
+def test_spaces_and_references_are_listed(client: httpx.Client) -> None:
+    names = [space["name"] for space in client.get("/v1/spaces").json()["spaces"]]
+    assert "spinenet-49" in names
+    references = {entry["name"]: entry for entry in client.get("/v1/references").json()["references"]}
+    assert references["spinenet-49"]["cost"]["detector_parameters"] == 28_543_383  # counted, issue 2 item 4
+    assert client.get("/v1/schema/search").json()["properties"]["limits"]

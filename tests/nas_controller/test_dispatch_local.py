@@ -1,0 +1,102 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from nas_controller.dispatch.base import AttemptKey, Dispatcher, WorkerPool
+from nas_controller.dispatch.local import LocalDispatcher
+from tests.conformance.dispatch_evaluators import make_request
+from tests.conformance.dispatcher_suite import DispatcherSuite, next_outcomes, until_free
+
+EVALUATOR = "tests.conformance.dispatch_evaluators:evaluate"
+
+# Importable here, and in a worker only once the file beside it is there.
+SHY_EVALUATOR = """
+import multiprocessing, pathlib
+from tests.conformance.dispatch_evaluators import evaluate
+if multiprocessing.parent_process() and not pathlib.Path(__file__).with_name("now").exists():
+    raise ImportError("not yet")
+"""
+
+PARENT = f"""
+from nas_controller.dispatch.base import AttemptKey, WorkerPool
+from nas_controller.dispatch.local import LocalDispatcher
+from tests.conformance.dispatch_evaluators import make_request
+from tests.conformance.dispatcher_suite import until_free
+if __name__ == "__main__":
+    dispatcher = LocalDispatcher([WorkerPool(count=2)], "{EVALUATOR}")
+    busy, idle = until_free(dispatcher, 2)
+    dispatcher.submit(busy, AttemptKey("a", 1), make_request("sleep:3600"))
+    print("up", flush=True)
+    {{then}}
+"""
+
+
+class TestLocalDispatcher(DispatcherSuite):
+    @pytest.fixture(scope="class")
+    def dispatcher(self) -> Iterator[Dispatcher]:
+        dispatcher = LocalDispatcher([WorkerPool(count=2, cpus=2)], EVALUATOR)
+        yield dispatcher
+        dispatcher.close()
+
+    def test_another_dispatcher_starts_after_the_first_and_its_processes_end_with_it(self) -> None:
+        dispatcher = LocalDispatcher([WorkerPool(count=1, cpus=1), WorkerPool(count=1, cpus=2)], EVALUATOR)
+        pids, threads = [], []
+        for worker in until_free(dispatcher, 2):
+            dispatcher.submit(worker, AttemptKey(worker, 1), make_request("ok"))
+            (outcome,) = next_outcomes(dispatcher)
+            assert outcome.evaluation is not None
+            seen = outcome.evaluation.provenance
+            pids.append(int(seen["pid"]))
+            threads.append((seen["threads"], seen["OMP_NUM_THREADS"]))
+        assert threads == [("1", "1"), ("2", "2")]
+        assert os.getpid() not in pids
+        assert all(psutil.pid_exists(pid) for pid in pids)
+        dispatcher.close()
+        assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_a_missing_evaluator_and_an_accelerator_are_refused_before_anything_starts() -> None:
+    with pytest.raises(ValueError, match="no_such_module"):
+        LocalDispatcher([WorkerPool(count=1)], "no_such_module:evaluate")
+    with pytest.raises(ValueError, match="gpus and tpus need Ray"):
+        LocalDispatcher([WorkerPool(count=1, gpus=0.5)], EVALUATOR)
+
+
+def test_a_worker_that_cannot_start_says_why_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shy_evaluator.py").write_text(SHY_EVALUATOR)
+    monkeypatch.syspath_prepend(tmp_path)
+    dispatcher = LocalDispatcher([WorkerPool(count=1)], "shy_evaluator:evaluate")
+    try:
+        while not dispatcher.placement():
+            assert dispatcher.wait(5.0) == []
+        reason = "worker-1 could not start: ValueError: evaluator 'shy_evaluator:evaluate': not yet"
+        assert dispatcher.placement() == f"waiting for 1 of 1 workers: {reason}"
+        (tmp_path / "now").touch()
+        assert until_free(dispatcher, 1) == ["worker-1"]
+        assert dispatcher.placement() == ""
+    finally:
+        dispatcher.close()
+
+
+@pytest.mark.parametrize("then", ["import time; time.sleep(3600)", "pass", "raise SystemExit(1)"])
+def test_workers_end_with_their_parent_however_it_ends(tmp_path: Path, then: str) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT.format(then=then))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, env=environment) as parent:
+        assert parent.stdout is not None
+        workers = []
+        if "sleep" in then:
+            assert parent.stdout.readline() == b"up\n"
+            workers = psutil.Process(parent.pid).children(recursive=True)
+            assert len(workers) >= 2
+            parent.kill()
+        parent.wait(60)
+        assert psutil.wait_procs(workers, timeout=30)[1] == []

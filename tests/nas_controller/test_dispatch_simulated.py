@@ -1,0 +1,82 @@
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas_controller.dispatch.base import AttemptKey, Dispatcher
+from nas_controller.dispatch.simulated import EPOCH, SimulatedDispatcher, VirtualClock
+from nas_controller.dispatch.worker import run_evaluation
+from nas_controller.records import Failure, FailureKind
+from tests.conformance.dispatch_evaluators import make_request, measure, seconds_of
+from tests.conformance.dispatcher_suite import DispatcherSuite
+from trainer.task import Evaluation, EvaluationRequest
+
+
+def evaluate(request: EvaluationRequest) -> Evaluation | Failure:
+    if request.spec.name == "kill":
+        return Failure(kind=FailureKind.INFRASTRUCTURE, message="worker-1: the worker was killed by the script")
+    return run_evaluation(measure, request)
+
+
+class TestSimulatedDispatcher(DispatcherSuite):
+    clock = VirtualClock()
+
+    @pytest.fixture(scope="class")
+    def dispatcher(self) -> Iterator[Dispatcher]:
+        yield SimulatedDispatcher(2, seconds_of, evaluate, self.clock, start_seconds=0.25)
+
+    def let_pass(self, seconds: float) -> None:
+        self.clock.advance_to(self.clock.seconds + seconds)
+
+
+def test_waiting_moves_the_clock_to_the_next_outcome_and_no_further() -> None:
+    clock = VirtualClock()
+    dispatcher = SimulatedDispatcher(2, lambda request: request.seed, evaluate, clock)
+    dispatcher.submit("worker-1", AttemptKey("a", 1), make_request("ok", 30))
+    dispatcher.submit("worker-2", AttemptKey("b", 1), make_request("ok", 20))
+    assert dispatcher.wait(15.0) == []
+    assert clock.seconds == 15.0
+    assert [outcome.key.job_id for outcome in dispatcher.wait(100.0)] == ["b"]
+    assert clock.now() == EPOCH + timedelta(seconds=20)
+    assert dispatcher.free_workers() == ["worker-2"]
+
+
+def test_a_lost_worker_needs_its_time_to_start_again() -> None:
+    clock = VirtualClock()
+    dispatcher = SimulatedDispatcher(1, lambda request: 10.0, evaluate, clock, start_seconds=5.0)
+    assert dispatcher.free_workers() == []
+    assert dispatcher.wait(100.0) == []
+    assert clock.seconds == 5.0
+    dispatcher.submit("worker-1", AttemptKey("a", 1), make_request("kill"))
+    assert len(dispatcher.wait(100.0)) == 1
+    assert clock.seconds == 15.0
+    assert dispatcher.free_workers() == []
+    assert dispatcher.wait(100.0) == []
+    assert clock.seconds == 20.0
+    assert dispatcher.free_workers() == ["worker-1"]
+
+
+@given(st.integers(1, 5), st.lists(st.integers(1, 50), min_size=1, max_size=40))
+def test_any_durations_end_in_order_once_each_and_as_if_each_worker_took_the_next(
+    num_workers: int, durations: list[int]
+) -> None:
+    clock = VirtualClock()
+    dispatcher = SimulatedDispatcher(num_workers, lambda request: request.seed, evaluate, clock)
+    expected_free_at, expected_ends = [0] * num_workers, []
+    for duration in durations:
+        soonest = expected_free_at.index(min(expected_free_at))
+        expected_free_at[soonest] += duration
+        expected_ends.append(expected_free_at[soonest])
+    waiting, ends = list(enumerate(durations)), {}
+    while len(ends) < len(durations):
+        for worker in dispatcher.free_workers():
+            if waiting:
+                number, duration = waiting.pop(0)
+                dispatcher.submit(worker, AttemptKey(str(number), 1), make_request("ok", duration))
+        for outcome in dispatcher.wait(1e9):
+            assert outcome.key.job_id not in ends
+            ends[outcome.key.job_id] = clock.seconds
+    assert [ends[str(number)] for number in range(len(durations))] == expected_ends
+    assert list(ends.values()) == sorted(ends.values())

@@ -1,0 +1,37 @@
+import json
+
+from hypothesis import given
+
+from search_space.export.spec_json import export_spec, short_document
+from search_space.reference import REFERENCES, reference
+from search_space.spec import ArchitectureSpec
+from tests.search_space.strategies import SpaceAndGenotype, spaces_with_genotypes
+
+
+@given(spaces_with_genotypes())
+def test_both_forms_read_back_to_an_equal_spec(drawn: SpaceAndGenotype) -> None:
+    space, genotype = drawn
+    spec = space.decode(genotype, name='a "name"\n\\')
+    assert ArchitectureSpec.from_json(export_spec(spec)) == spec
+    assert ArchitectureSpec.from_document(short_document(spec)) == spec
+
+
+def test_references_read_back_to_an_equal_spec() -> None:
+    for name in REFERENCES:
+        assert ArchitectureSpec.from_json(export_spec(reference(name))) == reference(name)
+        assert ArchitectureSpec.from_document(short_document(reference(name))) == reference(name)
+
+
+def test_the_text_is_the_whole_document_with_a_line_for_each_block() -> None:
+    spec = reference("spinenet-49")
+    text = export_spec(spec)
+    assert json.loads(text) == spec.to_document()
+    assert sum('"block_type"' in line for line in text.splitlines()) == 17  # 2 stem and 15 searched blocks
+    assert '"schema_version": 1' in text
+    assert text.endswith("}\n")
+
+
+def test_the_short_document_keeps_what_differs_from_the_default() -> None:
+    document = short_document(reference("spinenet-190"))
+    assert document["blocks"][0] == {"block_type": "bottleneck", "level": 2, "parents": [0, 1], "repeats": 4}
+    assert document["stem"]["blocks"][0] == {"block_type": "bottleneck", "level": 2, "parents": [], "repeats": 4}

@@ -1,0 +1,15 @@
+"""The examples in the docstrings of `search_space` hold."""
+
+import doctest
+from types import ModuleType
+
+import pytest
+
+from search_space import budget, intervals, plan
+
+
+@pytest.mark.parametrize("module", [budget, intervals, plan], ids=lambda module: module.__name__)
+def test_examples(module: ModuleType) -> None:
+    results = doctest.testmod(module)
+    assert results.attempted > 0
+    assert results.failed == 0
