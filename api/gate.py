@@ -102,7 +102,7 @@ class Gate:
         )
 
     async def _read_body(self, headers: Headers, receive: Receive) -> bytes | None:
-        """The whole request body, or None as soon as it is too long."""
+        """The whole request body, or None as soon as it is too long or the client is gone."""
         if "content-length" not in headers and "transfer-encoding" not in headers:
             return b""
         length = headers.get("content-length", "0")
@@ -112,7 +112,7 @@ class Gate:
         while True:
             message = await receive()
             body += message.get("body", b"")
-            if len(body) > self._settings.max_body_bytes:
+            if message["type"] == "http.disconnect" or len(body) > self._settings.max_body_bytes:
                 return None
             if not message.get("more_body", False):
                 return bytes(body)

@@ -1,6 +1,6 @@
 """The course of a search as compact arrays: a fold over its ledger, continued where the last request ended.
 
-Asking again costs only what happened since. Long searches are reduced: of each run of neighbouring trials
+Asking again reads only what happened since. Long searches are reduced: of each run of neighbouring trials
 the best, the worst and one of each other outcome stay, so extremes and failures never vanish.
 """
 
@@ -77,7 +77,8 @@ class Course:
 
 def kept_points(rewards: Sequence[float | None], states: Sequence[TrialState], max_points: int) -> list[int]:
     """Indices to show, rising: all where there are at most `max_points`; else for each of equal runs of
-    trials the one with the highest reward, the one with the lowest, and the last of each other state."""
+    trials the highest reward, the lowest, and the last of each other state; and as many more, evenly spread,
+    as there is room for, so that what is between the extremes looks as dense as it is."""
     count = len(rewards)
     if count <= max_points:
         return list(range(count))
@@ -89,7 +90,9 @@ def kept_points(rewards: Sequence[float | None], states: Sequence[TrialState], m
         if scored:
             kept |= {-max(scored)[1], -min(scored)[1]}
         kept |= set({states[index]: index for index in run if rewards[index] is None}.values())
-    return sorted(kept)
+    others = [index for index in range(count) if index not in kept]
+    room = max_points - len(kept)
+    return sorted(kept.union(others[place * len(others) // room] for place in range(room)))
 
 
 class Histories:

@@ -85,7 +85,7 @@ def run_search(search: RunningSearch) -> Iterator[SearchState]:
         LeaseLostError: another controller took over; nothing more was written.
     """
     state = _begin(search)
-    while not state.is_final and state is not SearchState.PAUSED:
+    while not state.is_final and (search.running or state is not SearchState.PAUSED):
         yield state
         try:
             state = _turn(search)
@@ -131,10 +131,14 @@ def _turn(search: RunningSearch) -> SearchState:
         )
     for outcome in search.dispatcher.wait(0.0 if more_to_propose else TURN_SECONDS):
         _record(search, outcome)
-    if search.failed_since_claim > search.setup.config.limits.failures * search.setup.config.limits.trials:
+    state = search.store.get_search(search.search_id).state
+    if (
+        state is SearchState.RUNNING
+        and search.failed_since_claim > search.setup.config.limits.failures * search.setup.config.limits.trials
+    ):
         reason = f"{search.failed_since_claim} trials failed, more than limits.failures allows; the last says why"
         return _set_state(search, SearchState.PAUSED, reason)
-    return search.store.get_search(search.search_id).state
+    return state
 
 
 def _keep_lease(search: RunningSearch) -> None:

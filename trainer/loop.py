@@ -8,7 +8,7 @@ Legend: B images of a batch, C channels, H and W pixels, S steps, M boxes, A anc
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from trainer.data.augment import Batch, augment
 from trainer.data.tensors import DetectionTensors
 from trainer.device import ComputeDevice
+from trainer.model.blocks import BATCH_NORM_MOMENTUM, BatchNorm
 from trainer.model.loss import detection_loss
 from trainer.model.retinanet import RetinaNet
 from trainer.task import ProxyTask, TrainingDiverged
@@ -24,6 +25,7 @@ PIXEL_MEAN = (123.7, 116.3, 103.5)
 PIXEL_DEVIATION = (58.4, 57.1, 57.4)
 CHECK_INTERVAL = 20
 MAX_LOSS_POINTS = 100
+STATISTICS_BATCHES, STATISTICS_BATCH_SIZE = 6, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,28 @@ def train(
         losses_S[step] = loss.detach()
         if (step + 1) % CHECK_INTERVAL == 0 or step + 1 == steps:
             require_finite(losses_S[: step + 1])
+    reestimate_batch_norm(model, images, task, seed, on)
     return Training(loss_points(losses_S), time.perf_counter() - started)
+
+
+def reestimate_batch_norm(
+    model: RetinaNet, images: DetectionTensors, task: ProxyTask, seed: int, on: ComputeDevice
+) -> None:
+    """Replaces the running statistics by their mean over a few larger batches under the final weights.
+
+    During a short training the running averages lag behind the weights, and small batches make them noisy on the
+    high levels of the pyramid (Wu and Johnson 2021, section 3).
+    """
+    norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
+    larger = replace(task, batch_size=STATISTICS_BATCH_SIZE)
+    model.train()
+    with torch.no_grad(), on.autocast():
+        for step, batch in enumerate(batches(images, larger, STATISTICS_BATCHES, seed, on)):
+            for norm in norms:
+                norm.momentum = 1 / (step + 1)
+            model(batch.images_BCHW)
+    for norm in norms:
+        norm.momentum = BATCH_NORM_MOMENTUM
 
 
 def num_steps(task: ProxyTask, num_images: int) -> int:

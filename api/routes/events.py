@@ -15,6 +15,11 @@ from api.routes.parameters import SearchId
 router = APIRouter(prefix="/v1/searches/{search_id}", tags=["events"])
 
 _STREAM_HEADERS = {"X-Accel-Buffering": "no"}
+_EVENT = {
+    "type": "object",
+    "description": "`id` is the sequence number, `event` the kind, `data` an Event as JSON",
+    "properties": {"id": {"type": "string"}, "event": {"type": "string"}, "data": {"type": "string"}},
+}
 Sequence = Annotated[int, Query(ge=0, le=2**53, description="only events after this sequence number")]
 
 
@@ -26,7 +31,7 @@ Sequence = Annotated[int, Query(ge=0, le=2**53, description="only events after t
     responses={
         200: {
             "description": "an unending stream of server-sent events, or one page as JSON",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": _EVENT}},
         },
         204: {"description": "the search is final and has no event after that; an EventSource stops asking"},
         **problem_docs(401, 404, 422),

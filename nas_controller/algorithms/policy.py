@@ -1,14 +1,16 @@
 """The policy of REINFORCE: a recurrent network that points at options by what they mean.
 
-At each decision point a GRU reads what the point is about and the option taken before it. Its output, with a
-direct query of the point, scores every offered option by an inner product with the option's key. A key is a
-sum of embeddings of the option's features (level, type, distance, ...), so equal blocks score equally, any
-number of options can be offered, and what was picked already is not there to be scored.
+At each decision point a GRU (Cho et al. 2014) reads what the point is about and the option taken before it. Its
+output, together with a direct query of the point, scores every offered option by an inner product with the option's
+key. A key is a sum of embeddings of the option's features (level, type, distance, ...): equal blocks score equally, any
+number of options can be offered, and what was taken already is not there to be scored.
 
-Zero query weights at the start make the first policy exactly uniform.
+Queries start at zero, so the first policy is exactly uniform.
 
-Shapes: T decision points, O options (padded), F feature fields, D key width, H hidden width.
+Shapes: T decision points, O options (padded), F feature fields, D key width, H hidden width, R embedding rows.
 """
+
+# ruff: noqa: N803, N806, N815 - tensor names carry their shape
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,25 +20,33 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nas_controller.algorithms.draws import draw_index
 from search_space.decisions import DecisionKind, DecisionPoint, Genotype, Option, SearchSpace
-from search_space.spec import BlockType
+from search_space.spec import MAX_LEVEL, BlockType
 
 _KINDS = tuple(DecisionKind)
 _TYPES = ("", *BlockType)
-_MAX_LEVEL = 15
-_MAX_ADJUSTMENT = 15
-_MAX_FEATURE = 127
-"""Values beyond these share the last embedding."""
+_LAST_FEATURE = 63  # features and distances beyond share its embedding
 
-_POINT_FIELDS = (1, _MAX_FEATURE + 2, _MAX_LEVEL + 1, len(_TYPES))
+_KEY_WIDTH = 32
+_HIDDEN_WIDTH = 32
+_QUERY_SCALES_F1 = torch.tensor([[0.3], [1.0], [0.3], [0.3]], dtype=torch.float64)
+"""Weights of a point's kind, subject, level and type in its query. What many points share is changed by each of
+them, so that it would move fastest of all with weight 1."""
+_RECURRENT_SCALE = 0.1
+"""Weight of what the GRU adds to a query."""
+
+_POINT_FIELDS = (1, _LAST_FEATURE + 2, MAX_LEVEL + 1, len(_TYPES))
+"""Values of: kind, subject, subject level, subject type."""
 _OPTION_FIELDS = (
-    _MAX_LEVEL + 1,
+    MAX_LEVEL + 1,
     len(_TYPES),
-    _MAX_FEATURE + 2,
-    _MAX_FEATURE + 2,
-    2 * _MAX_ADJUSTMENT + 1,
-    2 * _MAX_LEVEL + 1,
+    _LAST_FEATURE + 2,
+    _LAST_FEATURE + 2,
+    2 * MAX_LEVEL + 1,
+    2 * MAX_LEVEL + 1,
 )
+"""Values of: level, type, feature, distance, level adjustment, level above the subject's."""
 
 
 class _Rows:
@@ -56,14 +66,14 @@ _OPTION_ROWS = _Rows(_OPTION_FIELDS)
 
 
 def _point_rows(point: DecisionPoint) -> list[int]:
-    subject = min(point.subject, _MAX_FEATURE) + 1
+    subject = min(point.subject, _LAST_FEATURE) + 1
     return _POINT_ROWS.of(point.kind, (0, subject, point.subject_level, _TYPES.index(point.subject_type)))
 
 
 def _option_rows(point: DecisionPoint, option: Option) -> list[int]:
     """Embedding rows of an option. The pool position of a block is left out: blocks of one level are alike."""
     is_parent = point.kind is DecisionKind.PARENT
-    feature = min(option.feature, _MAX_FEATURE) + 1 if is_parent else 0
+    feature = min(option.feature, _LAST_FEATURE) + 1 if is_parent else 0
     step = option.level - point.subject_level if is_parent else 0
     return _OPTION_ROWS.of(
         point.kind,
@@ -71,9 +81,9 @@ def _option_rows(point: DecisionPoint, option: Option) -> list[int]:
             option.level,
             _TYPES.index(option.block_type),
             feature,
-            min(option.distance, _MAX_FEATURE),
-            option.adjustment + _MAX_ADJUSTMENT,
-            step + _MAX_LEVEL,
+            min(option.distance, _LAST_FEATURE + 1),
+            option.adjustment + MAX_LEVEL,
+            step + MAX_LEVEL,
         ),
     )
 
@@ -95,28 +105,19 @@ class Walk:
 
 
 def walk(space: SearchSpace, genotype: Genotype) -> Walk:
-    """The decision points of a complete genotype.
-
-    Raises:
-        ValueError: an option that is not offered, or a genotype too short or too long.
-    """
+    """The decision points of a complete genotype of the space."""
     points, options = [], []
-    for index in range(len(genotype) + 1):
+    for index in range(len(genotype)):
         point = space.options(genotype[:index])
-        if (point is None) != (index == len(genotype)):
-            raise ValueError(f"genotype of {len(genotype)} decisions: too {'short' if point else 'long'}")
-        if point is None:
-            break
-        if not 0 <= genotype[index] < len(point.options):
-            raise ValueError(f"genotype[{index}] is {genotype[index]}: {len(point.options)} options are offered")
+        assert point is not None
         points.append(_point_rows(point))
         options.append([_option_rows(point, option) for option in point.options])
     most = max(len(rows) for rows in options)
     return Walk(
-        torch.tensor(points),
-        torch.tensor([rows + rows[:1] * (most - len(rows)) for rows in options]),
-        torch.tensor([[index < len(rows) for index in range(most)] for rows in options]),
-        torch.tensor(genotype),
+        points_TF=torch.tensor(points),
+        options_TOF=torch.tensor([rows + rows[:1] * (most - len(rows)) for rows in options]),
+        offered_TO=torch.tensor([[index < len(rows) for index in range(most)] for rows in options]),
+        taken_T=torch.tensor(genotype),
     )
 
 
@@ -124,40 +125,47 @@ class PolicyNetwork(nn.Module):
     """Log-probabilities of offered options. Float64 throughout: sampling one decision at a time and going
     through a whole genotype at once then agree far below 1e-6."""
 
-    def __init__(self, key_width: int, hidden_width: int, draws: np.random.Generator) -> None:
+    def __init__(self, draws: np.random.Generator) -> None:
         super().__init__()
-        self.key_width = key_width
         point_rows, option_rows = len(_KINDS) * _POINT_ROWS.total, len(_KINDS) * _OPTION_ROWS.total
-        self.point_inputs = nn.Parameter(torch.empty(point_rows, key_width, dtype=torch.float64))
-        self.point_queries = nn.Parameter(torch.empty(point_rows, key_width, dtype=torch.float64))
-        self.option_keys = nn.Parameter(torch.empty(option_rows, key_width, dtype=torch.float64))
-        self.recurrent = nn.GRU(key_width, hidden_width, device="meta", dtype=torch.float64).to_empty(device="cpu")
-        self.hidden_to_query = nn.Parameter(torch.empty(hidden_width, key_width, dtype=torch.float64))
+        self.point_inputs_RD = _empty(point_rows, _KEY_WIDTH)
+        self.point_queries_RD = _empty(point_rows, _KEY_WIDTH)
+        self.option_keys_RD = _empty(option_rows, _KEY_WIDTH)
+        self.hidden_to_query_HD = _empty(_HIDDEN_WIDTH, _KEY_WIDTH)
+        self.recurrent = nn.GRU(_KEY_WIDTH, _HIDDEN_WIDTH, device="meta", dtype=torch.float64).to_empty(device="cpu")
         self._initialise(draws)
 
     def _initialise(self, draws: np.random.Generator) -> None:
-        spread = {"point_queries": 0.0, "hidden_to_query": 0.0}
-        spread["option_keys"] = (len(_OPTION_FIELDS) * self.key_width) ** -0.5
+        """Keys of length about 1; queries and biases zero; the rest as wide as a layer's fan-in asks for."""
         for name, parameter in self.named_parameters():
-            default = 0.0 if "bias" in name else self.recurrent.hidden_size**-0.5
-            values = draws.normal(0.0, spread.get(name, default), tuple(parameter.shape))
-            parameter.data.copy_(torch.from_numpy(values))
+            spread = _HIDDEN_WIDTH**-0.5
+            if name == "option_keys_RD":
+                spread = (len(_OPTION_FIELDS) * _KEY_WIDTH) ** -0.5
+            if "quer" in name or "bias" in name:
+                spread = 0.0
+            parameter.data.copy_(torch.from_numpy(draws.normal(0.0, spread, tuple(parameter.shape))))
+
+    def rates(self) -> list[float]:
+        """Learning rate of each parameter, relative to that of the queries: what options mean, and what the GRU
+        makes of it, changes slower than what is asked for."""
+        slow = {"option_keys_RD": 0.3, "point_queries_RD": 1.0, "hidden_to_query_HD": 1.0}
+        return [slow.get(name, 0.1) for name, _ in self.named_parameters()]
 
     def begin(self) -> tuple[Tensor, Tensor]:
-        """The key before the first decision, and the first hidden state."""
-        zeros = self.option_keys.new_zeros
-        return zeros(1, self.key_width), zeros(1, self.recurrent.hidden_size)
+        """The key before the first decision (1D), and the first hidden state (1H)."""
+        return torch.zeros(1, _KEY_WIDTH, dtype=torch.float64), torch.zeros(1, _HIDDEN_WIDTH, dtype=torch.float64)
 
     def keys(self, options_XF: Tensor) -> Tensor:
         """Keys of options, XD."""
-        return self.option_keys[options_XF].sum(-2)
+        return self.option_keys_RD[options_XF].sum(-2)
 
     def queries(self, points_TF: Tensor, previous_TD: Tensor, hidden_1H: Tensor) -> tuple[Tensor, Tensor]:
         """Queries (TD) of consecutive points, and the hidden state after them; `previous_TD` are the keys of the
         options taken just before each."""
-        inputs_TD = self.point_inputs[points_TF].sum(-2) + previous_TD
+        inputs_TD = self.point_inputs_RD[points_TF].sum(-2) + previous_TD
         outputs_TH, hidden_1H = self.recurrent(inputs_TD, hidden_1H)
-        return self.point_queries[points_TF].sum(-2) + outputs_TH @ self.hidden_to_query, hidden_1H
+        direct_TD = (_QUERY_SCALES_F1 * self.point_queries_RD[points_TF]).sum(-2)
+        return direct_TD + _RECURRENT_SCALE * outputs_TH @ self.hidden_to_query_HD, hidden_1H
 
     def log_probs(self, walked: Walk) -> Tensor:
         """Log-probability of every offered option on the way of a genotype, TO; -1e30 where padded."""
@@ -185,12 +193,6 @@ class PolicyNetwork(nn.Module):
         return genotype, log_probs
 
 
-def draw_index(probabilities: np.ndarray, uniform: float) -> int:
-    """The index that a uniform number in [0, 1) falls on."""
-    cumulative = np.cumsum(probabilities)
-    return min(int(np.searchsorted(cumulative, uniform * cumulative[-1], side="right")), len(cumulative) - 1)
-
-
 @contextmanager
 def single_thread() -> Iterator[None]:
     """One torch thread inside, as many as before afterwards: sums in one order, and no start-up for tiny work."""
@@ -200,3 +202,7 @@ def single_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _empty(*shape: int) -> nn.Parameter:
+    return nn.Parameter(torch.empty(*shape, dtype=torch.float64))

@@ -48,173 +48,21 @@ from nas_controller.records import (
 from nas_controller.store import rows, rules, tables
 from nas_controller.store.base import ConflictError, NotFoundError, Store
 
-SQLITE_BUSY_SECONDS = 30
-T = TypeVar("T")
-_OPEN_JOBS = (JobState.QUEUED.value, JobState.RUNNING.value)
-_OPEN_TRIALS = (TrialState.QUEUED.value, TrialState.RUNNING.value)
-
-
-def make_engine(url: str) -> Engine:
-    """An engine whose SQLite connections are in WAL mode, wait for locks, and keep foreign keys.
-
-    The driver's own transaction handling is off: a transaction begins when SQLAlchemy says so, with BEGIN
-    IMMEDIATE when it is going to write. A SQLite transaction that reads first and writes later fails at once when
-    somebody else wrote in between, however long the busy timeout.
-    """
-    engine = create_engine(url)
-    if make_url(url).get_backend_name() == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_SECONDS * 1000}")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-@dataclass
-class _Writing:
-    """A write transaction that holds the lock of one search."""
-
-    connection: Connection
-    search: Search
-    lease: SearchLease | None
-
-    def append(self, kind: EntryKind, trial_number: int | None, payload: Mapping[str, Any], at: datetime) -> None:
-        """One more ledger entry, with the next sequence number."""
-        sequence = self.search.last_sequence + 1
-        self.connection.execute(
-            insert(tables.ledger).values(
-                search_id=self.search.id,
-                sequence=sequence,
-                kind=kind.value,
-                trial_number=trial_number,
-                payload=payload,
-                at=at,
-            )
-        )
-        self.put_search(replace(self.search, last_sequence=sequence))
-
-    def put_search(self, search: Search, **lease_columns: Any) -> None:
-        values = rows.search_values(search)
-        del values["id"], values["config"]
-        statement = update(tables.search).where(tables.search.c.id == search.id)
-        self.connection.execute(statement.values(**values, **lease_columns))
-        self.search = search
-
-    def put_lease(self, lease: SearchLease) -> None:
-        self.put_search(self.search, **rows.lease_values(lease))
-
-    def set_state(self, state: SearchState, reason: str, at: datetime) -> None:
-        if state.is_final:
-            self.cancel_open_work(at)
-        self.put_search(rules.with_state(self.search, state, reason, at))
-        self.append(EntryKind.SEARCH_STATE, None, {"state": state.value, "reason": reason}, at)
-
-    def cancel_open_work(self, at: datetime) -> None:
-        for job in self.jobs(tables.job.c.state.in_(_OPEN_JOBS)):
-            self.put_job(replace(job, state=JobState.CANCELLED, finished_at=at))
-            self.end_attempts(job.id, AttemptState.CANCELLED, at)
-        for trial in self.trials(tables.trial.c.state.in_(_OPEN_TRIALS)):
-            self.finish_trial(replace(trial, state=TrialState.CANCELLED, finished_at=at), at, consumed=False)
-
-    def trials(self, condition: ColumnElement[bool]) -> list[Trial]:
-        statement = select(tables.trial).where(tables.trial.c.search_id == self.search.id, condition)
-        return [rows.trial_of(row) for row in self.connection.execute(statement.order_by("number")).mappings()]
-
-    def trial(self, number: int) -> Trial:
-        return _only(self.trials(tables.trial.c.number == number), f"search {self.search.id} has no trial {number}")
-
-    def put_trial(self, trial: Trial) -> None:
-        statement = update(tables.trial).where(
-            tables.trial.c.search_id == trial.search_id, tables.trial.c.number == trial.number
-        )
-        self.connection.execute(statement.values(**rows.trial_state_values(trial)))
-
-    def finish_trial(self, trial: Trial, at: datetime, *, consumed: bool) -> None:
-        self.put_trial(trial)
-        payload = rules.finished_payload(trial, consumed=consumed)
-        self.append(EntryKind.TRIAL_FINISHED, trial.number, payload, at)
-
-    def jobs(self, condition: ColumnElement[bool]) -> list[Job]:
-        statement = select(tables.job).where(tables.job.c.search_id == self.search.id, condition)
-        return [rows.job_of(row) for row in self.connection.execute(statement.order_by("position")).mappings()]
-
-    def job(self, job_id: str) -> Job:
-        return _only(self.jobs(tables.job.c.id == job_id), f"search {self.search.id} has no job {job_id}")
-
-    def put_job(self, job: Job) -> None:
-        self.connection.execute(update(tables.job).where(tables.job.c.id == job.id).values(**rows.job_values(job)))
-
-    def new_job(self, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
-        job = rules.new_job(self.search.id, trial_number, kind, seed, at)
-        count = select(func.count()).select_from(tables.job).where(tables.job.c.search_id == self.search.id)
-        position = self.connection.execute(count).scalar_one()
-        self.connection.execute(insert(tables.job).values(position=position, **rows.job_values(job)))
-        return job
-
-    def attempt(self, job: Job, number: int) -> Attempt:
-        statement = select(tables.attempt).where(tables.attempt.c.job_id == job.id, tables.attempt.c.number == number)
-        found = [rows.attempt_of(row) for row in self.connection.execute(statement).mappings()]
-        return _only(found, f"job {job.id} has no attempt {number}")
-
-    def put_attempt(self, attempt: Attempt) -> None:
-        statement = update(tables.attempt).where(
-            tables.attempt.c.job_id == attempt.job_id, tables.attempt.c.number == attempt.number
-        )
-        self.connection.execute(statement.values(**rows.attempt_values(attempt)))
-
-    def end_attempts(self, job_id: str, state: AttemptState, at: datetime) -> None:
-        """Ends the running attempts of a job."""
-        statement = update(tables.attempt).where(
-            tables.attempt.c.job_id == job_id, tables.attempt.c.state == AttemptState.RUNNING.value
-        )
-        self.connection.execute(statement.values(state=state.value, finished_at=at))
-
-    def requeue(self, job: Job) -> None:
-        self.put_job(replace(job, state=JobState.QUEUED))
-        if job.kind is JobKind.PROXY:
-            self.put_trial(replace(self.trial(job.trial_number), state=TrialState.QUEUED))
-
-    def remeasured(self, trial: Trial) -> Trial:
-        """The trial with its mean over the completed `reevaluate` jobs."""
-        statement = select(tables.job.c.average_precision).where(
-            tables.job.c.search_id == trial.search_id,
-            tables.job.c.trial_number == trial.number,
-            tables.job.c.kind == JobKind.REEVALUATE.value,
-            tables.job.c.state == JobState.COMPLETED.value,
-        )
-        values = list(self.connection.execute(statement.order_by("position")).scalars())
-        mean, error = rules.mean_and_error(values)
-        return replace(trial, val_average_precision=mean, val_standard_error=error, val_count=len(values))
-
-
 class SqlStore(Store):
     """The store behind a SQLAlchemy engine; its schema is there already (`store.open`)."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._writer = engine.execution_options(writes=True)
+        self._writer = writing(engine)
 
     @contextmanager
-    def _write(self, search_id: str, lease: SearchLease | None = None) -> Iterator[_Writing]:
+    def _write(self, search_id: str, lease: SearchLease | None = None) -> Iterator[Writing]:
         """A write transaction on one search; with a lease, only while no newer one was taken."""
         with self._writer.begin() as connection:
             row = connection.execute(_search(search_id).with_for_update()).mappings().one_or_none()
             if row is None:
                 raise NotFoundError(f"no search {search_id}")
-            writing = _Writing(connection, rows.search_of(row), rows.lease_of(row))
+            writing = Writing(connection, rows.search_of(row), rows.lease_of(row))
             if lease is not None:
                 rules.require_lease(row["lease_token"], lease)
             yield writing
@@ -233,7 +81,7 @@ class SqlStore(Store):
             with self._writer.begin() as connection:
                 values = {**rows.search_values(search), **no_lease, "idempotency_key": idempotency_key}
                 connection.execute(insert(tables.search).values(**values))
-                writing = _Writing(connection, search, None)
+                writing = Writing(connection, search, None)
                 writing.append(EntryKind.SEARCH_STATE, None, {"state": search.state.value, "reason": ""}, at)
                 return writing.search
         except IntegrityError:
@@ -245,7 +93,7 @@ class SqlStore(Store):
 
     def get_search(self, search_id: str) -> Search:
         found = [rows.search_of(row) for row in self._rows(_search(search_id))]
-        return _only(found, f"no search {search_id}")
+        return only(found, f"no search {search_id}")
 
     def list_searches(self, limit: int, before: str | None = None, states: Sequence[SearchState] = ()) -> list[Search]:
         table = tables.search
@@ -386,7 +234,7 @@ class SqlStore(Store):
     def get_trial(self, search_id: str, number: int) -> Trial:
         statement = _trials(search_id).where(tables.trial.c.number == number)
         found = [rows.trial_of(row) for row in self._rows(statement)]
-        return _only(found, f"search {search_id} has no trial {number}")
+        return only(found, f"search {search_id} has no trial {number}")
 
     def list_trials(self, search_id: str, limit: int, after: int = 0, states: Sequence[TrialState] = ()) -> list[Trial]:
         self.get_search(search_id)
@@ -423,12 +271,12 @@ class SqlStore(Store):
         if trial_number is not None:
             statement = statement.where(tables.job.c.trial_number == trial_number)
         if open_only:
-            statement = statement.where(tables.job.c.state.in_(_OPEN_JOBS))
+            statement = statement.where(tables.job.c.state.in_(OPEN_JOBS))
         return [rows.job_of(row) for row in self._rows(statement)]
 
     def get_job(self, job_id: str) -> Job:
         found = [rows.job_of(row) for row in self._rows(select(tables.job).where(tables.job.c.id == job_id))]
-        return _only(found, f"no job {job_id}")
+        return only(found, f"no job {job_id}")
 
     def list_attempts(self, job_id: str) -> list[Attempt]:
         self.get_job(job_id)
@@ -474,10 +322,3 @@ def _search(search_id: str) -> Select[Any]:
 
 def _trials(search_id: str) -> Select[Any]:
     return select(tables.trial).where(tables.trial.c.search_id == search_id)
-
-
-def _only(found: Sequence[T], message: str) -> T:
-    """The one thing found, or NotFoundError."""
-    if not found:
-        raise NotFoundError(message)
-    return found[0]

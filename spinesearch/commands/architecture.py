@@ -74,7 +74,7 @@ def export(
         architecture, target = _architecture(None, reference)
     else:
         architecture, target = _trial_architecture(search, trial)
-    text = export_text(architecture, target, format_name)
+    text = export_text(architecture, target, format_name).text
     if output is None:
         sys.stdout.write(text)
     else:

@@ -1,8 +1,7 @@
-"""What every dispatcher must do. A subclass gives `dispatcher`: two workers of two CPUs (where they have any) that
-behave as `tests.conformance.dispatch_evaluators` says."""
+"""What every dispatcher must do. A subclass gives the class-scoped fixture `dispatcher`: two workers that behave as
+`tests.conformance.dispatch_evaluators` says."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -32,10 +31,6 @@ def next_outcomes(dispatcher: Dispatcher) -> list[AttemptOutcome]:
 
 class DispatcherSuite:
     """One dispatcher serves all tests of a class; the last one closes it."""
-
-    @pytest.fixture(scope="class")
-    def dispatcher(self) -> Iterator[Dispatcher]:
-        raise NotImplementedError
 
     def let_pass(self, seconds: float) -> None:
         """Time passes while nobody waits for an outcome."""

@@ -27,6 +27,7 @@ MIN_OBJECTS, MAX_OBJECTS = 4, 8
 MIN_SIDE, MAX_SIDE = 0.15, 0.55  # of an object, relative to the image
 NUM_TRIES = 10  # places tried for an object; the one that hides least is taken
 MAX_ASPECT = 1.3
+MAX_TURN = 0.4  # radians
 JPEG_QUALITY = 92
 
 Array = np.ndarray[Any, Any]
@@ -55,11 +56,12 @@ def _regular(num_corners: int, inner_radius: float = 1.0) -> Array:
     return np.stack([radii * np.sin(angles), -radii * np.cos(angles)], axis=1)
 
 
+SQUARE = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * 0.85
 SHAPES = (
     Shape("disc", _regular(28), lambda u, v: np.hypot(u, v) < 0.8, hue=0.02),
     Shape("ring", _regular(28), lambda u, v: np.hypot(u, v) > 0.5, hue=0.12),
-    Shape("stripes", _regular(4), lambda u, v: np.floor((u + v) * 2.5) % 2 == 0, hue=0.30),
-    Shape("chequer", _regular(4), lambda u, v: np.floor((u + v) * 2) % 2 == np.floor((u - v) * 2) % 2, hue=0.48),
+    Shape("stripes", SQUARE, lambda u, v: np.floor(v * 3) % 2 == 0, hue=0.30),
+    Shape("chequer", SQUARE, lambda u, v: np.floor(u * 2.5) % 2 == np.floor(v * 2.5) % 2, hue=0.48),
     Shape("triangle", _regular(3), lambda u, v: v > 0.1, hue=0.65),
     Shape("star", _regular(10, inner_radius=0.5), lambda u, v: np.hypot(u, v) < 0.45, hue=0.83),
 )
@@ -199,7 +201,7 @@ def _least_hiding(rng: np.random.Generator, shape: Shape, owner_HW: Array) -> tu
 def _place(rng: np.random.Generator, shape: Shape, side: float, size: int) -> tuple[Array, Frame]:
     """Corners of a new object in pixels, inside the picture, and its frame."""
     stretch = math.exp(rng.uniform(-1, 1) * math.log(MAX_ASPECT) / 2)
-    angle = rng.uniform(-math.pi, math.pi)
+    angle = rng.uniform(-MAX_TURN, MAX_TURN)
     radius_u, radius_v = side / 2 * stretch, side / 2 / stretch
     scaled_K2 = shape.outline_K2 * [radius_u, radius_v]
     turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])

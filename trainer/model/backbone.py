@@ -90,7 +90,8 @@ class Backbone(nn.Module):
         ]
 
     def _pyramid(self, features: dict[int, Tensor]) -> list[Tensor]:
-        """Feature pyramid (Lin et al. 2017): top-down sums, then a convolution; strided ones above."""
+        """Feature pyramid (Lin et al. 2017): top-down sums, then a convolution; strided ones above, the
+        first on the top feature before its batch norm, the others on an activated one; batch norm comes last."""
         merged: dict[int, Tensor] = {}
         for level, source in reversed(self.sources.items()):
             if source is not None:
@@ -98,11 +99,16 @@ class Backbone(nn.Module):
                 if level + 1 in merged:
                     above_BCHW = F.interpolate(merged[level + 1], size=merged[level].shape[-2:], mode="nearest")
                     merged[level] = merged[level] + above_BCHW
-        pyramid: list[Tensor] = []
+        convolved: dict[int, Tensor] = {}
         for level, source in self.sources.items():
-            output = self.outputs[str(level)]
-            pyramid.append(output(merged[level] if source is not None else pyramid[-1]))
-        return pyramid
+            if source is not None:
+                input_BCHW = merged[level]
+            elif self.sources[level - 1] is not None:
+                input_BCHW = convolved[level - 1]
+            else:
+                input_BCHW = self.activate(convolved[level - 1].clone())  # it writes in place
+            convolved[level] = self.outputs[str(level)].conv(input_BCHW)
+        return [self.outputs[str(level)].norm(feature_BCHW) for level, feature_BCHW in convolved.items()]
 
 
 class ConvBias(nn.Module):

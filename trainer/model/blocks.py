@@ -35,7 +35,7 @@ class BatchNorm(nn.BatchNorm2d):
     def forward(self, features_BCHW: Tensor) -> Tensor:
         """The features normalised by the batch in training, by the running statistics otherwise."""
         statistics = (self.running_mean, self.running_var, self.weight, self.bias)
-        return F.batch_norm(features_BCHW, *statistics, self.training, BATCH_NORM_MOMENTUM, self.eps)
+        return F.batch_norm(features_BCHW, *statistics, self.training, self.momentum or 0.0, self.eps)
 
 
 class ConvNorm(nn.Module):
@@ -62,6 +62,11 @@ class Residual(nn.Module):
         self.shortcut = projection(in_channels, width, stride)
         self.activate = activate
 
+    @property
+    def last_norm(self) -> BatchNorm:
+        """The batch norm just before the sum."""
+        return self.conv2.norm
+
     def forward(self, features_BCHW: Tensor) -> Tensor:
         """The block's output, activated."""
         residual = self.conv2(self.activate(self.conv1(features_BCHW)))
@@ -78,6 +83,11 @@ class Bottleneck(nn.Module):
         self.conv3 = ConvNorm(width, out_channels, 1)
         self.shortcut = projection(in_channels, out_channels, stride)
         self.activate = activate
+
+    @property
+    def last_norm(self) -> BatchNorm:
+        """The batch norm just before the sum."""
+        return self.conv3.norm
 
     def forward(self, features_BCHW: Tensor) -> Tensor:
         """The block's output, activated."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from search_space.plan import NetworkPlan
 from trainer.model.backbone import Backbone
-from trainer.model.blocks import Activation, BatchNorm, activation_function
+from trainer.model.blocks import Activation, BatchNorm, Bottleneck, Residual, activation_function
 
 PRIOR_PROBABILITY = 0.01
 HEAD_DEVIATION = 0.01
@@ -75,15 +75,24 @@ def _by_anchor(predictions: list[Tensor], outputs: int) -> Tensor:
 
 
 def build_retinanet(plan: NetworkPlan, generator: torch.Generator) -> RetinaNet:
-    """A RetinaNet on the CPU with weights drawn from `generator` only, in the order of its modules."""
+    """A RetinaNet on the CPU with weights drawn from `generator` only, in the order of its modules.
+
+    The last batch norm of every residual block starts at zero (Goyal et al. 2017, section 5.1), which the published
+    SpineNet code does not do: a short training from scratch learns several times faster with it.
+    """
     with torch.device("meta"):
         model = RetinaNet(plan)
     model = model.to_empty(device="cpu")
+    residual_norms: list[BatchNorm] = []
     for name, module in model.named_modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
+        elif isinstance(module, (Bottleneck, Residual)):
+            residual_norms.append(module.last_norm)
         elif isinstance(module, nn.Conv2d):
             _initialise_convolution(module, generator, is_head="subnet" in name)
+    for norm in residual_norms:
+        nn.init.zeros_(norm.weight)
     nn.init.constant_(model.class_subnet.prediction.bias, -math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY))
     return model
 

@@ -9,13 +9,15 @@ const ARMS = {
   evolution: { color: "--arm-evolution", symbol: "square" },
 };
 const OTHER_ARM = { color: "--arm-other", symbol: "triangle-up" };
+// Trials without a reward stand in a lane below the axis: what was never trained at its lower edge.
 const UNREWARDED = {
-  failed: { symbol: "x-thin-open", color: "--bad", size: 9 },
-  infeasible: { symbol: "line-ns-open", color: "--quiet", size: 9 },
-  stopped_early: { symbol: "triangle-down-open", color: "--quiet", size: 8 },
-  cancelled: { symbol: "line-ew-open", color: "--quiet", size: 7 },
-  running: { symbol: "circle-open", color: "--accent", size: 7 },
+  infeasible: { symbol: "line-ns-open", color: "--quiet", size: 7, y: -0.5 },
+  cancelled: { symbol: "line-ew-open", color: "--quiet", size: 7, y: -0.5 },
+  failed: { symbol: "x-thin-open", color: "--bad", size: 8, y: 0.5 },
+  stopped_early: { symbol: "triangle-down-open", color: "--quiet", size: 7, y: 0.5 },
+  running: { symbol: "circle-open", color: "--accent", size: 7, y: 0.5 },
 };
+const MANY = 1000;
 
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -36,7 +38,7 @@ function armTraces(history) {
       y: pick(history.reward, kept),
       type: "scatter",
       mode: "markers",
-      marker: { color: color(look.color), symbol: look.symbol, size: history.number.length > 1000 ? 4 : 7, opacity: 0.75 },
+      marker: { color: color(look.color), symbol: look.symbol, size: history.number.length > MANY ? 4 : 7, opacity: 0.75 },
       hovertemplate: `trial %{x}<br>reward %{y:.3f}<extra>${arm in ARMS ? arm : "other"}</extra>`,
     };
   });
@@ -64,7 +66,6 @@ function lines(history) {
   ];
 }
 
-/** Trials without a reward stand in a narrow lane below the axis, so that none is hidden. */
 function unrewardedTraces(history) {
   return Object.entries(UNREWARDED).flatMap(([state, look]) => {
     const kept = indices(history, (i) => history.state[i] === state && history.arm[i] !== "reference");
@@ -72,10 +73,11 @@ function unrewardedTraces(history) {
     return {
       name: state.replaceAll("_", " "),
       x: pick(history.number, kept),
-      y: kept.map(() => 0),
+      y: kept.map(() => look.y),
       yaxis: "y2",
       type: "scatter",
       mode: "markers",
+      opacity: kept.length > MANY ? 0.35 : 1,
       marker: { symbol: look.symbol, size: look.size, color: color(look.color), line: { color: color(look.color), width: 1.2 } },
       hovertemplate: `trial %{x}<extra>${state.replaceAll("_", " ")}</extra>`,
     };
@@ -96,8 +98,8 @@ function layout(metric, hasReward) {
     hoverlabel: { bgcolor: color("--raised"), bordercolor: color("--rule"), font },
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     xaxis: { ...axis, title: { text: "Trial", standoff: 6 }, anchor: "y2", rangemode: "tozero", hoverformat: "d", tickformat: "d" },
-    yaxis: { ...axis, title: { text: `Reward (${metric} on the reward split)` }, domain: [0.1, 1], ...(hasReward ? { rangemode: "tozero" } : { range: [0, 1] }) },
-    yaxis2: { domain: [0, 0.07], range: [-1, 1], visible: false, fixedrange: true },
+    yaxis: { ...axis, title: { text: `Reward (${metric} on the reward split)` }, domain: [0.14, 1], ...(hasReward ? { rangemode: "tozero" } : { range: [0, 1] }) },
+    yaxis2: { domain: [0, 0.1], range: [-1, 1], visible: false, fixedrange: true },
   };
 }
 

@@ -97,6 +97,7 @@ function onHash() {
   showTrial(searchId, selected());
   refresh();
   byId("trial-section").scrollIntoView({ block: "start" });
+  byId("trial-title").focus({ preventScroll: true });
 }
 
 byId("go").addEventListener("submit", (event) => {

@@ -111,12 +111,16 @@ function blocks(spec) {
   return element("details", {}, element("summary", {}, "Block by block"), table(head, rows));
 }
 
+let wanted = 0;
+
 /** Shows a trial; an error of the API is shown in its place. */
 export async function showTrial(searchId, number) {
   const container = byId("trial");
+  wanted = number;
   show("trial-empty", false);
   try {
     const [trial, picture] = await Promise.all([getTrial(searchId, number), drawing(searchId, number)]);
+    if (number !== wanted) return; // another was chosen meanwhile
     byId("trial-title").textContent = trial.name ? `${trial.name} (trial ${number})` : `Trial ${number}`;
     const losses = trial.jobs.map((job) => job.evaluation?.losses ?? []).find((points) => points.length > 1);
     const open = [...container.querySelectorAll("details[open] > summary")].map((summary) => summary.textContent);
@@ -135,10 +139,9 @@ export async function showTrial(searchId, number) {
       blocks(trial.spec),
     );
     for (const details of container.querySelectorAll("details")) details.open = open.includes(details.firstChild.textContent);
-    return trial.state;
   } catch (error) {
+    if (number !== wanted) return;
     byId("trial-title").textContent = "Architecture";
     fill(container, element("p", { class: "empty" }, error.status === 404 ? `There is no trial ${number} in this search.` : error.message));
-    return null;
   }
 }

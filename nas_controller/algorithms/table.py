@@ -1,0 +1,37 @@
+"""The algorithms by the name that a search document gives."""
+
+from collections.abc import Mapping
+
+from nas_controller.algorithms.base import SearchAlgorithm
+from nas_controller.algorithms.random_search import RandomSearch
+from nas_controller.algorithms.reinforce import Reinforce, ReinforceSettings
+from search_space.decisions import SearchSpace
+
+
+def make_algorithm(name: str, space: SearchSpace, seed: int, settings: Mapping[str, float]) -> SearchAlgorithm:
+    """A new algorithm that was told nothing yet.
+
+    Args:
+        seed: in [0, 2**63).
+        settings: the algorithm's own; what is left out has its default.
+
+    Raises:
+        ValueError: an unknown algorithm or setting, or a value out of range.
+    """
+    if name not in _TABLE:
+        raise ValueError(f"algorithm.name: {name!r}: must be one of {', '.join(_TABLE)}")
+    return _TABLE[name](space, seed, settings)
+
+
+def _random(space: SearchSpace, seed: int, settings: Mapping[str, float]) -> SearchAlgorithm:
+    if settings:
+        raise ValueError(f"algorithm.settings.{min(settings)}: unknown; random has no settings")
+    return RandomSearch(space, seed)
+
+
+def _reinforce(space: SearchSpace, seed: int, settings: Mapping[str, float]) -> SearchAlgorithm:
+    return Reinforce(space, seed, ReinforceSettings.from_mapping(settings))
+
+
+_TABLE = {"random": _random, "reinforce": _reinforce}
+ALGORITHM_NAMES = tuple(_TABLE)

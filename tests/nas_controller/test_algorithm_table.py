@@ -1,0 +1,33 @@
+"""Algorithms by name, and their settings."""
+
+from typing import get_args
+
+import pytest
+
+from nas_controller.algorithms.random_search import RandomSearch
+from nas_controller.algorithms.reinforce import Reinforce
+from nas_controller.algorithms.table import ALGORITHM_NAMES, make_algorithm
+from nas_controller.search_config import Algorithm
+from search_space.spaces import R35_SP18
+
+
+def test_every_name_that_a_search_may_give_is_made() -> None:
+    assert set(get_args(Algorithm.model_fields["name"].annotation)) == set(ALGORITHM_NAMES)
+    assert isinstance(make_algorithm("random", R35_SP18, 1, {}), RandomSearch)
+    assert isinstance(make_algorithm("reinforce", R35_SP18, 1, {"learning_rate": 0.01, "horizon": 50}), Reinforce)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("evolution", {}, "algorithm.name: 'evolution': must be one of random, reinforce"),
+        ("random", {"learning_rate": 0.1}, "algorithm.settings.learning_rate: unknown; random has no settings"),
+        ("reinforce", {"lr": 0.1}, "algorithm.settings.lr: unknown; known are learning_rate, horizon"),
+        ("reinforce", {"learning_rate": 2.0}, "algorithm.settings.learning_rate: 2.0: must be 1e-06 to 1"),
+        ("reinforce", {"horizon": float("nan")}, "algorithm.settings.horizon: nan: must be 1 to 1e+07"),
+    ],
+)
+def test_what_is_wrong_is_named(name: str, settings: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError) as error:  # noqa: PT011 - the message is compared below
+        make_algorithm(name, R35_SP18, 1, settings)
+    assert str(error.value).startswith(message)
