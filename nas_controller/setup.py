@@ -92,7 +92,7 @@ def network_cost(plan: NetworkPlan) -> NetworkCost:
 
 
 def derive_seed(search_seed: int, *labels: str | int) -> int:
-    """A seed in [0, 2**63) that depends on the search's seed and on what it is for.
+    """A seed in [0, 2**31) that depends on the search's seed and on what it is for.
 
     >>> derive_seed(7, "proxy", 1) == derive_seed(7, "proxy", 1)
     True
@@ -100,4 +100,4 @@ def derive_seed(search_seed: int, *labels: str | int) -> int:
     False
     """
     text = "/".join(str(part) for part in (search_seed, *labels))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) >> 1

@@ -2,7 +2,6 @@
 
 import sys
 
-import click
 import typer
 
 from spinesearch.commands import architecture, bench, data, search, service
@@ -28,14 +27,7 @@ app.add_typer(service.internal, name="internal", hidden=True)
 def main() -> None:
     """Runs one command; an expected error is one line on standard error and exit status 2."""
     try:
-        app(standalone_mode=False)
-    except click.exceptions.Exit as exit_request:
-        sys.exit(exit_request.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        sys.exit(130)
+        app()
     except Exception as error:
         if not _is_expected(error):
             raise

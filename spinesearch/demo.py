@@ -15,7 +15,7 @@ from rich.console import Console
 from spinesearch.client import FINAL_STATES, Client
 from spinesearch.home import Home
 from spinesearch.processes import command
-from spinesearch.progress import duration, print_best, watch_search
+from spinesearch.progress import duration, make_console, print_best, watch_search
 from spinesearch.supervisor import free_port
 
 LEAST_MEDIAN_AP = 0.05
@@ -38,7 +38,7 @@ def demo_document(trials: int) -> dict[str, Any]:
 
 def run_demo(trials: int, port: int) -> int:
     """Runs the demo and prints the time of each phase; the exit status, 1 when the trials did not learn."""
-    console = Console()
+    console = make_console()
     home = Home.from_environment()
     phases: dict[str, float] = {}
     with _phase(phases, "generate the data set"):

@@ -15,7 +15,7 @@ from spinesearch.client import Event
 from spinesearch.composition import claim, new_search_id, now, open_home_store, running_search
 from spinesearch.home import Home
 from spinesearch.processes import StopFlag
-from spinesearch.progress import SearchProgress, print_best
+from spinesearch.progress import SearchProgress, make_console, print_best
 from spinesearch.validation import check_search
 
 INTERRUPTED = 130
@@ -31,7 +31,7 @@ def run_file(file: Path, *, as_json: bool) -> int:
     config = load_search_file(file)
     home = Home.from_environment()
     check_search(config, home)
-    console = Console(stderr=as_json)
+    console = make_console(stderr=as_json)
     store = open_home_store(home)
     try:
         search = _unfinished(store, config) or store.create_search(

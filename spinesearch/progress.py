@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
@@ -17,6 +18,12 @@ from spinesearch.client import FINAL_STATES, Client, Event
 
 Document = dict[str, Any]
 POLL_SECONDS = 1.0
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """A console; where there is no terminal, wide enough for every table."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=120)
 
 
 class SearchProgress:
@@ -81,7 +88,7 @@ class SearchProgress:
 
 def watch_search(client: Client, search_id: str, console: Console | None = None) -> Document:
     """Shows a search of a service until it is final or paused; the search as it is then."""
-    with SearchProgress(console or Console()) as display:
+    with SearchProgress(console or make_console()) as display:
         after = 0
         while True:
             search = client.get_search(search_id)
@@ -95,16 +102,17 @@ def watch_search(client: Client, search_id: str, console: Console | None = None)
 
 def print_best(console: Console, best: Document) -> None:
     """Prints the best trials beside the references, on val, with what can be said about the difference."""
-    table = Table(title="Best architectures: AP on val over seeds that the search did not use")
-    table.add_column("architecture")
-    for column in ("AP on val", "against the best reference", "reward", "multiply-adds", "parameters"):
-        table.add_column(column, justify="right")
+    table = Table(title="Best architectures: AP on val over seeds that the search did not use", box=SIMPLE_HEAD)
+    table.add_column("architecture", no_wrap=True)
+    for column in ("AP on val", "against best reference", "reward", "multiply-adds", "parameters"):
+        table.add_column(column, justify="right", no_wrap=True)
     for trial in best["trials"]:
         table.add_row(f"trial {trial['number']}", *_cells(trial, _difference(trial["difference"])))
     table.add_section()
     for trial in best["references"]:
         table.add_row(trial["name"], *_cells(trial, "reference"))
     console.print(table)
+    console.print("± is the standard error; of a difference, half of its 95 % confidence interval.", style="dim")
     console.print("Multiply-adds and parameters: the backbone with endpoints at target size.", style="dim")
 
 
@@ -123,7 +131,7 @@ def _difference(difference: Document | None) -> str:
     if difference is None:
         return "-"
     interval = f"{difference['value']:+.3f} ± {difference['half_width']:.3f}"
-    return interval if difference["is_significant"] else f"{interval} (not significant)"
+    return f"{interval} significant" if difference["is_significant"] else f"{interval} no difference"
 
 
 def mean_with_error(mean: float | None, error: float | None, count: int) -> str:

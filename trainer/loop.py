@@ -23,6 +23,7 @@ from trainer.task import ProxyTask, TrainingDiverged
 
 PIXEL_MEAN = (123.7, 116.3, 103.5)
 PIXEL_DEVIATION = (58.4, 57.1, 57.4)
+ADAM_BETAS = (0.9, 0.99)  # a short memory of squared gradients: a proxy task has a few hundred steps
 CHECK_INTERVAL = 20
 MAX_LOSS_POINTS = 100
 STATISTICS_BATCHES, STATISTICS_BATCH_SIZE = 6, 32
@@ -115,7 +116,7 @@ def make_optimizer(model: nn.Module, task: ProxyTask) -> torch.optim.Optimizer:
     others = flattened([p for p in model.parameters() if p.ndim <= 1])
     groups = [{"params": [decayed], "weight_decay": task.weight_decay}, {"params": [others], "weight_decay": 0.0}]
     if task.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=task.learning_rate, fused=True)
+        return torch.optim.AdamW(groups, lr=task.learning_rate, betas=ADAM_BETAS, fused=True)
     return torch.optim.SGD(groups, lr=task.learning_rate, momentum=0.9, fused=True)
 
 

@@ -1,6 +1,7 @@
 """Artifacts as files of a directory: two letters of the key, then the key."""
 
 import builtins
+import contextlib
 import hashlib
 import io
 import os
@@ -21,26 +22,23 @@ class DirectoryArtifactStore(ArtifactStore):
     def __init__(self, root: Path) -> None:
         self._root = root
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path in root.glob(f"*/*{_TEMPORARY}"):
-            if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
-                path.unlink(missing_ok=True)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Removes old leftovers; another process may be doing the same."""
+        for path in self._root.glob(f"*/*{_TEMPORARY}"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+                    path.unlink()
 
     def put(self, content: bytes) -> str:
         key = hashlib.sha256(content).hexdigest()
         path = self._path(key)
-        if path.exists():
-            return key
-        path.parent.mkdir(exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(suffix=_TEMPORARY, dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        if not path.parent.exists():
+            path.parent.mkdir(exist_ok=True)
+            _sync_directory(self._root)
+        if not (path.exists() and path.read_bytes() == content):
+            _write_aside(path, content)
         _sync_directory(path.parent)
         return key
 
@@ -66,6 +64,20 @@ class DirectoryArtifactStore(ArtifactStore):
         if len(key) != 64 or not set(key) <= set("0123456789abcdef"):
             raise ArtifactMissingError(key)
         return self._root / key[:2] / key
+
+
+def _write_aside(path: Path, content: bytes) -> None:
+    """Puts the content under another name, makes it durable, and renames it."""
+    descriptor, temporary = tempfile.mkstemp(suffix=_TEMPORARY, dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 def _sync_directory(path: Path) -> None:

@@ -80,13 +80,12 @@ class SimulatedDispatcher(Dispatcher):
         deadline = self._clock.seconds + timeout_seconds
         if not self._outcomes:
             self._clock.advance_to(min(deadline, self._next_event()))
-            while self._running and self._running[0].ends_at <= self._clock.seconds:
-                attempt = heapq.heappop(self._running)
-                self._finish(attempt, self._evaluate(attempt.request))
+            self._finish_ended()
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
 
     def cancel(self, key: AttemptKey) -> None:
+        self._finish_ended()
         for attempt in self._running:
             if attempt.key == key:
                 self._running.remove(attempt)
@@ -107,6 +106,11 @@ class SimulatedDispatcher(Dispatcher):
         """When an attempt ends or a worker comes up next."""
         starts = [at for at in self._free_at.values() if self._clock.seconds < at]
         return min([*starts, *(attempt.ends_at for attempt in self._running[:1])], default=float("inf"))
+
+    def _finish_ended(self) -> None:
+        while self._running and self._running[0].ends_at <= self._clock.seconds:
+            attempt = heapq.heappop(self._running)
+            self._finish(attempt, self._evaluate(attempt.request))
 
     def _finish(self, attempt: _Running, result: Evaluation | Failure) -> None:
         """Turns an attempt into its one outcome; its worker is free again, or starts again."""

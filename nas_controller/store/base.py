@@ -119,15 +119,18 @@ class Store(ABC):
     def add_trial(self, lease: SearchLease, draft: TrialDraft, job_seed: int | None, at: datetime) -> Trial:
         """The new trial: QUEUED with one queued PROXY job of seed `job_seed`; INFEASIBLE (and told) where
         the draft has a reason, then without a job; COMPLETED without a reward and without a job where
-        `job_seed` is None (a reference). The number must be the next one; else `ConflictError`."""
+        `job_seed` is None (a reference). The number must be the next one, and the search not final; else
+        `ConflictError`. `ValueError` for a log-probability that is not finite."""
 
     @abstractmethod
     def add_job(self, lease: SearchLease, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
-        """One more job on a trial. The same (trial, kind, seed) gives the job made first."""
+        """One more job on a trial. The same (trial, kind, seed) gives the job made first. `ConflictError` for
+        another PROXY job (a trial is told once), and when the search is final."""
 
     @abstractmethod
     def start_attempt(self, lease: SearchLease, job_id: str, worker: str, at: datetime) -> Attempt:
-        """A new running attempt of a job that is QUEUED (else `ConflictError`); job and trial are RUNNING."""
+        """A new running attempt of a job that is QUEUED (else `ConflictError`); the job is RUNNING, and a PROXY
+        job's trial too, which writes `trial.started`."""
 
     @abstractmethod
     def complete_attempt(
@@ -142,7 +145,9 @@ class Store(ABC):
         """Result, trial and what the algorithm consumes, in one transaction. A PROXY job completes its trial
         with `reward` and writes `trial.finished`; a REEVALUATE job updates the trial's mean over val and
         writes `job.finished` only. The first completed attempt of a job wins: for a job that is final
-        already, nothing is written and the stored trial is returned."""
+        already, nothing is written and the stored trial is returned; the same for an attempt that FAILED. An
+        attempt that was given up as LOST may still complete its job. `ValueError` for a PROXY job's reward, or
+        any number in the evaluation, that is not finite."""
 
     @abstractmethod
     def fail_attempt(
@@ -155,7 +160,8 @@ class Store(ABC):
         at: datetime,
     ) -> Trial:
         """The attempt FAILED. With `retry` its job is QUEUED again; without, the job FAILED, and a PROXY
-        job's trial too, told with no reward. A job that is final already is left alone."""
+        job's trial too, told with no reward. A job that is final already, or an attempt that is not RUNNING, is
+        left alone."""
 
     @abstractmethod
     def requeue_lost_attempts(self, lease: SearchLease, at: datetime) -> list[Job]:

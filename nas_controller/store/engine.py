@@ -21,7 +21,7 @@ def make_engine(url: str) -> Engine:
     return engine
 
 
-def writing(engine: Engine) -> Engine:
+def for_writing(engine: Engine) -> Engine:
     """The same engine, for transactions that write."""
     return engine.execution_options(writes=True)
 

@@ -1,6 +1,5 @@
 """The store in this process' memory: for tests, simulations and examples. Gone when the process ends."""
 
-import json
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -55,7 +54,7 @@ class _Shelf:
         if state.is_final:
             self.cancel_open_work(at)
         self.search = rules.with_state(self.search, state, reason, at)
-        self.append(EntryKind.SEARCH_STATE, None, {"state": state.value, "reason": reason}, at)
+        self.append(EntryKind.SEARCH_STATE, None, {"state": state.value, "reason": self.search.reason}, at)
 
     def cancel_open_work(self, at: datetime) -> None:
         for job in self.jobs.values():
@@ -66,13 +65,11 @@ class _Shelf:
             if not trial.state.is_final:
                 self.finish_trial(replace(trial, state=TrialState.CANCELLED, finished_at=at), at, consumed=False)
 
-    def end_attempts(self, job_id: str, state: AttemptState, at: datetime) -> bool:
-        """Ends the running attempts of a job; whether there was one."""
+    def end_attempts(self, job_id: str, state: AttemptState, at: datetime) -> None:
+        """Ends the running attempts of a job."""
         attempts = self.attempts[job_id]
-        running = [a for a in attempts if a.state is AttemptState.RUNNING]
-        for attempt in running:
+        for attempt in [a for a in attempts if a.state is AttemptState.RUNNING]:
             attempts[attempt.number - 1] = replace(attempt, state=state, finished_at=at)
-        return bool(running)
 
     def finish_trial(self, trial: Trial, at: datetime, *, consumed: bool) -> None:
         self.trials[trial.number] = trial
@@ -90,7 +87,7 @@ class MemoryStore(Store):
     def create_search(
         self, search_id: str, name: str, config: Mapping[str, Any], at: datetime, idempotency_key: str | None = None
     ) -> Search:
-        document = json.loads(json.dumps(config, allow_nan=False))
+        document = rules.plain(config)
         with self._lock:
             for shelf in self._shelves.values():
                 if idempotency_key is not None and shelf.idempotency_key == idempotency_key:
@@ -149,8 +146,10 @@ class MemoryStore(Store):
             return shelf.search
 
     def add_trial(self, lease: SearchLease, draft: TrialDraft, job_seed: int | None, at: datetime) -> Trial:
+        draft = rules.checked_draft(draft)
         with self._lock:
             shelf = self._leased(lease)
+            rules.require_open(shelf.search)
             rules.require_number(draft, len(shelf.trials) + 1)
             trial = shelf.trials[draft.number] = rules.new_trial(lease.search_id, draft, job_seed, at)
             shelf.append(EntryKind.TRIAL_CREATED, draft.number, rules.created_payload(draft), at)
@@ -165,7 +164,11 @@ class MemoryStore(Store):
             shelf = self._leased(lease)
             self._trial(shelf, trial_number)
             job_id = rules.job_id(lease.search_id, trial_number, kind, seed)
-            return shelf.jobs.get(job_id) or self._put_job(shelf, trial_number, kind, seed, at)
+            if job_id in shelf.jobs:
+                return shelf.jobs[job_id]
+            rules.require_open(shelf.search)
+            rules.require_addable(kind)
+            return self._put_job(shelf, trial_number, kind, seed, at)
 
     def _put_job(self, shelf: _Shelf, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
         job = rules.new_job(shelf.search.id, trial_number, kind, seed, at)
@@ -197,14 +200,14 @@ class MemoryStore(Store):
         reward: float | None,
         at: datetime,
     ) -> Trial:
-        document = json.loads(json.dumps(evaluation, allow_nan=False))
+        document = rules.checked_evaluation(evaluation)
         with self._lock:
             shelf = self._leased(lease)
             job = self._job(shelf, job_id)
             attempt = self._attempt(shelf, job, attempt_number)
-            rules.require_reward(job.kind, reward, document)
+            rules.require_reward(job.kind, reward)
             trial = shelf.trials[job.trial_number]
-            if job.state.is_final:
+            if not rules.may_complete(job, attempt):
                 return trial
             shelf.attempts[job_id][attempt_number - 1] = replace(attempt, state=AttemptState.COMPLETED, finished_at=at)
             shelf.end_attempts(job_id, AttemptState.LOST, at)
@@ -231,12 +234,13 @@ class MemoryStore(Store):
     def fail_attempt(
         self, lease: SearchLease, job_id: str, attempt_number: int, failure: Failure, retry: bool, at: datetime
     ) -> Trial:
+        failure = rules.storable_failure(failure)
         with self._lock:
             shelf = self._leased(lease)
             job = self._job(shelf, job_id)
             attempt = self._attempt(shelf, job, attempt_number)
             trial = shelf.trials[job.trial_number]
-            if job.state.is_final or attempt.state is not AttemptState.RUNNING:
+            if not rules.may_fail(job, attempt):
                 return trial
             shelf.attempts[job_id][attempt_number - 1] = replace(
                 attempt, state=AttemptState.FAILED, finished_at=at, failure=failure

@@ -6,11 +6,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, make_url, text
+from sqlalchemy import URL, Connection, Engine, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from nas_controller.store.base import Store, StoreError
+from nas_controller.store.engine import for_writing, make_engine
 from nas_controller.store.memory import MemoryStore
-from nas_controller.store.sql import SqlStore, make_engine
+from nas_controller.store.sql import SqlStore
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MEMORY_URL = "memory:"
@@ -22,18 +24,28 @@ class SchemaError(StoreError):
     """The database was written by a newer release."""
 
 
+class DatabaseError(StoreError):
+    """The URL names no database that can be opened."""
+
+
 def open_store(url: str) -> Store:
     """The store at a SQLAlchemy URL, migrated forward first; ``memory:`` for one that ends with the process.
 
     Raises:
+        DatabaseError: no such kind of database, or it cannot be reached.
         SchemaError: the database has a revision that this release does not know; it is left as it is.
     """
     if url == MEMORY_URL:
         return MemoryStore()
-    if make_url(url).get_backend_name() == "sqlite":
-        Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
-    engine = make_engine(url)
-    migrate(engine)
+    engine = _engine(url)
+    try:
+        migrate(engine)
+    except DBAPIError as error:
+        engine.dispose()
+        raise DatabaseError(f"database {engine.url!r}: {error.orig}") from error
+    except BaseException:
+        engine.dispose()
+        raise
     return SqlStore(engine)
 
 
@@ -46,7 +58,7 @@ def migrate(engine: Engine) -> None:
         return
     if revision is not None and revision not in {script.revision for script in scripts.walk_revisions()}:
         raise SchemaError(f"the database has schema {revision}, made by a newer release of spinesearch")
-    with engine.execution_options(writes=True).begin() as connection:
+    with for_writing(engine).begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({POSTGRESQL_LOCK})"))
         command.upgrade(alembic_config(connection), "head")
@@ -58,3 +70,20 @@ def alembic_config(connection: Connection) -> Config:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     return config
+
+
+def _engine(url: str) -> Engine:
+    """An engine that has not connected yet; the folder of a SQLite file is made."""
+    try:
+        parts = make_url(url)
+        if parts.get_backend_name() == "sqlite":
+            _sqlite_file(parts).parent.mkdir(parents=True, exist_ok=True)
+        return make_engine(url)
+    except (ArgumentError, ImportError, OSError) as error:
+        raise DatabaseError(f"database URL: {error}; known are sqlite:///PATH and postgresql+psycopg://...") from error
+
+
+def _sqlite_file(url: URL) -> Path:
+    if url.database in (None, "", ":memory:"):
+        raise DatabaseError("database URL: SQLite needs a file, e.g. sqlite:///searches.sqlite, or use memory:")
+    return Path(str(url.database))

@@ -1,5 +1,6 @@
 """What a store may write, as pure functions over records; both stores obey them."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,6 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from nas_controller.records import (
+    Attempt,
+    AttemptState,
+    Failure,
     Job,
     JobKind,
     JobState,
@@ -53,7 +57,7 @@ def with_state(search: Search, state: SearchState, reason: str, at: datetime) ->
     """The search in another state, with its times."""
     started_at = search.started_at or (at if state is SearchState.RUNNING else None)
     finished_at = at if state.is_final else None
-    return replace(search, state=state, reason=reason, started_at=started_at, finished_at=finished_at)
+    return replace(search, state=state, reason=storable(reason), started_at=started_at, finished_at=finished_at)
 
 
 def next_lease(
@@ -163,13 +167,63 @@ def require_queued(job: Job) -> None:
         raise ConflictError(f"job {job.id} is {job.state}: only a queued job can be started")
 
 
-def require_reward(kind: JobKind, reward: float | None, evaluation: Mapping[str, Any]) -> None:
-    """Raises ValueError for a reward or an AP that is no finite number."""
+def require_open(search: Search) -> None:
+    """Raises ConflictError where nothing may be added to the search any more."""
+    if search.state.is_final:
+        raise ConflictError(f"search {search.id} is {search.state}: nothing can be added")
+
+
+def require_addable(kind: JobKind) -> None:
+    """Raises ConflictError for a second proxy job: a trial is told once."""
+    if kind is JobKind.PROXY:
+        raise ConflictError("a trial has one proxy job, made with it")
+
+
+def may_complete(job: Job, attempt: Attempt) -> bool:
+    """Whether a result counts: also that of an attempt given up as lost, while the job has no other."""
+    return not job.state.is_final and attempt.state in (AttemptState.RUNNING, AttemptState.LOST)
+
+
+def may_fail(job: Job, attempt: Attempt) -> bool:
+    """Whether a failure counts."""
+    return not job.state.is_final and attempt.state is AttemptState.RUNNING
+
+
+def require_reward(kind: JobKind, reward: float | None) -> None:
+    """Raises ValueError for a proxy job's reward that is no finite number."""
     if kind is JobKind.PROXY and (reward is None or not math.isfinite(reward)):
         raise ValueError(f"reward {reward}: must be a finite number")
+
+
+def checked_evaluation(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """The evaluation as plain data; ValueError for an AP that is no finite number."""
     average_precision = evaluation.get("average_precision")
     if not isinstance(average_precision, int | float) or not math.isfinite(average_precision):
         raise ValueError(f"average_precision {average_precision}: must be a finite number")
+    return plain(evaluation)
+
+
+def checked_draft(draft: TrialDraft) -> TrialDraft:
+    """The draft with its spec as plain data; ValueError for a log-probability that is no finite number."""
+    if not all(math.isfinite(log_prob) for log_prob in draft.log_probs):
+        raise ValueError(f"trial {draft.number}: log_probs {draft.log_probs}: must be finite numbers")
+    return replace(draft, spec=plain(draft.spec), infeasible_reason=storable(draft.infeasible_reason))
+
+
+def plain(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy as JSON gives it back; ValueError for a number that is not finite."""
+    copy: dict[str, Any] = json.loads(json.dumps(document, allow_nan=False))
+    return copy
+
+
+def storable(text: str) -> str:
+    """The text without what a database refuses: lone surrogates (file names may have them) and NUL."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def storable_failure(failure: Failure) -> Failure:
+    """The failure with storable texts."""
+    return replace(failure, message=storable(failure.message), traceback=storable(failure.traceback))
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float | None, float | None]:

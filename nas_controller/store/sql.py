@@ -4,27 +4,13 @@ Every write locks the row of its search first (SQLite: the whole database, by BE
 search come one after the other, and a sequence number is committed before the next one is taken.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    Select,
-    create_engine,
-    event,
-    func,
-    insert,
-    make_url,
-    select,
-    tuple_,
-    update,
-)
+from sqlalchemy import Engine, Select, and_, exists, func, insert, or_, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from nas_controller.records import (
@@ -47,13 +33,16 @@ from nas_controller.records import (
 )
 from nas_controller.store import rows, rules, tables
 from nas_controller.store.base import ConflictError, NotFoundError, Store
+from nas_controller.store.engine import for_writing
+from nas_controller.store.writing import OPEN_JOBS, Writing, only
+
 
 class SqlStore(Store):
     """The store behind a SQLAlchemy engine; its schema is there already (`store.open`)."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._writer = writing(engine)
+        self._writer = for_writing(engine)
 
     @contextmanager
     def _write(self, search_id: str, lease: SearchLease | None = None) -> Iterator[Writing]:
@@ -74,7 +63,7 @@ class SqlStore(Store):
     def create_search(
         self, search_id: str, name: str, config: Mapping[str, Any], at: datetime, idempotency_key: str | None = None
     ) -> Search:
-        document = json.loads(json.dumps(config, allow_nan=False))
+        document = rules.plain(config)
         search = rules.new_search(search_id, name, document, at)
         no_lease = {"lease_owner": "", "lease_token": 0, "lease_expires_at": None}
         try:
@@ -138,7 +127,9 @@ class SqlStore(Store):
             return writing.search
 
     def add_trial(self, lease: SearchLease, draft: TrialDraft, job_seed: int | None, at: datetime) -> Trial:
+        draft = rules.checked_draft(draft)
         with self._write(lease.search_id, lease) as writing:
+            rules.require_open(writing.search)
             newest = select(func.max(tables.trial.c.number)).where(tables.trial.c.search_id == lease.search_id)
             rules.require_number(draft, (writing.connection.execute(newest).scalar_one() or 0) + 1)
             trial = rules.new_trial(lease.search_id, draft, job_seed, at)
@@ -154,7 +145,11 @@ class SqlStore(Store):
         with self._write(lease.search_id, lease) as writing:
             writing.trial(trial_number)
             same = tables.job.c.id == rules.job_id(lease.search_id, trial_number, kind, seed)
-            return next(iter(writing.jobs(same)), None) or writing.new_job(trial_number, kind, seed, at)
+            for job in writing.jobs(same):
+                return job
+            rules.require_open(writing.search)
+            rules.require_addable(kind)
+            return writing.new_job(trial_number, kind, seed, at)
 
     def start_attempt(self, lease: SearchLease, job_id: str, worker: str, at: datetime) -> Attempt:
         with self._write(lease.search_id, lease) as writing:
@@ -180,13 +175,13 @@ class SqlStore(Store):
         reward: float | None,
         at: datetime,
     ) -> Trial:
-        document = json.loads(json.dumps(evaluation, allow_nan=False))
+        document = rules.checked_evaluation(evaluation)
         with self._write(lease.search_id, lease) as writing:
             job = writing.job(job_id)
             attempt = writing.attempt(job, attempt_number)
-            rules.require_reward(job.kind, reward, document)
+            rules.require_reward(job.kind, reward)
             trial = writing.trial(job.trial_number)
-            if job.state.is_final:
+            if not rules.may_complete(job, attempt):
                 return trial
             writing.put_attempt(replace(attempt, state=AttemptState.COMPLETED, finished_at=at))
             writing.end_attempts(job_id, AttemptState.LOST, at)
@@ -204,11 +199,12 @@ class SqlStore(Store):
     def fail_attempt(
         self, lease: SearchLease, job_id: str, attempt_number: int, failure: Failure, retry: bool, at: datetime
     ) -> Trial:
+        failure = rules.storable_failure(failure)
         with self._write(lease.search_id, lease) as writing:
             job = writing.job(job_id)
             attempt = writing.attempt(job, attempt_number)
             trial = writing.trial(job.trial_number)
-            if job.state.is_final or attempt.state is not AttemptState.RUNNING:
+            if not rules.may_fail(job, attempt):
                 return trial
             writing.put_attempt(replace(attempt, state=AttemptState.FAILED, finished_at=at, failure=failure))
             if retry:
@@ -245,11 +241,14 @@ class SqlStore(Store):
 
     def best_trials(self, search_id: str, limit: int) -> list[Trial]:
         self.get_search(search_id)
-        order = (tables.trial.c.reward.desc(), tables.trial.c.number)
-        place = func.row_number().over(partition_by=tables.trial.c.fingerprint, order_by=order).label("place")
-        ranked = _trials(search_id).add_columns(place).where(tables.trial.c.reward.is_not(None)).subquery()
-        statement = select(ranked).where(ranked.c.place == 1).order_by(ranked.c.reward.desc(), ranked.c.number)
-        return [rows.trial_of(row) for row in self._rows(statement.limit(limit))]
+        trial, other = tables.trial, tables.trial.alias("other")
+        ahead = or_(
+            other.c.reward > trial.c.reward, and_(other.c.reward == trial.c.reward, other.c.number < trial.c.number)
+        )
+        twin = and_(other.c.search_id == search_id, other.c.fingerprint == trial.c.fingerprint)
+        statement = _trials(search_id).where(trial.c.reward.is_not(None), ~exists().where(twin, ahead))
+        statement = statement.order_by(trial.c.reward.desc(), trial.c.number).limit(limit)
+        return [rows.trial_of(row) for row in self._rows(statement)]
 
     def reference_trials(self, search_id: str) -> list[Trial]:
         self.get_search(search_id)

@@ -95,6 +95,7 @@ trial = Table(
     Column("finished_at", UtcDateTime),
     Index(None, "search_id", "state"),
     Index(None, "search_id", "reward"),
+    Index(None, "search_id", "fingerprint", "reward"),
     Index(None, "search_id", "arm", "state"),
 )
 
@@ -115,6 +116,7 @@ job = Table(
     Column("evaluation", JSON(none_as_null=True)),
     Column("failure", JSON(none_as_null=True)),
     ForeignKeyConstraint(["search_id", "trial_number"], ["trial.search_id", "trial.number"], ondelete="CASCADE"),
+    Index(None, "search_id", "position", unique=True),
     Index(None, "search_id", "trial_number", "kind"),
     Index(None, "search_id", "state"),
 )

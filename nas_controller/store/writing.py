@@ -65,7 +65,7 @@ class Writing:
         if state.is_final:
             self.cancel_open_work(at)
         self.put_search(rules.with_state(self.search, state, reason, at))
-        self.append(EntryKind.SEARCH_STATE, None, {"state": state.value, "reason": reason}, at)
+        self.append(EntryKind.SEARCH_STATE, None, {"state": state.value, "reason": self.search.reason}, at)
 
     def cancel_open_work(self, at: datetime) -> None:
         for job in self.jobs(tables.job.c.state.in_(OPEN_JOBS)):
@@ -104,8 +104,8 @@ class Writing:
 
     def new_job(self, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
         job = rules.new_job(self.search.id, trial_number, kind, seed, at)
-        count = select(func.count()).select_from(tables.job).where(tables.job.c.search_id == self.search.id)
-        position = self.connection.execute(count).scalar_one()
+        newest = select(func.max(tables.job.c.position)).where(tables.job.c.search_id == self.search.id)
+        position = (self.connection.execute(newest).scalar_one() or 0) + 1
         self.connection.execute(insert(tables.job).values(position=position, **rows.job_values(job)))
         return job
 

@@ -1,5 +1,6 @@
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -43,7 +44,8 @@ def test_the_route_table_is_what_we_think() -> None:
 
 def test_every_route_refuses_every_method_without_a_good_token() -> None:
     wrong_token, wrong_cookie = {"Authorization": "Bearer wrong"}, {"Cookie": f"{SESSION_COOKIE}=1.2.3"}
-    attempts = [(method, {}) for method in METHODS] + [("GET", wrong_token), ("GET", wrong_cookie)]
+    nothing: dict[str, str] = {}
+    attempts = [*((method, nothing) for method in METHODS), ("GET", wrong_token), ("GET", wrong_cookie)]
     with serve(app_of()) as url, httpx.Client(base_url=url) as client:
         for path in {*route_paths(), "/nothing", "/v1/searches/1/nothing", "/docs"} - OPEN:
             for method, headers in attempts:
@@ -168,7 +170,7 @@ def test_every_answer_has_the_security_headers() -> None:
             assert headers["referrer-policy"] == "no-referrer"
 
 
-def test_a_secret_is_made_once_and_for_its_owner_only(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_secret_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "state" / "token"
     secret = read_or_create_secret(path)
     assert len(secret) == 64

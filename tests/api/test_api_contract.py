@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
@@ -31,7 +32,7 @@ def url() -> Iterator[str]:
 
 @schema.parametrize()
 @settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_the_service_keeps_its_published_interface(case: schemathesis.Case, url: str) -> None:
+def test_the_service_keeps_its_published_interface(case: schemathesis.Case[Any], url: str) -> None:
     search_id = case.path_parameters.get("search_id")
     if isinstance(search_id, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", search_id):
         case.path_parameters["search_id"] = SEARCH_ID

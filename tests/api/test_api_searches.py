@@ -111,7 +111,10 @@ def test_time_left_is_the_pace_so_far(store: Store) -> None:
 
 def test_the_verbs_change_the_state_and_refuse_what_makes_no_sense(client: httpx.Client, store: Store) -> None:
     SearchWriter(store, "s1", DOCUMENT)
-    verb = lambda name: client.post(f"/v1/searches/s1:{name}")  # noqa: E731
+
+    def verb(name: str) -> httpx.Response:
+        return client.post(f"/v1/searches/s1:{name}")
+
     assert verb("pause").json()["state"] == "paused"
     assert verb("pause").json()["state"] == "paused"
     assert verb("resume").json()["state"] == "pending"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+import torch
 
 from nas_controller.algorithms.base import Proposal, SearchAlgorithm, StateDict, ToldTrial
 from nas_controller.records import TrialState
@@ -60,7 +61,7 @@ class AlgorithmSuite:
         raise NotImplementedError
 
     def test_a_proposal_is_a_complete_genotype_with_its_log_probs(self, space: SearchSpace) -> None:
-        for proposal in run(self.make(space), range(1, 20)):
+        for proposal in run(self.make(space), range(1, 12)):
             assert space.decode(proposal.genotype).blocks
             assert len(proposal.log_probs) == len(proposal.genotype)
             assert all(math.isfinite(log_prob) and log_prob <= 0 for log_prob in proposal.log_probs)
@@ -75,13 +76,16 @@ class AlgorithmSuite:
         assert algorithm.ask(20) == first
         assert_same(algorithm.state_dict(), before)
 
-    def test_asking_does_not_use_or_move_the_global_random_numbers(self, space: SearchSpace) -> None:
-        np.random.seed(1)  # noqa: NPY002 - the global generator is the subject
-        first = self.make(space).ask(1)
-        following = np.random.random()  # noqa: NPY002
-        np.random.seed(1)  # noqa: NPY002
-        assert np.random.random() == following  # noqa: NPY002
-        assert self.make(space).ask(1) == first
+    def test_global_random_numbers_are_neither_used_nor_moved(self, space: SearchSpace) -> None:
+        first = run(self.make(space), range(1, 6))
+        np.random.seed(1)
+        torch.manual_seed(1)
+        before = torch.get_rng_state()
+        following = np.random.random()
+        np.random.seed(1)
+        assert run(self.make(space), range(1, 6)) == first
+        assert np.random.random() == following
+        assert torch.equal(torch.get_rng_state(), before)
 
     def test_numbers_differ_and_seeds_differ(self, space: SearchSpace) -> None:
         algorithm, other = self.make(space, seed=5), self.make(space, seed=6)
@@ -90,14 +94,14 @@ class AlgorithmSuite:
         assert [algorithm.ask(n) for n in range(1, 6)] != [other.ask(n) for n in range(1, 6)]
 
     def test_one_seed_gives_one_sequence(self, space: SearchSpace) -> None:
-        assert run(self.make(space), range(1, 25)) == run(self.make(space), range(1, 25))
+        assert run(self.make(space), range(1, 15)) == run(self.make(space), range(1, 15))
 
     def test_a_loaded_state_goes_on_bit_for_bit(self, space: SearchSpace) -> None:
         original, copy = self.make(space), self.make(space)
-        run(original, range(1, 16))
+        run(original, range(1, 11))
         copy.load_state_dict({name: array.copy() for name, array in original.state_dict().items()})
         assert copy.diagnostics() == original.diagnostics()
-        assert run(copy, range(16, 30)) == run(original, range(16, 30))
+        assert run(copy, range(11, 19)) == run(original, range(11, 19))
         assert_same(copy.state_dict(), original.state_dict())
         assert copy.diagnostics() == original.diagnostics()
 
@@ -106,13 +110,13 @@ class AlgorithmSuite:
         run(algorithm, range(1, 8))
         state = algorithm.state_dict()
         kept = {name: array.copy() for name, array in state.items()}
-        run(algorithm, range(8, 16))
+        run(algorithm, range(8, 13))
         assert_same(state, kept)
 
     def test_state_is_bounded(self, space: SearchSpace) -> None:
         algorithm = self.make(space)
         before = sum(array.nbytes for array in algorithm.state_dict().values())
-        run(algorithm, range(1, 40))
+        run(algorithm, range(1, 20))
         assert sum(array.nbytes for array in algorithm.state_dict().values()) == before
         assert before <= MAX_STATE_BYTES
 
@@ -145,15 +149,15 @@ class AlgorithmSuite:
     @pytest.mark.parametrize("state", [TrialState.FAILED, TrialState.INFEASIBLE])
     def test_nothing_but_bad_news_is_survived(self, space: SearchSpace, state: TrialState) -> None:
         algorithm = self.make(space)
-        for number in range(1, 31):
+        for number in range(1, 13):
             algorithm.tell(told(number, algorithm.ask(number), state))
-        assert len({algorithm.ask(number).genotype for number in range(31, 41)}) == 10
+        assert len({algorithm.ask(number).genotype for number in range(13, 23)}) == 10
 
     def test_equal_rewards_are_survived(self, space: SearchSpace) -> None:
         algorithm = self.make(space)
-        for number in range(1, 31):
+        for number in range(1, 13):
             algorithm.tell(told(number, algorithm.ask(number), reward=0.0))
-        assert len({algorithm.ask(number).genotype for number in range(31, 41)}) == 10
+        assert len({algorithm.ask(number).genotype for number in range(13, 23)}) == 10
 
     def test_what_cannot_be_learned_from_is_refused_and_changes_nothing(self, space: SearchSpace) -> None:
         algorithm = self.make(space)

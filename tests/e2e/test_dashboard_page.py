@@ -29,7 +29,7 @@ REPORT_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
 """
-SECONDS = 10_000
+MILLISECONDS = 15_000
 LIST_ROWS = "#searches tbody tr"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
@@ -37,6 +37,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this ma
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=MILLISECONDS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
@@ -64,7 +65,7 @@ def page(browser: Browser, url: str, complaints: list[str]) -> Iterator[Page]:
     """A signed-in page on the list of searches; what its console complains of is in `complaints`."""
     context = browser.new_context()
     page = context.new_page()
-    page.set_default_timeout(SECONDS)
+    page.set_default_timeout(MILLISECONDS)
     page.add_init_script(REPORT_VIOLATIONS)
     page.on(
         "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
@@ -85,7 +86,7 @@ def test_a_search_appears_in_the_list_by_itself(page: Page, store: Store, compla
     expect(page.locator("#empty")).to_be_visible()
     write_small_search(store)
     row = page.locator(LIST_ROWS)
-    expect(row).to_have_count(1, timeout=SECONDS)
+    expect(row).to_have_count(1)
     expect(row).to_contain_text("running")
     expect(row).to_contain_text("3 / 40")
     expect(row).to_contain_text("0.250")
@@ -185,7 +186,7 @@ def test_a_lost_connection_is_said_and_made_good(browser: Browser, store: Store)
     expect(page.locator("#figures")).to_contain_text("3 / 40")
     finish_trial_5(store, writer, job.id)
     with serve(create_app(store, None, make_settings()), port=int(url.rpartition(":")[2])):  # type: ignore[arg-type]
-        expect(page.locator("#connection")).to_have_text("live", timeout=SECONDS)
+        expect(page.locator("#connection")).to_have_text("live")
         expect(page.locator("#figures")).to_contain_text("4 / 40")
         expect(page.locator("#banner")).to_be_hidden()
         context.close()

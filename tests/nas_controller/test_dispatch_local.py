@@ -38,7 +38,8 @@ if __name__ == "__main__":
 
 class TestLocalDispatcher(DispatcherSuite):
     @pytest.fixture(scope="class")
-    def dispatcher(self) -> Iterator[Dispatcher]:
+    @classmethod
+    def dispatcher(cls) -> Iterator[Dispatcher]:
         dispatcher = LocalDispatcher([WorkerPool(count=2, cpus=2)], EVALUATOR)
         yield dispatcher
         dispatcher.close()
@@ -75,7 +76,7 @@ def test_a_worker_that_cannot_start_says_why_and_is_tried_again(
     dispatcher = LocalDispatcher([WorkerPool(count=1)], "shy_evaluator:evaluate")
     try:
         while not dispatcher.placement():
-            assert dispatcher.wait(5.0) == []
+            assert dispatcher.wait(0.1) == []
         reason = "worker-1 could not start: ValueError: evaluator 'shy_evaluator:evaluate': not yet"
         assert dispatcher.placement() == f"waiting for 1 of 1 workers: {reason}"
         (tmp_path / "now").touch()

@@ -24,8 +24,9 @@ class TestSimulatedDispatcher(DispatcherSuite):
     clock = VirtualClock()
 
     @pytest.fixture(scope="class")
-    def dispatcher(self) -> Iterator[Dispatcher]:
-        yield SimulatedDispatcher(2, seconds_of, evaluate, self.clock, start_seconds=0.25)
+    @classmethod
+    def dispatcher(cls) -> Iterator[Dispatcher]:
+        yield SimulatedDispatcher(2, seconds_of, evaluate, cls.clock, start_seconds=0.25)
 
     def let_pass(self, seconds: float) -> None:
         self.clock.advance_to(self.clock.seconds + seconds)

@@ -77,6 +77,7 @@ def test_a_whole_measurement(tmp_path: Path) -> None:
         batch_size=4,
         learning_rate=1e-5,
         steps=2,
+        precision="fp32",
     )
     report = run_noise(
         space=SPACE,

@@ -65,7 +65,7 @@ SHAPES = (
     Shape("triangle", _regular(3), lambda u, v: v > 0.1, hue=0.65),
     Shape("star", _regular(10, inner_radius=0.5), lambda u, v: np.hypot(u, v) < 0.45, hue=0.83),
 )
-HUE_SPREAD = 0.02
+HUE_SPREAD = 0.02  # standard deviation of an object's hue
 
 
 def generate(
@@ -215,7 +215,7 @@ def _place(rng: np.random.Generator, shape: Shape, side: float, size: int) -> tu
 def _fill(corners_K2: Array, size: int) -> Array:
     mask = Image.new("1", (size, size))
     ImageDraw.Draw(mask).polygon([tuple(corner) for corner in corners_K2.tolist()], fill=1)
-    return np.asarray(mask).copy()
+    return np.asarray(mask)
 
 
 def _paint(rng: np.random.Generator, canvas_HWC: Array, mask_HW: Array, shape: Shape, frame: Frame) -> None:
@@ -250,7 +250,7 @@ def _background(rng: np.random.Generator, size: int) -> Array:
         colour = tuple(int(part) for part in _rgb(rng.uniform(), rng.uniform(0, 0.5), rng.uniform(0.1, 1)))
         x, y, side = rng.uniform(0, size), rng.uniform(0, size), size * rng.uniform(0.03, 0.25)
         draw.arc([x, y, x + side, y + side * rng.uniform(0.4, 1)], 0, rng.uniform(90, 300), fill=colour, width=2)
-    return np.asarray(picture, dtype=np.float64).copy()
+    return np.asarray(picture, dtype=np.float64)
 
 
 def _annotation(category: int, corners_K2: Array, seen_HW: Array, num_pixels: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from search_space.plan import EdgeKind, NetworkPlan, PlannedBlock
 from search_space.spec import Neck
-from trainer.model.blocks import Activation, BatchNorm, ConvNorm, activation_function, block_layers
+from trainer.model.blocks import Activation, BatchNorm, ConvNorm, activation_function, block_layers, halving_stride
 from trainer.model.edges import ResampleEdge
 
 
@@ -62,7 +62,7 @@ class Backbone(nn.Module):
         else:
             self.laterals, self.outputs = nn.ModuleDict(), nn.ModuleDict()
             for e in plan.endpoints:
-                stride = 2
+                stride = halving_stride(plan.size(e.level - 1))
                 if e.source is not None:
                     stride = 1
                     self.laterals[str(e.level)] = ConvBias(e.in_channels, e.out_channels, 1)

@@ -38,6 +38,15 @@ class BatchNorm(nn.BatchNorm2d):
         return F.batch_norm(features_BCHW, *statistics, self.training, self.momentum or 0.0, self.eps)
 
 
+def halving_stride(in_size: int) -> int:
+    """The stride of a 3x3 convolution that halves a feature of that size: 2, or 1 on a single pixel.
+
+    There both give the same output. But the bfloat16 weight gradient that torch 2.15 computes on a CPU for stride
+    2 on one pixel depends on memory that nobody wrote.
+    """
+    return 2 if in_size > 1 else 1
+
+
 class ConvNorm(nn.Module):
     """A convolution without bias, padded so that stride 1 keeps the size, then batch norm."""
 

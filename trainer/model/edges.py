@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from search_space.plan import PlannedEdge
-from trainer.model.blocks import Activation, ConvNorm
+from trainer.model.blocks import Activation, ConvNorm, halving_stride
 
 
 class ResampleEdge(nn.Module):
@@ -20,7 +20,7 @@ class ResampleEdge(nn.Module):
         self.activate = activate
         self.reduce = ConvNorm(edge.in_channels, edge.mid_channels, 1)
         if edge.levels_down > 0:
-            self.down = ConvNorm(edge.mid_channels, edge.mid_channels, 3, stride=2)
+            self.down = ConvNorm(edge.mid_channels, edge.mid_channels, 3, halving_stride(edge.in_size))
         self.expand = ConvNorm(edge.mid_channels, edge.out_channels, 1)
 
     def forward(self, features_BCHW: Tensor) -> Tensor:

@@ -42,6 +42,7 @@ async function load() {
   showStatus(search, ask);
   showBest(searchId, best, selected(), FINAL.includes(search.state));
   await drawHistory();
+  if (FINAL.includes(search.state)) endFollowing();
   // A long search takes longer to draw: leave the browser at least nine tenths of its time.
   return Math.max(MIN_REFRESH_MS, 9 * (performance.now() - started));
 }
@@ -76,18 +77,16 @@ async function ask(verb) {
 function onEvent(event) {
   refresh();
   if (event.trial_number === selected()) showTrial(searchId, selected());
-  if (event.kind === "search.state" && FINAL.includes(event.payload.state)) {
-    stopFollowing();
-    showLink("");
-  }
+  if (event.kind === "search.state" && FINAL.includes(event.payload.state)) endFollowing();
 }
 
-function showLink(text) {
-  byId("connection").textContent = text;
+function endFollowing() {
+  stopFollowing?.();
+  byId("connection").textContent = "";
 }
 
 function onLink(isUp) {
-  showLink(isUp ? "live" : "not connected");
+  byId("connection").textContent = isUp ? "live" : "not connected";
   if (!isUp) showBanner(explain({ status: 0 }));
   refresh();
 }

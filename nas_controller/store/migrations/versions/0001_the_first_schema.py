@@ -81,6 +81,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("search_id", "number", name=op.f("pk_trial")),
     )
     op.create_index(op.f("ix_trial_search_id_arm_state"), "trial", ["search_id", "arm", "state"])
+    op.create_index(op.f("ix_trial_search_id_fingerprint_reward"), "trial", ["search_id", "fingerprint", "reward"])
     op.create_index(op.f("ix_trial_search_id_reward"), "trial", ["search_id", "reward"])
     op.create_index(op.f("ix_trial_search_id_state"), "trial", ["search_id", "state"])
 
@@ -107,6 +108,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
     )
+    op.create_index(op.f("ix_job_search_id_position"), "job", ["search_id", "position"], unique=True)
     op.create_index(op.f("ix_job_search_id_state"), "job", ["search_id", "state"])
     op.create_index(op.f("ix_job_search_id_trial_number_kind"), "job", ["search_id", "trial_number", "kind"])
 
@@ -126,22 +128,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Back to an empty database."""
-    op.drop_table("attempt")
-    op.drop_index(op.f("ix_job_search_id_trial_number_kind"), table_name="job")
-    op.drop_index(op.f("ix_job_search_id_state"), table_name="job")
-
-    op.drop_table("job")
-    op.drop_index(op.f("ix_trial_search_id_state"), table_name="trial")
-    op.drop_index(op.f("ix_trial_search_id_reward"), table_name="trial")
-    op.drop_index(op.f("ix_trial_search_id_arm_state"), table_name="trial")
-
-    op.drop_table("trial")
-    op.drop_table("ledger")
-    op.drop_index(op.f("ix_artifact_search_id_trial_number"), table_name="artifact")
-    op.drop_index(op.f("ix_artifact_key"), table_name="artifact")
-
-    op.drop_table("artifact")
-    op.drop_index(op.f("ix_search_state_created_at"), table_name="search")
-    op.drop_index(op.f("ix_search_created_at_id"), table_name="search")
-
-    op.drop_table("search")
+    for table in ("attempt", "job", "trial", "ledger", "artifact", "search"):
+        op.drop_table(table)

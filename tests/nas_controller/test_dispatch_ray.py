@@ -1,0 +1,216 @@
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from nas_controller.dispatch.base import AttemptKey, Dispatcher, WorkerPool
+from nas_controller.dispatch.ray_cluster import RayDispatcher
+from nas_controller.records import FailureKind
+from tests.conformance.dispatch_evaluators import make_request
+from tests.conformance.dispatcher_suite import DispatcherSuite, next_outcomes, until_free
+
+EVALUATOR = "tests.conformance.dispatch_evaluators:evaluate"
+REPOSITORY = Path(__file__).parents[2]
+
+DRIVER = f"""
+import sys
+from nas_controller.dispatch.base import AttemptKey, WorkerPool
+from nas_controller.dispatch.ray_cluster import RayDispatcher
+from tests.conformance.dispatch_evaluators import make_request
+from tests.conformance.dispatcher_suite import next_outcomes, until_free
+address, behaviour = sys.argv[1] or None, sys.argv[2]
+dispatcher = RayDispatcher([WorkerPool(count=1)], "{EVALUATOR}", address=address, namespace="test")
+(worker,) = until_free(dispatcher, 1)
+dispatcher.submit(worker, AttemptKey("a", 1), make_request(behaviour, 125))
+print("up", flush=True)
+print(next_outcomes(dispatcher)[0].evaluation.average_precision, flush=True)
+dispatcher.close()
+"""
+
+
+class TestRayDispatcher(DispatcherSuite):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def dispatcher(cls) -> Iterator[Dispatcher]:
+        dispatcher = RayDispatcher([WorkerPool(count=2, cpus=2)], EVALUATOR)
+        yield dispatcher
+        dispatcher.close()
+
+
+def offspring() -> list[psutil.Process]:
+    """The processes below this one that belong to Ray."""
+    below = psutil.Process().children(recursive=True)
+    return [process for process in below if "ray" in " ".join(process.cmdline())]
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayDispatcher]:
+    """One worker that can be placed and one that cannot, with an evaluator that only this process's path has."""
+    folder = tmp_path_factory.mktemp("user")
+    (folder / "users_module.py").write_text("from tests.conformance.dispatch_evaluators import evaluate\n")
+    pools = [WorkerPool(count=1, cpus=1), WorkerPool(count=1, cpus=1, gpus=64)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        dispatcher = RayDispatcher(pools, "users_module:evaluate")
+    yield dispatcher
+    dispatcher.close()
+
+
+def test_a_user_module_on_the_path_serves_with_its_pools_threads(mixed: RayDispatcher) -> None:
+    (worker,) = until_free(mixed, 1)
+    mixed.submit(worker, AttemptKey("a", 1), make_request("ok", 125))
+    (outcome,) = next_outcomes(mixed)
+    assert outcome.evaluation is not None
+    assert outcome.evaluation.average_precision == 0.125
+    seen = outcome.evaluation.provenance
+    assert (seen["threads"], seen["OMP_NUM_THREADS"]) == ("1", "1")
+
+
+def test_a_pool_that_cannot_be_placed_says_what_is_missing(mixed: RayDispatcher) -> None:
+    until_free(mixed, 1)
+    assert mixed.free_workers() == ["worker-1"]
+    assert mixed.placement().startswith("waiting for 1 of 1 workers: each needs 64 GPU, the cluster has ")
+
+
+def test_every_process_of_our_ray_listens_on_loopback_only(mixed: RayDispatcher) -> None:
+    until_free(mixed, 1)
+    processes = offspring()
+    names = {process.name() for process in processes}
+    assert {"gcs_server", "raylet"} <= names
+    sockets = [
+        connection.laddr.ip
+        for process in [psutil.Process(), *processes]
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(sockets) >= 4
+    assert {address.removeprefix("::ffff:") for address in sockets} == {"127.0.0.1"}
+
+
+def test_its_files_are_in_a_private_folder(mixed: RayDispatcher) -> None:
+    until_free(mixed, 1)
+    (raylet,) = [process for process in offspring() if process.name() == "raylet"]
+    (session,) = [part.split("=", 1)[1] for part in raylet.cmdline() if part.startswith("--session_dir=")]
+    folder = Path(session).parent
+    assert folder.name.startswith("spinesearch-")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_lost_worker_is_not_announced_on_stdout(mixed: RayDispatcher, capfd: pytest.CaptureFixture[str]) -> None:
+    (worker,) = until_free(mixed, 1)
+    mixed.submit(worker, AttemptKey("dies", 1), make_request("kill"))
+    assert next_outcomes(mixed)[0].failure is not None
+    until_free(mixed, 1)
+    assert capfd.readouterr().out == ""
+
+
+def test_one_process_has_one_dispatcher(mixed: RayDispatcher) -> None:
+    with pytest.raises(RuntimeError, match="one dispatcher in one process"):
+        RayDispatcher([WorkerPool(count=1)], EVALUATOR)
+
+
+def test_a_missing_evaluator_is_refused_before_anything_starts() -> None:
+    with pytest.raises(ValueError, match="no_such_module"):
+        RayDispatcher([WorkerPool(count=1)], "no_such_module:evaluate")
+
+
+@pytest.mark.parametrize("name", ["raylet", "gcs_server"])
+def test_a_killed_ray_is_replaced_and_its_attempts_are_given_back(mixed: RayDispatcher, name: str) -> None:
+    (worker,) = until_free(mixed, 1)
+    mixed.submit(worker, AttemptKey(name, 1), make_request("sleep:3600"))
+    (victim,) = [process for process in offspring() if process.name() == name]
+    victim.kill()
+    (outcome,) = next_outcomes(mixed)
+    assert outcome.failure is not None
+    assert outcome.failure.kind is FailureKind.INFRASTRUCTURE
+    assert outcome.failure.message == f"{worker}: Ray died and was started again"
+    assert until_free(mixed, 1) == [worker]
+    mixed.submit(worker, AttemptKey(name, 2), make_request("ok"))
+    assert next_outcomes(mixed)[0].evaluation is not None
+
+
+def test_closing_leaves_no_process_no_file_and_the_signal_handler_as_it_was(mixed: RayDispatcher) -> None:
+    until_free(mixed, 1)
+    processes = offspring()
+    assert len(processes) >= 4
+    mixed.close()
+    assert psutil.wait_procs(processes, timeout=30)[1] == []
+    assert mixed._temp_dir is None
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def run_driver(address: str, behaviour: str, **environment: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", DRIVER, address, behaviour],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+        env={**os.environ, **environment},
+    )
+
+
+def test_a_killed_controller_leaves_no_worker_behind() -> None:
+    with run_driver("", "sleep:3600") as driver:
+        assert driver.stdout is not None
+        assert driver.stdout.readline() == "up\n"
+        below = psutil.Process(driver.pid).children(recursive=True)
+        # Ray's two agents give up only when the dead head has not answered them for a minute.
+        processes = [process for process in below if not process.name().endswith("Agent")]
+        assert any(process.name().startswith("ray::Worker") for process in processes)
+        driver.kill()
+        assert psutil.wait_procs(processes, timeout=30)[1] == []
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[tuple[str, dict[str, str]]]:
+    """The address of a Ray that is not ours, on loopback, and the environment of those it lets in."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with tempfile.TemporaryDirectory(prefix="test-", dir="/tmp") as folder:
+        environment = {
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": "7" * 64,
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+            "PYTHONPATH": str(REPOSITORY),
+        }
+        options = ["--head", "--block", "--num-cpus=1", "--include-dashboard=false", "--disable-usage-stats"]
+        command = [Path(sys.executable).with_name("ray"), "start", *options, f"--port={address.split(':')[1]}"]
+        head = subprocess.Popen(
+            [*command, f"--temp-dir={folder}", "--object-store-memory=80000000"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **environment},
+        )
+        yield address, environment
+        processes = psutil.Process(head.pid).children(recursive=True)
+        head.terminate()
+        head.wait(60)
+        for process in psutil.wait_procs(processes, timeout=20)[1]:
+            process.kill()
+
+
+def test_a_cluster_at_an_address_is_used_and_left_running(cluster: tuple[str, dict[str, str]]) -> None:
+    address, environment = cluster
+    for _ in range(2):
+        with run_driver(address, "ok", **environment) as driver:
+            out, err = driver.communicate(timeout=120)
+        assert (out, driver.returncode) == ("up\n0.125\n", 0), err
+
+
+@pytest.mark.slow
+def test_a_cluster_lets_nobody_in_without_its_token(cluster: tuple[str, dict[str, str]]) -> None:
+    address, environment = cluster
+    with run_driver(address, "ok", **{**environment, "RAY_AUTH_TOKEN": "8" * 64}) as driver:
+        out, err = driver.communicate(timeout=300)
+    assert (out, driver.returncode) == ("", 1)
+    assert "token" in err
