@@ -238,8 +238,12 @@ class SearchConfig(_Section):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             place = ".".join(str(part) for part in first["loc"] if part not in ("CocoData", "literal['generated']"))
-            value = "" if first["type"] == "missing" else f" (given: {_short(first['input'])})"
-            raise SearchConfigError(place, first["msg"].removeprefix("Value error, ") + value) from error
+            message = first["msg"].removeprefix("Value error, ")
+            if message.startswith("proxy."):
+                place, _, message = message.partition(": ")
+            elif first["type"] not in ("missing", "value_error"):
+                message += f" (given: {_short(first['input'])})"
+            raise SearchConfigError(place, message) from error
 
 
 def _short(value: object) -> str:

@@ -51,7 +51,7 @@ def _evaluate(request: EvaluationRequest) -> Evaluation:
     eval_images = load_split(request.data, request.split.value, task.image_size)
     plan = resolve(request.spec, task.network(train_images.num_classes))
     model = build_retinanet(plan, torch.Generator().manual_seed(request.seed))
-    model = model.to(on.device, memory_format=torch.channels_last)
+    model = model.to(on.device).to(memory_format=torch.channels_last)
     anchors_A4 = anchor_boxes(plan).to(on.device)
     setup_seconds = time.perf_counter() - started
     training = train(model, anchors_A4, train_images, task, request.seed, on)

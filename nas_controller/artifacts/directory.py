@@ -34,12 +34,11 @@ class DirectoryArtifactStore(ArtifactStore):
     def put(self, content: bytes) -> str:
         key = hashlib.sha256(content).hexdigest()
         path = self._path(key)
-        if not path.parent.exists():
-            path.parent.mkdir(exist_ok=True)
-            _sync_directory(self._root)
-        if not (path.exists() and path.read_bytes() == content):
+        path.parent.mkdir(exist_ok=True)
+        if not _holds(path, content):
             _write_aside(path, content)
         _sync_directory(path.parent)
+        _sync_directory(self._root)
         return key
 
     def open(self, key: str) -> BinaryIO:
@@ -64,6 +63,14 @@ class DirectoryArtifactStore(ArtifactStore):
         if len(key) != 64 or not set(key) <= set("0123456789abcdef"):
             raise ArtifactMissingError(key)
         return self._root / key[:2] / key
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether the file is there and whole: a damaged one is written again."""
+    try:
+        return path.read_bytes() == content
+    except FileNotFoundError:
+        return False
 
 
 def _write_aside(path: Path, content: bytes) -> None:

@@ -8,14 +8,15 @@ SQLITE_BUSY_SECONDS = 30
 
 
 def make_engine(url: str) -> Engine:
-    """An engine whose SQLite connections are in WAL mode, wait for locks, and keep foreign keys.
+    """An engine that outlives a restart of its server, and whose SQLite connections are in WAL mode, wait for locks, and keep foreign keys.
 
     The driver's own transaction handling is off: a transaction begins when SQLAlchemy says so, with BEGIN
     IMMEDIATE when it is going to write. A SQLite transaction that reads first and writes later fails at once when
     somebody else wrote in between, however long the busy timeout.
     """
-    engine = create_engine(url)
-    if make_url(url).get_backend_name() == "sqlite":
+    is_sqlite = make_url(url).get_backend_name() == "sqlite"
+    engine = create_engine(url, pool_pre_ping=not is_sqlite)
+    if is_sqlite:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine

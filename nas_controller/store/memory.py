@@ -87,6 +87,7 @@ class MemoryStore(Store):
     def create_search(
         self, search_id: str, name: str, config: Mapping[str, Any], at: datetime, idempotency_key: str | None = None
     ) -> Search:
+        at = rules.in_utc(at)
         document = rules.plain(config)
         with self._lock:
             for shelf in self._shelves.values():
@@ -112,6 +113,7 @@ class MemoryStore(Store):
             return [search for search in searches if not states or search.state in states][:limit]
 
     def request_state(self, search_id: str, state: SearchState, reason: str, at: datetime) -> Search:
+        at = rules.in_utc(at)
         with self._lock:
             shelf = self._shelf(search_id)
             if shelf.search.state is not state:
@@ -120,6 +122,7 @@ class MemoryStore(Store):
             return shelf.search
 
     def claim_search(self, search_id: str, owner: str, at: datetime, seconds: float) -> SearchLease | None:
+        at = rules.in_utc(at)
         with self._lock:
             shelf = self._shelf(search_id)
             lease = rules.next_lease(shelf.search, shelf.lease, owner, at, seconds)
@@ -127,6 +130,7 @@ class MemoryStore(Store):
             return lease
 
     def renew_lease(self, lease: SearchLease, at: datetime, seconds: float) -> SearchLease:
+        at = rules.in_utc(at)
         with self._lock:
             shelf = self._leased(lease)
             shelf.lease = rules.renewed(lease, at, seconds)
@@ -139,6 +143,7 @@ class MemoryStore(Store):
                 shelf.lease = rules.released(lease)
 
     def set_search_state(self, lease: SearchLease, state: SearchState, reason: str, at: datetime) -> Search:
+        at = rules.in_utc(at)
         with self._lock:
             shelf = self._leased(lease)
             rules.require_setting(shelf.search.state, state)
@@ -146,6 +151,7 @@ class MemoryStore(Store):
             return shelf.search
 
     def add_trial(self, lease: SearchLease, draft: TrialDraft, job_seed: int | None, at: datetime) -> Trial:
+        at = rules.in_utc(at)
         draft = rules.checked_draft(draft)
         with self._lock:
             shelf = self._leased(lease)
@@ -160,6 +166,7 @@ class MemoryStore(Store):
             return trial
 
     def add_job(self, lease: SearchLease, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
+        at = rules.in_utc(at)
         with self._lock:
             shelf = self._leased(lease)
             self._trial(shelf, trial_number)
@@ -177,6 +184,7 @@ class MemoryStore(Store):
         return job
 
     def start_attempt(self, lease: SearchLease, job_id: str, worker: str, at: datetime) -> Attempt:
+        at = rules.in_utc(at)
         with self._lock:
             shelf = self._leased(lease)
             job = self._job(shelf, job_id)
@@ -200,6 +208,7 @@ class MemoryStore(Store):
         reward: float | None,
         at: datetime,
     ) -> Trial:
+        at = rules.in_utc(at)
         document = rules.checked_evaluation(evaluation)
         with self._lock:
             shelf = self._leased(lease)
@@ -234,6 +243,7 @@ class MemoryStore(Store):
     def fail_attempt(
         self, lease: SearchLease, job_id: str, attempt_number: int, failure: Failure, retry: bool, at: datetime
     ) -> Trial:
+        at = rules.in_utc(at)
         failure = rules.storable_failure(failure)
         with self._lock:
             shelf = self._leased(lease)
@@ -258,6 +268,7 @@ class MemoryStore(Store):
             return trial
 
     def requeue_lost_attempts(self, lease: SearchLease, at: datetime) -> list[Job]:
+        at = rules.in_utc(at)
         with self._lock:
             shelf = self._leased(lease)
             lost = [job for job in shelf.jobs.values() if job.state is JobState.RUNNING]
@@ -320,6 +331,7 @@ class MemoryStore(Store):
             return self._shelf(search_id).ledger[after : after + limit]
 
     def add_artifact(self, artifact: Artifact) -> None:
+        artifact = replace(artifact, created_at=rules.in_utc(artifact.created_at))
         with self._lock:
             shelf = self._shelf(artifact.search_id)
             same = (artifact.key, artifact.trial_number, artifact.name)

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from nas_controller.records import (
@@ -39,6 +39,13 @@ _SETTABLE: Mapping[SearchState, tuple[SearchState, ...]] = {
     SearchState.SUCCEEDED: tuple(state for state in SearchState if not state.is_final),
     SearchState.FAILED: tuple(state for state in SearchState if not state.is_final),
 }
+
+
+def in_utc(at: datetime) -> datetime:
+    """The same moment in UTC. Raises ValueError for a time without a zone."""
+    if at.tzinfo is None:
+        raise ValueError(f"time {at}: must have a time zone")
+    return at.astimezone(UTC)
 
 
 def require_request(now: SearchState, wanted: SearchState) -> None:

@@ -63,6 +63,7 @@ class SqlStore(Store):
     def create_search(
         self, search_id: str, name: str, config: Mapping[str, Any], at: datetime, idempotency_key: str | None = None
     ) -> Search:
+        at = rules.in_utc(at)
         document = rules.plain(config)
         search = rules.new_search(search_id, name, document, at)
         no_lease = {"lease_owner": "", "lease_token": 0, "lease_expires_at": None}
@@ -96,6 +97,7 @@ class SqlStore(Store):
         return [rows.search_of(row) for row in self._rows(statement)]
 
     def request_state(self, search_id: str, state: SearchState, reason: str, at: datetime) -> Search:
+        at = rules.in_utc(at)
         with self._write(search_id) as writing:
             if writing.search.state is not state:
                 rules.require_request(writing.search.state, state)
@@ -103,6 +105,7 @@ class SqlStore(Store):
             return writing.search
 
     def claim_search(self, search_id: str, owner: str, at: datetime, seconds: float) -> SearchLease | None:
+        at = rules.in_utc(at)
         with self._write(search_id) as writing:
             lease = rules.next_lease(writing.search, writing.lease, owner, at, seconds)
             if lease is not None:
@@ -110,6 +113,7 @@ class SqlStore(Store):
             return lease
 
     def renew_lease(self, lease: SearchLease, at: datetime, seconds: float) -> SearchLease:
+        at = rules.in_utc(at)
         with self._write(lease.search_id, lease) as writing:
             renewed = rules.renewed(lease, at, seconds)
             writing.put_lease(renewed)
@@ -121,12 +125,14 @@ class SqlStore(Store):
                 writing.put_lease(rules.released(lease))
 
     def set_search_state(self, lease: SearchLease, state: SearchState, reason: str, at: datetime) -> Search:
+        at = rules.in_utc(at)
         with self._write(lease.search_id, lease) as writing:
             rules.require_setting(writing.search.state, state)
             writing.set_state(state, reason, at)
             return writing.search
 
     def add_trial(self, lease: SearchLease, draft: TrialDraft, job_seed: int | None, at: datetime) -> Trial:
+        at = rules.in_utc(at)
         draft = rules.checked_draft(draft)
         with self._write(lease.search_id, lease) as writing:
             rules.require_open(writing.search)
@@ -142,6 +148,7 @@ class SqlStore(Store):
             return trial
 
     def add_job(self, lease: SearchLease, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
+        at = rules.in_utc(at)
         with self._write(lease.search_id, lease) as writing:
             writing.trial(trial_number)
             same = tables.job.c.id == rules.job_id(lease.search_id, trial_number, kind, seed)
@@ -152,6 +159,7 @@ class SqlStore(Store):
             return writing.new_job(trial_number, kind, seed, at)
 
     def start_attempt(self, lease: SearchLease, job_id: str, worker: str, at: datetime) -> Attempt:
+        at = rules.in_utc(at)
         with self._write(lease.search_id, lease) as writing:
             job = writing.job(job_id)
             rules.require_queued(job)
@@ -175,6 +183,7 @@ class SqlStore(Store):
         reward: float | None,
         at: datetime,
     ) -> Trial:
+        at = rules.in_utc(at)
         document = rules.checked_evaluation(evaluation)
         with self._write(lease.search_id, lease) as writing:
             job = writing.job(job_id)
@@ -199,6 +208,7 @@ class SqlStore(Store):
     def fail_attempt(
         self, lease: SearchLease, job_id: str, attempt_number: int, failure: Failure, retry: bool, at: datetime
     ) -> Trial:
+        at = rules.in_utc(at)
         failure = rules.storable_failure(failure)
         with self._write(lease.search_id, lease) as writing:
             job = writing.job(job_id)
@@ -220,6 +230,7 @@ class SqlStore(Store):
             return trial
 
     def requeue_lost_attempts(self, lease: SearchLease, at: datetime) -> list[Job]:
+        at = rules.in_utc(at)
         with self._write(lease.search_id, lease) as writing:
             lost = writing.jobs(tables.job.c.state == JobState.RUNNING.value)
             for job in lost:
@@ -293,6 +304,7 @@ class SqlStore(Store):
         return [rows.entry_of(row) for row in self._rows(statement)]
 
     def add_artifact(self, artifact: Artifact) -> None:
+        artifact = replace(artifact, created_at=rules.in_utc(artifact.created_at))
         with self._write(artifact.search_id) as writing:
             same = select(tables.artifact.c.id).where(
                 tables.artifact.c.search_id == artifact.search_id,

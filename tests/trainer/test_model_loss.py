@@ -57,7 +57,7 @@ def test_empty_images_are_background() -> None:
     logits_BAK = torch.zeros(2, 3, 2, requires_grad=True)
     deltas_BA4 = torch.zeros(2, 3, 4, requires_grad=True)
     loss = detection_loss(logits_BAK, deltas_BA4, ANCHORS_A4, *no_boxes(2))
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert torch.isfinite(loss)
     assert logits_BAK.grad is not None
     assert (logits_BAK.grad > 0).all()  # every score is pushed down
@@ -68,9 +68,10 @@ def test_empty_images_are_background() -> None:
 def test_anchors_in_a_crowd_have_no_gradient() -> None:
     logits_BAK = torch.zeros(1, 3, 2, requires_grad=True)
     boxes_BM4 = torch.tensor([[[0.0, 0, 10, 10]]])
-    detection_loss(
+    loss = detection_loss(
         logits_BAK, torch.zeros(1, 3, 4), ANCHORS_A4, boxes_BM4, torch.tensor([[0]]), torch.tensor([[True]])
-    ).backward()
+    )
+    loss.backward()  # type: ignore[no-untyped-call]
     assert logits_BAK.grad is not None
     assert not logits_BAK.grad[0, 0].any()
     assert logits_BAK.grad[0, 1:].all()

@@ -94,6 +94,7 @@ def test_predictions_are_ordered_as_the_anchors() -> None:
     model = build_retinanet(plan, torch.Generator().manual_seed(0)).eval()
     prediction = model.box_subnet.prediction
     torch.nn.init.zeros_(prediction.weight)
+    assert prediction.bias is not None
     prediction.bias.data = torch.arange(36.0)  # anchor a of a place answers 4a, 4a + 1, 4a + 2, 4a + 3
     _, deltas_BA4 = model(torch.randn(1, 3, 64, 64))
     expected_A4 = torch.arange(36.0).reshape(9, 4).repeat(deltas_BA4.shape[1] // 9, 1)

@@ -140,7 +140,7 @@ def test_divergence_names_the_step() -> None:
     plan = resolve(REFERENCES["spinenet-49"].spec, TASK.network(2))
     model = build_retinanet(plan, torch.Generator().manual_seed(0))
     torch.nn.init.constant_(model.backbone.stem.conv.weight, math.inf)
-    with pytest.raises(TrainingDiverged, match="step 1$"):
+    with pytest.raises(TrainingDiverged, match=r"step 1$"):
         train(model, anchor_boxes(plan), drawn_images(), TASK, 0, CPU)
 
 
@@ -214,7 +214,7 @@ def test_flattened_keeps_values_and_shares_memory() -> None:
     flat = flattened([weights, bias])
     assert torch.equal(weights.detach(), torch.arange(24.0).reshape(2, 3, 2, 2))
     assert flat.grad is not None
-    (weights.square().sum() + 3 * bias.sum()).backward()
+    (weights.square().sum() + 3 * bias.sum()).backward()  # type: ignore[no-untyped-call]
     assert flat.grad[-2:].tolist() == [3.0, 3.0]
     assert weights.grad is not None
     assert torch.equal(weights.grad, 2 * weights.detach())

@@ -7,7 +7,7 @@ Legend: B images, C channels, H and W height and width.
 """
 
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from search_space.plan import EdgeKind, NetworkPlan, PlannedBlock
 from search_space.spec import Neck
@@ -79,8 +79,8 @@ class Backbone(nn.Module):
         """Convolution, activation, max-pool. ReLU never falls, so it gives the same on the pool's quarter."""
         stem_BCHW = self.stem(images_BCHW)
         if self.pools_first:
-            return self.activate(F.max_pool2d(stem_BCHW, kernel_size=3, stride=2, padding=1))
-        return F.max_pool2d(self.activate(stem_BCHW), kernel_size=3, stride=2, padding=1)
+            return self.activate(functional.max_pool2d(stem_BCHW, kernel_size=3, stride=2, padding=1))
+        return functional.max_pool2d(self.activate(stem_BCHW), kernel_size=3, stride=2, padding=1)
 
     def _endpoints(self, features: dict[int, Tensor]) -> list[Tensor]:
         return [
@@ -97,7 +97,7 @@ class Backbone(nn.Module):
             if source is not None:
                 merged[level] = self.laterals[str(level)](features[source])
                 if level + 1 in merged:
-                    above_BCHW = F.interpolate(merged[level + 1], size=merged[level].shape[-2:], mode="nearest")
+                    above_BCHW = functional.interpolate(merged[level + 1], size=merged[level].shape[-2:], mode="nearest")
                     merged[level] = merged[level] + above_BCHW
         convolved: dict[int, Tensor] = {}
         for level, source in self.sources.items():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from search_space.plan import PlannedBlock
 from search_space.spec import BlockType
@@ -20,7 +20,7 @@ Activation = Callable[[Tensor], Tensor]
 
 def activation_function(name: str) -> Activation:
     """The activation of that name, ``relu`` (which overwrites its input) or ``swish``."""
-    return torch.relu_ if name == "relu" else F.silu
+    return torch.relu_ if name == "relu" else functional.silu
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -35,7 +35,7 @@ class BatchNorm(nn.BatchNorm2d):
     def forward(self, features_BCHW: Tensor) -> Tensor:
         """The features normalised by the batch in training, by the running statistics otherwise."""
         statistics = (self.running_mean, self.running_var, self.weight, self.bias)
-        return F.batch_norm(features_BCHW, *statistics, self.training, self.momentum or 0.0, self.eps)
+        return functional.batch_norm(features_BCHW, *statistics, self.training, self.momentum or 0.0, self.eps)
 
 
 def halving_stride(in_size: int) -> int:

@@ -4,7 +4,7 @@ Legend: B images, C channels, H and W height and width.
 """
 
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from search_space.plan import PlannedEdge
 from trainer.model.blocks import Activation, ConvNorm, halving_stride
@@ -29,8 +29,8 @@ class ResampleEdge(nn.Module):
         if self.levels_down > 0:
             features_BCHW = self.activate(self.down(features_BCHW))
             for _ in range(self.levels_down - 1):
-                features_BCHW = F.max_pool2d(features_BCHW, kernel_size=3, stride=2, padding=1)
+                features_BCHW = functional.max_pool2d(features_BCHW, kernel_size=3, stride=2, padding=1)
         elif self.levels_down < 0:
-            features_BCHW = F.interpolate(features_BCHW, size=(self.out_size, self.out_size), mode="nearest")
+            features_BCHW = functional.interpolate(features_BCHW, size=(self.out_size, self.out_size), mode="nearest")
         resampled_BCHW: Tensor = self.expand(features_BCHW)
         return resampled_BCHW

@@ -6,6 +6,7 @@ Legend: B images, C channels, H and W height and width, A anchors of all levels,
 """
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -37,8 +38,8 @@ class Subnet(nn.Module):
         """Predictions for each level, (B, outputs, H, W)."""
         predictions = []
         for feature_BCHW, norms in zip(pyramid, self.norms.values(), strict=True):
-            for conv, norm in zip(self.convs, norms, strict=True):
-                feature_BCHW = self.activate(norm(conv(feature_BCHW)))
+            for i, conv in enumerate(self.convs):
+                feature_BCHW = self.activate(norms[i](conv(feature_BCHW)))
             predictions.append(self.prediction(feature_BCHW))
         return predictions
 
@@ -93,7 +94,8 @@ def build_retinanet(plan: NetworkPlan, generator: torch.Generator) -> RetinaNet:
             _initialise_convolution(module, generator, is_head="subnet" in name)
     for norm in residual_norms:
         nn.init.zeros_(norm.weight)
-    nn.init.constant_(model.class_subnet.prediction.bias, -math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY))
+    bias = cast(Tensor, model.class_subnet.prediction.bias)
+    nn.init.constant_(bias, -math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY))
     return model
 
 

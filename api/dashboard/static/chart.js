@@ -84,6 +84,23 @@ function unrewardedTraces(history) {
   });
 }
 
+/** A ring around the trial whose architecture is shown on the page. */
+function selectionTrace(history, selected) {
+  const index = history.number.indexOf(selected);
+  if (index < 0 || history.reward[index] === null) return [];
+  return [
+    {
+      x: [selected],
+      y: [history.reward[index]],
+      type: "scatter",
+      mode: "markers",
+      showlegend: false,
+      hoverinfo: "skip",
+      marker: { symbol: "circle-open", size: 15, color: color("--accent"), line: { color: color("--accent"), width: 2 } },
+    },
+  ];
+}
+
 function layout(metric, hasReward) {
   const font = { family: "system-ui, sans-serif", size: 12, color: color("--text") };
   const axis = { gridcolor: color("--rule"), zeroline: false, linecolor: color("--rule"), tickcolor: color("--rule") };
@@ -105,10 +122,13 @@ function layout(metric, hasReward) {
 
 const CONFIG = { responsive: true, displayModeBar: false };
 
-/** Draws the history; keeps the zoom of an earlier drawing. `onPick(number)` is called for a trial clicked. */
-export async function drawChart(node, history, metric, onPick) {
+/**
+ * Draws the history with a ring around trial `selected`; keeps the zoom of an earlier drawing.
+ * `onPick(number)` is called for a trial clicked.
+ */
+export async function drawChart(node, history, metric, selected, onPick) {
   const isFirst = node.dataset.drawn === undefined;
-  const traces = [...armTraces(history), ...lines(history), ...unrewardedTraces(history)];
+  const traces = [...armTraces(history), ...lines(history), ...unrewardedTraces(history), ...selectionTrace(history, selected)];
   const hasReward = history.reward.some((reward) => reward !== null);
   await window.Plotly.react(node, traces, layout(metric, hasReward), CONFIG);
   if (isFirst) {

@@ -32,7 +32,7 @@ async function drawHistory() {
   show("chart-empty", !hasTrials);
   byId("smoothed-over").textContent = history.smoothed_over;
   const metric = { ap: "AP", ap50: "AP50" }[search.config.reward.metric] ?? "reward";
-  if (hasTrials) await drawChart(byId("chart"), history, metric, pickTrial);
+  if (hasTrials) await drawChart(byId("chart"), history, metric, selected(), pickTrial);
 }
 
 async function load() {
@@ -94,6 +94,7 @@ function onLink(isUp) {
 function onHash() {
   if (selected() === 0) return;
   showTrial(searchId, selected());
+  if (history) drawHistory();
   refresh();
   byId("trial-section").scrollIntoView({ block: "start" });
   byId("trial-title").focus({ preventScroll: true });

@@ -1,0 +1,401 @@
+"""What every store must do with trials, jobs and attempts. Part of `StoreSuite`."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from nas_controller.records import AttemptState, EntryKind, JobKind, JobState, SearchState, TrialState
+from nas_controller.store.base import ConflictError, Store
+from tests.conformance.store_cases import (
+    LOST_WORKER,
+    MODEL_FAILURE,
+    added,
+    at,
+    claimed,
+    evaluation,
+    finished,
+    make_draft,
+    make_reference,
+    readable,
+    reevaluated,
+    started,
+)
+
+
+class StoreWorkSuite:
+    """Trials, jobs, attempts, and what is read of them."""
+
+    # Adding
+
+    def test_a_new_trial_is_queued_with_one_proxy_job(self, store: Store) -> None:
+        lease = claimed(store)
+        trial = store.add_trial(lease, make_draft(1), 2**63 - 1, at(3))
+        assert (trial.state, trial.created_at, trial.draft) == (TrialState.QUEUED, at(3), make_draft(1))
+        assert (trial.reward, trial.started_at, trial.finished_at, trial.failure) == (None, None, None, "")
+        assert store.get_trial("s1", 1) == trial
+        (job,) = store.list_jobs("s1")
+        assert (job.kind, job.seed, job.state, job.num_attempts) == (JobKind.PROXY, 2**63 - 1, JobState.QUEUED, 0)
+        assert (job.trial_number, job.evaluation, job.failure) == (1, None, None)
+        entry = store.read_ledger("s1")[-1]
+        assert (entry.kind, entry.trial_number, entry.at) == (EntryKind.TRIAL_CREATED, 1, at(3))
+        assert entry.payload == {
+            "arm": "policy",
+            "name": "",
+            "genotype": [1, 0, 2],
+            "log_probs": [-0.5, -1.25, 0.0],
+            "fingerprint": "f1",
+        }
+
+    @pytest.mark.parametrize("job_seed", [None, 5])
+    def test_a_candidate_off_budget_is_told_and_never_trained(self, store: Store, job_seed: int | None) -> None:
+        lease = claimed(store)
+        trial = store.add_trial(lease, make_draft(1, infeasible_reason="30G is above 28G"), job_seed, at(3))
+        assert (trial.state, trial.failure) == (TrialState.INFEASIBLE, "30G is above 28G")
+        assert trial.finished_at == at(3)
+        assert store.list_jobs("s1") == []
+        created, told = store.read_ledger("s1")[-2:]
+        assert (created.kind, told.kind) == (EntryKind.TRIAL_CREATED, EntryKind.TRIAL_FINISHED)
+        assert told.payload == {
+            "state": "infeasible",
+            "reward": None,
+            "average_precision": None,
+            "failure": "30G is above 28G",
+            "consumed": True,
+        }
+
+    def test_a_reference_is_complete_without_reward_and_job(self, store: Store) -> None:
+        lease = claimed(store)
+        trial = store.add_trial(lease, make_reference(1), None, at(3))
+        assert (trial.state, trial.reward, trial.finished_at) == (TrialState.COMPLETED, None, at(3))
+        assert store.list_jobs("s1") == []
+        assert [entry.kind for entry in store.read_ledger("s1")][-1] is EntryKind.TRIAL_CREATED
+
+    def test_trial_numbers_have_no_gap(self, store: Store) -> None:
+        lease = claimed(store)
+        added(store, lease, 1)
+        before = readable(store)
+        for number in (0, 1, 3):
+            with pytest.raises(ConflictError):
+                store.add_trial(lease, make_draft(number), 1, at(4))
+        assert readable(store) == before
+        assert store.add_trial(lease, make_draft(2), 1, at(4)).number == 2
+
+    @pytest.mark.parametrize("log_prob", [math.nan, -math.inf])
+    def test_log_probabilities_are_finite(self, store: Store, log_prob: float) -> None:
+        lease = claimed(store)
+        with pytest.raises(ValueError, match="log_probs"):
+            store.add_trial(lease, make_draft(1, log_probs=(0.0, log_prob, 0.0)), 1, at(4))
+        assert store.list_trials("s1", 10) == []
+
+    def test_the_same_job_is_made_once(self, store: Store) -> None:
+        lease = claimed(store)
+        finished(store, lease, 1, 0.2)
+        first = store.add_job(lease, 1, JobKind.REEVALUATE, 7, at(20))
+        assert (first.state, first.kind, first.seed, first.created_at) == (
+            JobState.QUEUED,
+            JobKind.REEVALUATE,
+            7,
+            at(20),
+        )
+        second = store.add_job(lease, 1, JobKind.REEVALUATE, 8, at(21))
+        assert store.add_job(lease, 1, JobKind.REEVALUATE, 7, at(22)) == first
+        assert second.id != first.id
+        assert store.list_jobs("s1", 1)[1:] == [first, second]
+
+    def test_a_trial_has_one_proxy_job(self, store: Store) -> None:
+        lease = claimed(store)
+        job = added(store, lease, 1)
+        assert store.add_job(lease, 1, JobKind.PROXY, job.seed, at(20)) == job
+        with pytest.raises(ConflictError):
+            store.add_job(lease, 1, JobKind.PROXY, job.seed + 1, at(20))
+
+    @pytest.mark.parametrize("state", [SearchState.CANCELLED, SearchState.SUCCEEDED, SearchState.FAILED])
+    def test_nothing_is_added_to_a_final_search(self, store: Store, state: SearchState) -> None:
+        lease = claimed(store)
+        finished(store, lease, 1, 0.2)
+        if state is SearchState.CANCELLED:
+            store.request_state("s1", state, "", at(20))
+        else:
+            store.set_search_state(lease, state, "", at(20))
+        before = readable(store)
+        with pytest.raises(ConflictError):
+            store.add_trial(lease, make_draft(2), 1, at(21))
+        with pytest.raises(ConflictError):
+            store.add_job(lease, 1, JobKind.REEVALUATE, 1, at(21))
+        assert readable(store) == before
+
+    # Attempts
+
+    def test_an_attempt_runs_its_job_and_its_trial(self, store: Store) -> None:
+        lease = claimed(store)
+        job = added(store, lease, 1)
+        attempt = store.start_attempt(lease, job.id, "worker-2", at(11))
+        assert (attempt.job_id, attempt.number, attempt.state) == (job.id, 1, AttemptState.RUNNING)
+        assert (attempt.worker, attempt.started_at, attempt.finished_at) == ("worker-2", at(11), None)
+        assert store.list_attempts(job.id) == [attempt]
+        assert store.get_job(job.id) == replace(job, state=JobState.RUNNING, num_attempts=1)
+        trial = store.get_trial("s1", 1)
+        assert (trial.state, trial.started_at) == (TrialState.RUNNING, at(11))
+        entry = store.read_ledger("s1")[-1]
+        assert (entry.kind, entry.trial_number, entry.payload) == (EntryKind.TRIAL_STARTED, 1, {})
+        with pytest.raises(ConflictError):
+            store.start_attempt(lease, job.id, "worker-1", at(12))
+
+    def test_a_result_completes_attempt_job_and_trial(self, store: Store) -> None:
+        lease = claimed(store)
+        job = started(store, lease, 1)
+        trial = store.complete_attempt(lease, job.id, 1, evaluation(0.25), 0.75, at(12))
+        assert (trial.state, trial.reward, trial.average_precision) == (TrialState.COMPLETED, 0.75, 0.25)
+        assert trial.finished_at == at(12)
+        assert store.get_trial("s1", 1) == trial
+        job = store.get_job(job.id)
+        assert (job.state, job.finished_at, job.evaluation) == (JobState.COMPLETED, at(12), evaluation(0.25))
+        (attempt,) = store.list_attempts(job.id)
+        assert (attempt.state, attempt.finished_at) == (AttemptState.COMPLETED, at(12))
+        entry = store.read_ledger("s1")[-1]
+        assert (entry.kind, entry.trial_number) == (EntryKind.TRIAL_FINISHED, 1)
+        assert entry.payload == {
+            "state": "completed",
+            "reward": 0.75,
+            "average_precision": 0.25,
+            "failure": "",
+            "consumed": True,
+        }
+
+    def test_a_result_given_twice_counts_once(self, store: Store) -> None:
+        lease = claimed(store)
+        trial = finished(store, lease, 1, 0.25)
+        before = readable(store)
+        job_id = store.list_jobs("s1")[0].id
+        assert store.complete_attempt(lease, job_id, 1, evaluation(0.9), 0.9, at(30)) == trial
+        assert store.fail_attempt(lease, job_id, 1, MODEL_FAILURE, False, at(30)) == trial
+        with pytest.raises(ConflictError):
+            store.start_attempt(lease, job_id, "worker-1", at(30))
+        assert readable(store) == before
+
+    @pytest.mark.parametrize("reward", [math.nan, math.inf, -math.inf, None])
+    def test_a_reward_is_a_finite_number(self, store: Store, reward: float | None) -> None:
+        lease = claimed(store)
+        job = started(store, lease, 1)
+        before = readable(store)
+        with pytest.raises(ValueError, match="reward"):
+            store.complete_attempt(lease, job.id, 1, evaluation(0.5), reward, at(12))
+        assert readable(store) == before
+
+    @pytest.mark.parametrize("document", [{}, {"average_precision": math.nan}, {"average_precision": None}])
+    def test_an_average_precision_is_a_finite_number(self, store: Store, document: dict[str, float]) -> None:
+        lease = claimed(store)
+        job = started(store, lease, 1)
+        before = readable(store)
+        with pytest.raises(ValueError, match="average_precision"):
+            store.complete_attempt(lease, job.id, 1, document, 0.5, at(12))
+        with pytest.raises(ValueError, match="JSON"):
+            store.complete_attempt(lease, job.id, 1, {**evaluation(0.5), "ap50": math.inf}, 0.5, at(12))
+        assert readable(store) == before
+
+    def test_a_failure_of_the_model_is_told(self, store: Store) -> None:
+        lease = claimed(store)
+        job = started(store, lease, 1)
+        trial = store.fail_attempt(lease, job.id, 1, MODEL_FAILURE, False, at(12))
+        assert (trial.state, trial.failure, trial.finished_at) == (TrialState.FAILED, MODEL_FAILURE.message, at(12))
+        assert store.get_trial("s1", 1) == trial
+        job = store.get_job(job.id)
+        assert (job.state, job.failure, job.finished_at) == (JobState.FAILED, MODEL_FAILURE, at(12))
+        (attempt,) = store.list_attempts(job.id)
+        assert (attempt.state, attempt.failure, attempt.finished_at) == (AttemptState.FAILED, MODEL_FAILURE, at(12))
+        payload = store.read_ledger("s1")[-1].payload
+        assert payload == {
+            "state": "failed",
+            "reward": None,
+            "average_precision": None,
+            "failure": "loss is nan at step 3",
+            "consumed": True,
+        }
+
+    def test_a_retry_queues_the_job_again(self, store: Store) -> None:
+        lease = claimed(store)
+        job = started(store, lease, 1)
+        trial = store.fail_attempt(lease, job.id, 1, LOST_WORKER, True, at(12))
+        assert (trial.state, trial.failure, trial.finished_at) == (TrialState.QUEUED, "", None)
+        assert store.get_job(job.id).state is JobState.QUEUED
+        sequence = store.get_search("s1").last_sequence
+        assert store.fail_attempt(lease, job.id, 1, MODEL_FAILURE, False, at(13)) == trial
+        assert store.complete_attempt(lease, job.id, 1, evaluation(0.9), 0.9, at(13)) == trial
+        assert store.get_search("s1").last_sequence == sequence
+        second = store.start_attempt(lease, job.id, "worker-2", at(14))
+        assert second.number == 2
+        trial = store.complete_attempt(lease, job.id, 2, evaluation(0.3), 0.3, at(15))
+        assert (trial.reward, trial.started_at) == (0.3, at(11))
+        states = [attempt.state for attempt in store.list_attempts(job.id)]
+        assert states == [AttemptState.FAILED, AttemptState.COMPLETED]
+
+    def test_a_failure_may_hold_any_text(self, store: Store) -> None:
+        lease = claimed(store)
+        job = started(store, lease, 1)
+        failure = replace(MODEL_FAILURE, message="broken b\udce9.jpg", traceback="\0")
+        trial = store.fail_attempt(lease, job.id, 1, failure, False, at(12))
+        assert trial.failure == "broken b\\udce9.jpg"
+        assert store.get_trial("s1", 1) == trial
+        assert store.get_job(job.id).failure == replace(failure, message=trial.failure, traceback="\\x00")
+
+    def test_lost_attempts_are_queued_again(self, store: Store) -> None:
+        lease = claimed(store)
+        running = [started(store, lease, number) for number in (1, 2)]
+        added(store, lease, 3)
+        finished(store, lease, 4, 0.1)
+        lost = store.requeue_lost_attempts(lease, at(30))
+        assert lost == [replace(job, state=JobState.QUEUED) for job in running]
+        assert [store.get_job(job.id) for job in lost] == lost
+        for job in running:
+            (attempt,) = store.list_attempts(job.id)
+            assert (attempt.state, attempt.finished_at) == (AttemptState.LOST, at(30))
+        assert store.count_trials("s1").by_state == {TrialState.QUEUED: 3, TrialState.COMPLETED: 1}
+        assert store.requeue_lost_attempts(lease, at(31)) == []
+
+    def test_the_first_completed_attempt_wins(self, store: Store) -> None:
+        lease = claimed(store)
+        job = started(store, lease, 1)
+        store.requeue_lost_attempts(lease, at(30))
+        store.start_attempt(lease, job.id, "worker-2", at(31))
+        late = store.complete_attempt(lease, job.id, 1, evaluation(0.4), 0.4, at(32))
+        assert late.reward == 0.4
+        before = readable(store)
+        assert store.complete_attempt(lease, job.id, 2, evaluation(0.6), 0.6, at(33)) == late
+        assert readable(store) == before
+        states = [attempt.state for attempt in store.list_attempts(job.id)]
+        assert states == [AttemptState.COMPLETED, AttemptState.LOST]
+        told = [entry for entry in store.read_ledger("s1") if entry.kind is EntryKind.TRIAL_FINISHED]
+        assert len(told) == 1
+
+    @pytest.mark.parametrize("by_user", [True, False])
+    def test_a_final_state_cancels_what_is_open(self, store: Store, by_user: bool) -> None:
+        lease = claimed(store)
+        finished(store, lease, 1, 0.1)
+        running = started(store, lease, 2)
+        added(store, lease, 3)
+        reevaluation = store.add_job(lease, 1, JobKind.REEVALUATE, 5, at(20))
+        if by_user:
+            store.request_state("s1", SearchState.CANCELLED, "", at(40))
+        else:
+            store.set_search_state(lease, SearchState.FAILED, "", at(40))
+        trials = store.list_trials("s1", 10)
+        assert [trial.state for trial in trials] == [TrialState.COMPLETED, TrialState.CANCELLED, TrialState.CANCELLED]
+        assert [trial.finished_at for trial in trials] == [at(12), at(40), at(40)]
+        assert store.list_jobs("s1", open_only=True) == []
+        assert store.get_job(reevaluation.id).state is JobState.CANCELLED
+        (attempt,) = store.list_attempts(running.id)
+        assert (attempt.state, attempt.finished_at) == (AttemptState.CANCELLED, at(40))
+        told, queued, state = store.read_ledger("s1")[-3:]
+        assert [told.trial_number, queued.trial_number, state.kind] == [2, 3, EntryKind.SEARCH_STATE]
+        assert (told.payload["state"], told.payload["consumed"]) == ("cancelled", False)
+        before = readable(store)
+        late = store.complete_attempt(lease, running.id, 1, evaluation(0.5), 0.5, at(41))
+        assert late.state is TrialState.CANCELLED
+        assert readable(store) == before
+
+    # Measuring again on val
+
+    def test_val_is_the_mean_over_seeds_with_its_standard_error(self, store: Store) -> None:
+        lease = claimed(store)
+        finished(store, lease, 1, 0.5)
+        one = reevaluated(store, lease, 1, 1, 0.2)
+        assert (one.val_average_precision, one.val_standard_error, one.val_count) == (0.2, None, 1)
+        reevaluated(store, lease, 1, 2, 0.3)
+        three = reevaluated(store, lease, 1, 3, 0.4)
+        # Deviations -0.1, 0, 0.1: sample variance 0.02 / 2 = 0.01, standard error sqrt(0.01 / 3).
+        assert three.val_average_precision == pytest.approx(0.3)
+        assert three.val_standard_error == pytest.approx(math.sqrt(0.01 / 3))
+        assert three.val_count == 3
+        assert (three.reward, three.average_precision, three.finished_at) == (0.5, 0.5, at(12))
+        assert store.get_trial("s1", 1) == three
+
+    def test_measuring_again_is_no_news_to_the_algorithm(self, store: Store) -> None:
+        lease = claimed(store)
+        store.add_trial(lease, make_reference(1), None, at(3))
+        sequence = store.get_search("s1").last_sequence
+        reevaluated(store, lease, 1, 9, 0.2)
+        (entry,) = store.read_ledger("s1", after=sequence)
+        assert (entry.kind, entry.trial_number) == (EntryKind.JOB_FINISHED, 1)
+        assert entry.payload == {
+            "job_id": store.list_jobs("s1", 1)[0].id,
+            "kind": "reevaluate",
+            "state": "completed",
+            "average_precision": 0.2,
+            "val_average_precision": 0.2,
+            "val_standard_error": None,
+            "val_count": 1,
+        }
+        assert store.get_trial("s1", 1).state is TrialState.COMPLETED
+
+    def test_a_failed_measurement_leaves_the_mean_alone(self, store: Store) -> None:
+        lease = claimed(store)
+        finished(store, lease, 1, 0.5)
+        measured = reevaluated(store, lease, 1, 1, 0.2)
+        job = store.add_job(lease, 1, JobKind.REEVALUATE, 2, at(20))
+        store.start_attempt(lease, job.id, "worker-1", at(21))
+        assert store.get_trial("s1", 1).state is TrialState.COMPLETED
+        assert store.fail_attempt(lease, job.id, 1, MODEL_FAILURE, False, at(22)) == measured
+        payload = store.read_ledger("s1")[-1].payload
+        assert (payload["job_id"], payload["state"]) == (job.id, "failed")
+        assert (payload["average_precision"], payload["val_average_precision"], payload["val_count"]) == (None, 0.2, 1)
+
+    # Reading
+
+    def test_trials_are_listed_by_number_and_state(self, store: Store) -> None:
+        lease = claimed(store)
+        for number in range(1, 4):
+            finished(store, lease, number, 0.1)
+        added(store, lease, 4)
+        store.add_trial(lease, make_draft(5, infeasible_reason="too large"), None, at(5))
+
+        def numbers(limit: int, after: int = 0, states: tuple[TrialState, ...] = ()) -> list[int]:
+            return [trial.number for trial in store.list_trials("s1", limit, after, states)]
+
+        assert numbers(10) == [1, 2, 3, 4, 5]
+        assert numbers(2, after=1) == [2, 3]
+        assert numbers(10, states=(TrialState.QUEUED, TrialState.INFEASIBLE)) == [4, 5]
+        assert numbers(1, after=1, states=(TrialState.COMPLETED,)) == [2]
+        assert numbers(10, after=5) == []
+
+    def test_the_best_have_one_trial_for_each_fingerprint(self, store: Store) -> None:
+        lease = claimed(store)
+        rewards = [0.2, 0.5, 0.5, -0.1, 0.4, 0.5, 0.3]
+        fingerprints = ["a", "b", "c", "d", "b", "b", "a"]
+        for number, (reward, fingerprint) in enumerate(zip(rewards, fingerprints, strict=True), start=1):
+            finished(store, lease, number, reward, fingerprint=fingerprint)
+        store.add_trial(lease, make_reference(8), None, at(5))
+        added(store, lease, 9)
+        # b: 0.5 first reached by trial 2; c: trial 3, as good and later; a: 0.3 by trial 7; d: trial 4.
+        assert [trial.number for trial in store.best_trials("s1", 10)] == [2, 3, 7, 4]
+        assert [trial.number for trial in store.best_trials("s1", 2)] == [2, 3]
+        assert store.best_trials("s1", 1) == [store.get_trial("s1", 2)]
+
+    def test_best_and_counts_are_of_one_search(self, store: Store) -> None:
+        leases = [claimed(store, "s1"), claimed(store, "s2")]
+        for lease, reward in zip(leases, (0.1, 0.9), strict=True):
+            finished(store, lease, 1, reward, fingerprint="same")
+        assert [trial.reward for trial in store.best_trials("s1", 10)] == [0.1]
+        assert store.count_trials("s2").total == 1
+
+    def test_references_are_not_counted(self, store: Store) -> None:
+        lease = claimed(store)
+        references = [store.add_trial(lease, make_reference(n, f"r{n}"), None, at(3)) for n in (1, 2)]
+        finished(store, lease, 3, 0.1)
+        started(store, lease, 4)
+        counts = store.count_trials("s1")
+        assert dict(counts.by_state) == {TrialState.COMPLETED: 1, TrialState.RUNNING: 1}
+        assert (counts.total, counts.trained, counts[TrialState.FAILED]) == (2, 1, 0)
+        assert store.reference_trials("s1") == references
+
+    def test_jobs_are_listed_in_the_order_made(self, store: Store) -> None:
+        lease = claimed(store)
+        first, second = added(store, lease, 1), added(store, lease, 2)
+        again = store.add_job(lease, 1, JobKind.REEVALUATE, 3, at(20))
+        assert store.list_jobs("s1") == [first, second, again]
+        assert store.list_jobs("s1", 1) == [first, again]
+        store.start_attempt(lease, first.id, "worker-1", at(21))
+        store.complete_attempt(lease, first.id, 1, evaluation(0.1), 0.1, at(22))
+        assert store.list_jobs("s1", open_only=True) == [second, again]
+        assert store.list_jobs("s1", 1, open_only=True) == [again]
+        assert store.list_jobs("s1", 9) == []
