@@ -16,6 +16,7 @@ from api.errors import add_error_handlers
 from api.gate import Gate
 from api.history import Histories
 from api.openapi import set_openapi
+from api.routes import artifacts as artifact_routes
 from api.routes import events, export, health, pages, searches, spaces, trials
 from api.settings import ApiSettings
 from nas_controller.artifacts.base import ArtifactStore
@@ -59,7 +60,7 @@ def create_app(
     app.add_middleware(Gate, settings=settings, auth=auth)
     add_error_handlers(app)
     token = Depends(HTTPBearer(auto_error=False, description="the access token; `/healthz` needs none"))
-    for routes in (searches, trials, events, export, spaces):
+    for routes in (searches, trials, events, export, artifact_routes, spaces):
         app.include_router(routes.router, dependencies=[token])
     app.include_router(health.router)
     app.include_router(pages.router, include_in_schema=False)

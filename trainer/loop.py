@@ -160,7 +160,7 @@ def batches(images: DetectionTensors, task: ProxyTask, steps: int, seed: int, on
     """The augmented, normalised batches of all steps, on the device."""
     order_SB = image_order(images.num_images, task.batch_size, steps, seed)
     for step in range(steps):
-        generator = torch.Generator().manual_seed((seed << 32) + step)
+        generator = torch.Generator().manual_seed((seed % 2**31 << 32) + step)
         index_B = order_SB[step]
         batch = augment(
             images.images_NCHW[index_B].to(on.device),

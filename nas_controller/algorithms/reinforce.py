@@ -17,7 +17,8 @@ every told trial. So the policy learns the budget, and the term vanishes once al
 A failed trial counts as one at the 5 % quantile of a normal distribution of rewards, at half weight, and does not move
 the baseline. References and cancelled trials are not told.
 
-The papers name only the controller ("RNN with reinforcement learning": Du et al. 2020, section 5.1); the rest is ours.
+The paper names the RNN controller of Zoph and Le 2017 (Du et al. 2020, section 5.1) and publishes neither estimator
+nor settings: those are ours.
 """
 
 # ruff: noqa: N806 - tensor names carry their shape

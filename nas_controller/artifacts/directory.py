@@ -42,6 +42,8 @@ class DirectoryArtifactStore(ArtifactStore):
         return key
 
     def open(self, key: str) -> BinaryIO:
+        if not _is_key(key):
+            raise ArtifactMissingError(key)
         try:
             content = self._path(key).read_bytes()
         except FileNotFoundError:
@@ -51,18 +53,22 @@ class DirectoryArtifactStore(ArtifactStore):
         return io.BytesIO(content)
 
     def exists(self, key: str) -> bool:
-        return self._path(key).exists()
+        return _is_key(key) and self._path(key).exists()
 
     def delete(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
+        if _is_key(key):
+            self._path(key).unlink(missing_ok=True)
 
     def list(self) -> builtins.list[str]:
-        return sorted(path.name for path in self._root.glob("*/*") if path.suffix != _TEMPORARY)
+        return sorted(path.name for path in self._root.glob("*/*") if _is_key(path.name))
 
     def _path(self, key: str) -> Path:
-        if len(key) != 64 or not set(key) <= set("0123456789abcdef"):
-            raise ArtifactMissingError(key)
         return self._root / key[:2] / key
+
+
+def _is_key(key: str) -> bool:
+    """Whether the text can name an artifact; anything else could name a file elsewhere."""
+    return len(key) == 64 and set(key) <= set("0123456789abcdef")
 
 
 def _holds(path: Path, content: bytes) -> bool:

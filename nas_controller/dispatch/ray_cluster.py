@@ -71,6 +71,7 @@ class RayDispatcher(StandingDispatcher):
         self._evaluator = evaluator
         self._namespace = namespace
         self._actors: dict[str, _Actor] = {}
+        self._python_path = os.pathsep.join(os.path.abspath(path) for path in sys.path)
         self._temp_dir: Path | None = None
         if address is None:
             check_evaluator(evaluator)
@@ -92,7 +93,7 @@ class RayDispatcher(StandingDispatcher):
         """A Ray on loopback with as many CPUs as the pools want, and the GPUs and TPUs of this machine."""
         self._temp_dir = _make_temp_dir()
         try:
-            with _loopback_only(), _own_path_inherited():
+            with _loopback_only(), _inherited_by_workers(self._python_path):
                 self._ray.init(
                     "local",
                     namespace=self._namespace,
@@ -101,7 +102,7 @@ class RayDispatcher(StandingDispatcher):
                     include_dashboard=False,
                     log_to_driver=False,
                     logging_level=logging.ERROR,
-                    _temp_dir=str(self._temp_dir),
+                    _temp_dir=str(self._temp_dir / "ray"),
                 )
             node_address = self._ray.util.get_node_ip_address()
             if node_address not in LOOPBACK:
@@ -213,7 +214,7 @@ def _loss_in_words(error: Exception) -> tuple[str, str]:
 
 
 def _make_temp_dir() -> Path:
-    """A private folder with a path short enough for Ray's sockets."""
+    """A private folder for Ray's, which is open to all, with a path short enough for Ray's sockets."""
     path = tempfile.mkdtemp(prefix="spinesearch-")
     if len(path) > LONGEST_TEMP_PATH:
         os.rmdir(path)
@@ -246,10 +247,10 @@ def _loopback_only() -> Iterator[None]:
 
 
 @contextmanager
-def _own_path_inherited() -> Iterator[None]:
+def _inherited_by_workers(python_path: str) -> Iterator[None]:
     """Workers are started by Ray's own processes, which inherit our environment: they import what we can."""
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in sys.path)
+    os.environ["PYTHONPATH"] = python_path
     try:
         yield
     finally:

@@ -8,7 +8,9 @@ SQLITE_BUSY_SECONDS = 30
 
 
 def make_engine(url: str) -> Engine:
-    """An engine that outlives a restart of its server, and whose SQLite connections are in WAL mode, wait for locks, and keep foreign keys.
+    """An engine whose SQLite connections are in WAL mode, wait for locks, and keep foreign keys.
+
+    Connections to a server are tried before use, so that a restart of the server is not noticed.
 
     The driver's own transaction handling is off: a transaction begins when SQLAlchemy says so, with BEGIN
     IMMEDIATE when it is going to write. A SQLite transaction that reads first and writes later fails at once when

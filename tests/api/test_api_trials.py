@@ -1,14 +1,17 @@
 import json
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from urllib.parse import unquote
 
 import httpx
 import pytest
 
+from nas_controller.artifacts.directory import DirectoryArtifactStore
+from nas_controller.records import Artifact
 from nas_controller.store.base import Store
 from search_space.reference import reference
 from search_space.spec import ArchitectureSpec
-from tests.api.searches import write_small_search
+from tests.api.searches import START, write_small_search
 
 BASE = "/v1/searches/blood-cells-000001"
 
@@ -86,3 +89,28 @@ def test_spaces_and_references_are_listed(client: httpx.Client) -> None:
     references = {entry["name"]: entry for entry in client.get("/v1/references").json()["references"]}
     assert references["spinenet-49"]["cost"]["detector_parameters"] == 28_543_383  # counted, issue 2 item 4
     assert client.get("/v1/schema/search").json()["properties"]["limits"]
+
+
+def test_a_file_of_a_trial_can_be_downloaded(client: httpx.Client, store: Store, tmp_path: Path) -> None:
+    files = DirectoryArtifactStore(tmp_path)  # the one that the client's application serves
+    key = files.put(b"step 1: loss 2.5\n")
+    store.add_artifact(
+        Artifact(
+            key=key,
+            search_id="blood-cells-000001",
+            trial_number=4,
+            name='a "log".txt',
+            media_type="text/html",
+            num_bytes=17,
+            created_at=START,
+        )
+    )
+    assert [artifact["key"] for artifact in client.get(f"{BASE}/trials/4").json()["artifacts"]] == [key]
+    answer = client.get(f"{BASE}/artifacts/{key}")
+    assert answer.content == b"step 1: loss 2.5\n"
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"] == 'attachment; filename="a-log-.txt"'
+    assert client.get(f"{BASE}/artifacts/{'0' * 64}").status_code == 404
+    assert client.get(f"{BASE}/artifacts/..%2Ftoken").status_code == 404
+    files.delete(key)
+    assert client.get(f"{BASE}/artifacts/{key}").json()["code"] == "artifact.deleted"

@@ -16,7 +16,7 @@ def until_free(dispatcher: Dispatcher, count: int) -> list[str]:
     """The names of the free workers, as soon as there are `count`."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while len(workers := dispatcher.free_workers()) < count:
-        assert time.monotonic() < deadline, f"{len(workers)} of {count} workers are free"
+        assert time.monotonic() < deadline, f"{len(workers)} of {count} are free; {dispatcher.placement()}"
         assert dispatcher.wait(1.0) == []
     return workers
 

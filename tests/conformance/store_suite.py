@@ -1,16 +1,16 @@
 """What every store must do, sentence by sentence of `store.base`. A subclass gives the fixture `store`, empty."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta, timezone
-from itertools import product
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from nas_controller.records import EntryKind, SearchLease, SearchState, TrialState
+from nas_controller.records import EntryKind, JobKind, SearchLease, SearchState, TrialState
 from nas_controller.store.base import ConflictError, LeaseLostError, NotFoundError, Store
 from tests.conformance.store_cases import (
     CONFIG,
     DAY,
+    MODEL_FAILURE,
     START,
     added,
     at,
@@ -69,10 +69,55 @@ class StoreSuite(StoreWorkSuite):
         assert search.last_sequence == 1
 
     def test_times_come_back_in_utc(self, store: Store) -> None:
-        store.create_search("s1", "search", CONFIG, START.astimezone(timezone(timedelta(hours=9))))
-        created_at = store.get_search("s1").created_at
-        assert created_at == START
-        assert created_at.utcoffset() == timedelta(0)
+        """The same search, once told in UTC and once in Tokyo's time, reads the same."""
+        tokyo = timezone(timedelta(hours=9))
+        for search_id, zone in (("s1", UTC), ("s2", tokyo)):
+
+            def when(seconds: float, zone: timezone = zone) -> datetime:
+                return at(seconds).astimezone(zone)
+
+            store.create_search(search_id, "search", CONFIG, when(0))
+            lease = store.claim_search(search_id, "controller", when(1), 60)
+            assert lease is not None
+            lease = store.renew_lease(lease, when(2), 60)
+            assert lease.expires_at.utcoffset() == timedelta(0)
+            store.set_search_state(lease, S.RUNNING, "", when(3))
+            trial = store.add_trial(lease, make_draft(1), 1, when(4))
+            assert trial.created_at.utcoffset() == timedelta(0)
+            (job,) = store.list_jobs(search_id)
+            assert store.start_attempt(lease, job.id, "w", when(5)).started_at.utcoffset() == timedelta(0)
+            store.complete_attempt(lease, job.id, 1, {"average_precision": 0.5}, 0.5, when(6))
+            store.add_job(lease, 1, JobKind.REEVALUATE, 1, when(7))
+            store.add_artifact(make_artifact(search_id, created_at=when(8)))
+            store.request_state(search_id, S.CANCELLED, "", when(9))
+        both = readable(store)
+        told_in_utc, told_in_tokyo = (repr(both[search_id]) for search_id in ("s1", "s2"))
+        assert told_in_tokyo.replace("s2", "s1") == told_in_utc
+        assert "timezone.utc" in told_in_utc
+
+    def test_a_time_without_a_zone_is_refused(self, store: Store) -> None:
+        lease = claimed(store)
+        job, waiting = started(store, lease, 1), added(store, lease, 2)
+        before = readable(store)
+        bare = at(50).replace(tzinfo=None)
+        for call in (
+            lambda: store.create_search("s2", "search", CONFIG, bare),
+            lambda: store.request_state("s1", S.PAUSED, "", bare),
+            lambda: store.claim_search("s1", "controller", bare, 60),
+            lambda: store.renew_lease(lease, bare, 60),
+            lambda: store.set_search_state(lease, S.PAUSED, "", bare),
+            lambda: store.add_trial(lease, make_draft(3), 1, bare),
+            lambda: store.add_job(lease, 1, JobKind.REEVALUATE, 1, bare),
+            lambda: store.start_attempt(lease, waiting.id, "worker-1", bare),
+            lambda: store.complete_attempt(lease, job.id, 1, {"average_precision": 0.5}, 0.5, bare),
+            lambda: store.fail_attempt(lease, job.id, 1, MODEL_FAILURE, False, bare),
+            lambda: store.requeue_lost_attempts(lease, bare),
+            lambda: store.add_artifact(make_artifact("s1", created_at=bare)),
+        ):
+            with pytest.raises(ValueError, match="time zone"):
+                call()
+        assert readable(store) == before
+        assert store.set_search_state(lease, S.RUNNING, "", at(51)).state is S.RUNNING
 
     def test_a_key_used_again_gives_the_first_search(self, store: Store) -> None:
         first = store.create_search("s1", "search", CONFIG, START, "key")
@@ -145,38 +190,40 @@ class StoreSuite(StoreWorkSuite):
 
     # States
 
-    @pytest.mark.parametrize(("now", "wanted"), list(product(S, S)))
-    def test_what_a_user_may_ask_for(self, store: Store, now: SearchState, wanted: SearchState) -> None:
-        brought_to(store, now)
-        before = readable(store)
-        if wanted is now:
-            assert store.request_state("s1", wanted, "again", at(5)) == before["s1"]["search"]
-            assert readable(store) == before
-        elif wanted in REQUESTS.get(now, ()):
-            search = store.request_state("s1", wanted, "asked", at(5))
-            assert (search.state, search.reason) == (wanted, "asked")
-            assert search.finished_at == (at(5) if wanted is S.CANCELLED else None)
-            assert store.get_search("s1") == search
-            entry = store.read_ledger("s1")[-1]
-            assert (entry.kind, entry.payload) == (EntryKind.SEARCH_STATE, {"state": wanted, "reason": "asked"})
-        else:
-            with pytest.raises(ConflictError):
-                store.request_state("s1", wanted, "", at(5))
-            assert readable(store) == before
+    @pytest.mark.parametrize("now", S)
+    def test_what_a_user_may_ask_for(self, store: Store, now: SearchState) -> None:
+        for wanted in S:
+            brought_to(store, now, wanted)
+            before = readable(store)
+            if wanted is now:
+                assert store.request_state(wanted, wanted, "again", at(5)) == before[wanted]["search"]
+                assert readable(store) == before
+            elif wanted in REQUESTS.get(now, ()):
+                search = store.request_state(wanted, wanted, "asked", at(5))
+                assert (search.state, search.reason) == (wanted, "asked")
+                assert search.finished_at == (at(5) if wanted is S.CANCELLED else None)
+                assert store.get_search(wanted) == search
+                entry = store.read_ledger(wanted)[-1]
+                assert (entry.kind, entry.payload) == (EntryKind.SEARCH_STATE, {"state": wanted, "reason": "asked"})
+            else:
+                with pytest.raises(ConflictError):
+                    store.request_state(wanted, wanted, "", at(5))
+                assert readable(store) == before
 
-    @pytest.mark.parametrize(("now", "wanted"), list(product(S, S)))
-    def test_what_a_controller_may_write(self, store: Store, now: SearchState, wanted: SearchState) -> None:
-        lease = brought_to(store, now)
-        before = readable(store)
-        if wanted in SETTINGS.get(now, ()):
-            search = store.set_search_state(lease, wanted, "found", at(5))
-            assert (search.state, search.reason) == (wanted, "found")
-            assert search.last_sequence == before["s1"]["search"].last_sequence + 1
-            assert store.read_ledger("s1")[-1].payload == {"state": wanted, "reason": "found"}
-        else:
-            with pytest.raises(ConflictError):
-                store.set_search_state(lease, wanted, "", at(5))
-            assert readable(store) == before
+    @pytest.mark.parametrize("now", S)
+    def test_what_a_controller_may_write(self, store: Store, now: SearchState) -> None:
+        for wanted in S:
+            lease = brought_to(store, now, wanted)
+            before = readable(store)
+            if wanted in SETTINGS.get(now, ()):
+                search = store.set_search_state(lease, wanted, "found", at(5))
+                assert (search.state, search.reason) == (wanted, "found")
+                assert search.last_sequence == before[wanted]["search"].last_sequence + 1
+                assert store.read_ledger(wanted)[-1].payload == {"state": wanted, "reason": "found"}
+            else:
+                with pytest.raises(ConflictError):
+                    store.set_search_state(lease, wanted, "", at(5))
+                assert readable(store) == before
 
     def test_a_search_starts_once_and_finishes(self, store: Store) -> None:
         lease = brought_to(store, S.RUNNING)
@@ -264,6 +311,7 @@ class StoreSuite(StoreWorkSuite):
             lambda: store.add_job(old, 1, job.kind, 99, at(101)),
             lambda: store.start_attempt(old, waiting.id, "worker-1", at(101)),
             lambda: store.complete_attempt(old, job.id, 1, {"average_precision": 0.5}, 0.5, at(101)),
+            lambda: store.fail_attempt(old, job.id, 1, MODEL_FAILURE, False, at(101)),
             lambda: store.requeue_lost_attempts(old, at(101)),
         ):
             with pytest.raises(LeaseLostError):
@@ -303,6 +351,25 @@ class StoreSuite(StoreWorkSuite):
         told = [entry.trial_number for entry in entries if entry.kind is EntryKind.TRIAL_FINISHED]
         assert sorted(n for n in told if n is not None) == list(range(1, 21))
         assert store.count_trials("s1")[TrialState.COMPLETED] == 20
+
+    def test_threads_that_want_the_same_number_get_it_once(self, store: Store) -> None:
+        lease = claimed(store)
+
+        def add(_worker: int) -> int:
+            conflicts = 0
+            for number in range(1, 6):
+                try:
+                    store.add_trial(lease, make_draft(number), number, at(10))
+                except ConflictError:
+                    conflicts += 1
+            return conflicts
+
+        with ThreadPoolExecutor(8) as threads:
+            conflicts = sum(threads.map(add, range(8)))
+        assert conflicts == 8 * 5 - 5
+        assert [trial.number for trial in store.list_trials("s1", 100)] == [1, 2, 3, 4, 5]
+        assert [job.trial_number for job in store.list_jobs("s1")] == [1, 2, 3, 4, 5]
+        assert [entry.sequence for entry in store.read_ledger("s1")] == list(range(1, 8))  # 2 states, 5 created
 
     def test_searches_have_their_own_sequences(self, store: Store) -> None:
         leases = [claimed(store, "s1"), claimed(store, "s2")]

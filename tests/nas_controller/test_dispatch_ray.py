@@ -99,7 +99,7 @@ def test_its_files_are_in_a_private_folder(mixed: RayDispatcher) -> None:
     until_free(mixed, 1)
     (raylet,) = [process for process in offspring() if process.name() == "raylet"]
     (session,) = [part.split("=", 1)[1] for part in raylet.cmdline() if part.startswith("--session_dir=")]
-    folder = Path(session).parent
+    folder = Path(session).parents[1]
     assert folder.name.startswith("spinesearch-")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 

@@ -6,10 +6,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from nas_controller.algorithms.table import make_algorithm
-from nas_controller.store.memory import MemoryStore
 
 from nas_controller.algorithms.base import SearchAlgorithm
+from nas_controller.algorithms.table import make_algorithm
 from nas_controller.dispatch.simulated import SimulatedDispatcher, VirtualClock
 from nas_controller.records import (
     AttemptState,
@@ -26,6 +25,7 @@ from nas_controller.search_config import SearchConfig
 from nas_controller.search_loop import RunningSearch, run_search
 from nas_controller.setup import SearchSetup
 from nas_controller.store.base import LeaseLostError, Store
+from nas_controller.store.memory import MemoryStore
 from search_space.spaces import find_space
 from trainer.task import CocoSource, DataSource, Evaluation, EvaluationRequest, Split
 
@@ -109,10 +109,7 @@ class Bench:
         )
 
     def finish(self, search: RunningSearch) -> SearchState:
-        state = SearchState.RUNNING
-        for state in run_search(search):
-            pass
-        return state
+        return list(run_search(search))[-1]
 
 
 def test_a_search_trains_as_many_trials_as_its_limit_and_then_measures_the_best_on_val() -> None:

@@ -1,18 +1,208 @@
 """The store in SQLite: the contract, and what only a file has."""
 
-from collections.abc import Iterator
+import multiprocessing
+import signal
+import sqlite3
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
-from nas_controller.store.base import Store
+from nas_controller.records import EntryKind, TrialState
+from nas_controller.store.base import Store, StoreError
+from nas_controller.store.engine import for_writing
 from nas_controller.store.open import open_store
+from nas_controller.store.sql import SqlStore
+from tests.conformance import store_processes as processes
+from tests.conformance.store_cases import added, claimed, finished, readable, started
 from tests.conformance.store_suite import StoreSuite
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'searches.sqlite'}"
+
+
+@pytest.fixture
+def sqlite_store(url: str) -> Iterator[SqlStore]:
+    store = open_store(url)
+    assert isinstance(store, SqlStore)
+    yield store
+    store.close()
 
 
 class TestSqliteStore(StoreSuite):
     @pytest.fixture
-    def store(self, tmp_path: Path) -> Iterator[Store]:
-        store = open_store(f"sqlite:///{tmp_path / 'searches.sqlite'}")
-        yield store
-        store.close()
+    def store(self, sqlite_store: SqlStore) -> Store:
+        return sqlite_store
+
+
+# Files
+
+
+def test_everything_is_there_when_opened_again(sqlite_store: SqlStore, url: str) -> None:
+    lease = claimed(sqlite_store)
+    finished(sqlite_store, lease, 1, 0.25)
+    started(sqlite_store, lease, 2)
+    before = readable(sqlite_store)
+    sqlite_store.close()
+    again = open_store(url)
+    assert readable(again) == before
+    again.close()
+
+
+def test_the_folder_of_the_file_is_made(tmp_path: Path) -> None:
+    open_store(f"sqlite:///{tmp_path / 'a' / 'b' / 'searches.sqlite'}").close()
+    assert (tmp_path / "a" / "b" / "searches.sqlite").exists()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "nonsense", "nodb:///x", "sqlite:////dev/null/x/y"])
+def test_a_url_without_a_database_is_one_clear_error(url: str) -> None:
+    with pytest.raises(StoreError, match="database URL"):
+        open_store(url)
+
+
+def test_a_file_of_another_kind_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database. " * 100)
+    with pytest.raises(StoreError, match=r"notes\.txt.*not a database"):
+        open_store(f"sqlite:///{path}")
+    assert path.read_text() == "not a database. " * 100
+
+
+def test_a_password_is_not_in_the_message() -> None:
+    with pytest.raises(StoreError) as caught:
+        open_store("postgresql+psycopg://me:secret@127.0.0.1:1/none")
+    assert "secret" not in str(caught.value)
+
+
+# Connections
+
+
+def test_how_connections_are_set_up(sqlite_store: SqlStore) -> None:
+    with sqlite_store._engine.begin() as connection:
+
+        def pragma(name: str) -> object:
+            return connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+
+        assert pragma("journal_mode") == "wal"
+        assert int(str(pragma("busy_timeout"))) >= 10_000
+        assert pragma("foreign_keys") == 1
+        assert pragma("synchronous") == 2
+
+
+def test_writes_take_the_lock_before_they_read(sqlite_store: SqlStore) -> None:
+    """A transaction that reads first and writes later fails when another one wrote in between."""
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement)
+
+    event.listen(sqlite_store._engine, "before_cursor_execute", note)
+    lease = claimed(sqlite_store)
+    begins = [statement for statement in statements if statement.startswith("BEGIN")]
+    assert begins == ["BEGIN IMMEDIATE"] * 3  # create, claim, set state
+    statements.clear()
+    sqlite_store.get_search(lease.search_id)
+    assert [statement for statement in statements if statement.startswith("BEGIN")] == ["BEGIN"]
+
+
+def test_lists_of_trials_do_not_read_evaluations(sqlite_store: SqlStore) -> None:
+    lease = claimed(sqlite_store)
+    finished(sqlite_store, lease, 1, 0.25)
+    statements: list[str] = []
+    event.listen(sqlite_store._engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+    sqlite_store.list_trials("s1", 10)
+    sqlite_store.best_trials("s1", 10)
+    sqlite_store.count_trials("s1")
+    assert statements
+    assert not any("evaluation" in statement for statement in statements)
+
+
+def test_reading_goes_on_while_somebody_writes(sqlite_store: SqlStore) -> None:
+    claimed(sqlite_store)
+    with for_writing(sqlite_store._engine).begin() as writing:
+        writing.exec_driver_sql("UPDATE search SET reason = 'half written'")
+        with ThreadPoolExecutor(1) as threads:
+            assert threads.submit(sqlite_store.get_search, "s1").result(timeout=5).reason == ""
+
+
+# Many processes, and sudden ends
+
+
+def _run(bodies: Sequence[tuple[Any, ...]]) -> list[int | None]:
+    """Exit codes of processes that run at the same time."""
+    processes = [SPAWN.Process(target=function, args=arguments) for function, *arguments in bodies]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    return [process.exitcode for process in processes]
+
+
+def test_several_processes_write_to_one_file(sqlite_store: SqlStore, url: str) -> None:
+    lease = claimed(sqlite_store)
+    jobs = [added(sqlite_store, lease, number).id for number in range(1, 101)]
+    assert _run([(processes.train, url, lease, jobs[worker::4]) for worker in range(4)]) == [0] * 4
+    ledger = sqlite_store.read_ledger("s1")
+    assert [entry.sequence for entry in ledger] == list(range(1, 303))  # 2 states and 100 x 3
+    told = [entry.trial_number for entry in ledger if entry.kind is EntryKind.TRIAL_FINISHED]
+    assert sorted(number or 0 for number in told) == list(range(1, 101))
+    assert sqlite_store.count_trials("s1").by_state == {TrialState.COMPLETED: 100}
+
+
+def test_several_processes_open_a_new_file(url: str) -> None:
+    assert _run([(processes.create, url, f"s{worker}") for worker in range(4)]) == [0] * 4
+    store = open_store(url)
+    assert {search.id for search in store.list_searches(10)} == {"s0", "s1", "s2", "s3"}
+    store.close()
+
+
+def test_a_killed_process_leaves_what_it_committed_and_nothing_else(sqlite_store: SqlStore, url: str) -> None:
+    lease = claimed(sqlite_store)
+    job = started(sqlite_store, lease, 1)
+    body = (processes.complete_and_die_in_the_next_transaction, url, lease, job.id)
+    assert _run([body]) == [-signal.SIGKILL]
+    assert sqlite_store.get_trial("s1", 1).reward == 0.5
+    assert sqlite_store.read_ledger("s1")[-1].payload["reward"] == 0.5
+    finished(sqlite_store, lease, 2, 0.7)
+
+
+def test_a_migration_that_is_killed_is_done_by_the_next(url: str) -> None:
+    assert _run([(processes.migrate_and_die, url)]) == [-signal.SIGKILL]
+    store = open_store(url)
+    finished(store, claimed(store), 1, 0.5)
+    store.close()
+
+
+# Plans of the queries that a search asks all the time
+
+
+def test_hot_queries_use_an_index(sqlite_store: SqlStore) -> None:
+    lease = claimed(sqlite_store)
+    finished(sqlite_store, lease, 1, 0.5)
+    asked: list[tuple[str, Any]] = []
+    engine = sqlite_store._engine
+    event.listen(engine, "before_cursor_execute", lambda *call: asked.append((call[2], call[3])))
+    sqlite_store.list_trials("s1", 10, after=5)
+    sqlite_store.best_trials("s1", 10)
+    sqlite_store.reference_trials("s1")
+    sqlite_store.count_trials("s1")
+    sqlite_store.list_jobs("s1", open_only=True)
+    sqlite_store.list_jobs("s1", 1)
+    sqlite_store.read_ledger("s1", after=5)
+    sqlite_store.list_artifacts("s1", 1)
+    sqlite_store.list_searches(10)
+    added(sqlite_store, lease, 2)
+    queries = [(text, values) for text, values in asked if text.startswith("SELECT")]
+    assert len(queries) >= 10
+    with sqlite3.connect(str(engine.url.database)) as connection:
+        for text, values in queries:
+            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", values)]
+            assert not [step for step in plan if step.startswith("SCAN") and "USING" not in step], (text, plan)
+    connection.close()

@@ -1,3 +1,4 @@
+import functools
 import json
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
@@ -127,6 +128,7 @@ def test_a_data_set_of_another_version_is_refused(tmp_path: Path) -> None:
 def test_several_processes_make_it_once(tmp_path: Path) -> None:
     directory = tmp_path / "deep" / "data"
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as processes:
-        sources = list(processes.map(ensure_generated, [directory] * 2))
+        ensure = functools.partial(ensure_generated, num_train=8, num_val=2, image_size=64)
+        sources = list(processes.map(ensure, [directory] * 2))
     assert sources == [generated_source(directory)] * 2
     assert not list(directory.parent.glob("*.partial"))

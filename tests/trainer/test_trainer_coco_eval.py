@@ -31,7 +31,7 @@ def random_case(seed: int, num_images: int = 12) -> tuple[dict[str, Any], NDArra
             )
             for _ in range(rng.integers(0, 4)):
                 noise = rng.normal(0, 0.1, 4) * [width, height, width, height]
-                box = np.maximum(noise + [x, y, width, height], 1)
+                box = np.maximum(np.array([x, y, width, height]) + noise, 1)
                 guess = category if rng.random() < 0.8 else int(rng.choice([2, 7, 9]))
                 rows.append([image_id, *box, round(rng.random(), 1), guess])
         rows.append([image_id, *rng.uniform(1, 100, 4), round(rng.random(), 1), 2])

@@ -103,8 +103,13 @@ def generate(
     return generated_source(directory)
 
 
-def ensure_generated(directory: Path) -> DataSource:
+def ensure_generated(
+    directory: Path, *, num_train: int = NUM_TRAIN, num_val: int = NUM_VAL, image_size: int = IMAGE_SIZE
+) -> DataSource:
     """The generated data set in `directory`, made first where it is missing; several processes may ask at once.
+
+    Args:
+        num_train, num_val, image_size: of a data set that has to be made; one that is there stays as it is.
 
     Raises:
         TaskError: the folder holds something else, or a data set of another version.
@@ -114,7 +119,7 @@ def ensure_generated(directory: Path) -> DataSource:
         fcntl.flock(lock, fcntl.LOCK_EX)  # given back when the file closes, also by a killed process
         source = generated_source(directory)
         if not source.train.annotations.is_file():
-            return generate(directory)
+            return generate(directory, num_train=num_train, num_val=num_val, image_size=image_size)
         made_by = json.loads(source.train.annotations.read_bytes())["info"].get("version")
         if made_by != str(VERSION):
             raise TaskError(

@@ -6,12 +6,14 @@ Parameter names are part of the contract with the exports: ``stem``, ``blocks.{f
 Legend: B images, C channels, H and W height and width.
 """
 
+from typing import cast
+
 from torch import Tensor, nn
 from torch.nn import functional
 
 from search_space.plan import EdgeKind, NetworkPlan, PlannedBlock
 from search_space.spec import Neck
-from trainer.model.blocks import Activation, BatchNorm, ConvNorm, activation_function, block_layers, halving_stride
+from trainer.model.blocks import Activation, ConvNorm, activation_function, block_layers, halving_stride
 from trainer.model.edges import ResampleEdge
 
 
@@ -65,8 +67,8 @@ class Backbone(nn.Module):
                 stride = halving_stride(plan.size(e.level - 1))
                 if e.source is not None:
                     stride = 1
-                    self.laterals[str(e.level)] = ConvBias(e.in_channels, e.out_channels, 1)
-                self.outputs[str(e.level)] = ConvBias(e.out_channels, e.out_channels, 3, stride, norm=True)
+                    self.laterals[str(e.level)] = nn.ModuleDict({"conv": nn.Conv2d(e.in_channels, e.out_channels, 1)})
+                self.outputs[str(e.level)] = ConvNorm(e.out_channels, e.out_channels, 3, stride, bias=True)
 
     def forward(self, images_BCHW: Tensor) -> list[Tensor]:
         """The pyramid features, lowest level (largest) first."""
@@ -90,14 +92,18 @@ class Backbone(nn.Module):
         ]
 
     def _pyramid(self, features: dict[int, Tensor]) -> list[Tensor]:
-        """Feature pyramid (Lin et al. 2017): top-down sums, then a convolution; strided ones above, the
-        first on the top feature before its batch norm, the others on an activated one; batch norm comes last."""
+        """The feature pyramid of Lin et al. 2017: top-down sums, then a convolution, and strided ones above.
+
+        The first strided one reads the top feature before its batch norm, the next an activated one.
+        """
         merged: dict[int, Tensor] = {}
         for level, source in reversed(self.sources.items()):
             if source is not None:
-                merged[level] = self.laterals[str(level)](features[source])
+                merged[level] = self._lateral(level)(features[source])
                 if level + 1 in merged:
-                    above_BCHW = functional.interpolate(merged[level + 1], size=merged[level].shape[-2:], mode="nearest")
+                    above_BCHW = functional.interpolate(
+                        merged[level + 1], size=merged[level].shape[-2:], mode="nearest"
+                    )
                     merged[level] = merged[level] + above_BCHW
         convolved: dict[int, Tensor] = {}
         for level, source in self.sources.items():
@@ -107,19 +113,11 @@ class Backbone(nn.Module):
                 input_BCHW = convolved[level - 1]
             else:
                 input_BCHW = self.activate(convolved[level - 1].clone())  # it writes in place
-            convolved[level] = self.outputs[str(level)].conv(input_BCHW)
-        return [self.outputs[str(level)].norm(feature_BCHW) for level, feature_BCHW in convolved.items()]
+            convolved[level] = self._output(level).conv(input_BCHW)
+        return [self._output(level).norm(feature_BCHW) for level, feature_BCHW in convolved.items()]
 
+    def _lateral(self, level: int) -> nn.Module:
+        return cast(nn.ModuleDict, self.laterals[str(level)])["conv"]
 
-class ConvBias(nn.Module):
-    """A convolution with bias, and batch norm after it where asked for: the parts of a feature pyramid."""
-
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, norm: bool = False) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2)
-        self.norm = BatchNorm(out_channels) if norm else nn.Identity()
-
-    def forward(self, features_BCHW: Tensor) -> Tensor:
-        """The features, ceil(size / stride) a side."""
-        output_BCHW: Tensor = self.norm(self.conv(features_BCHW))
-        return output_BCHW
+    def _output(self, level: int) -> ConvNorm:
+        return cast(ConvNorm, self.outputs[str(level)])

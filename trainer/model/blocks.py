@@ -48,11 +48,11 @@ def halving_stride(in_size: int) -> int:
 
 
 class ConvNorm(nn.Module):
-    """A convolution without bias, padded so that stride 1 keeps the size, then batch norm."""
+    """A convolution, padded so that stride 1 keeps the size, then batch norm."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, bias: bool = False) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=bias)
         self.norm = BatchNorm(out_channels)
 
     def forward(self, features_BCHW: Tensor) -> Tensor:

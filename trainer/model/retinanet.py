@@ -38,8 +38,9 @@ class Subnet(nn.Module):
         """Predictions for each level, (B, outputs, H, W)."""
         predictions = []
         for feature_BCHW, norms in zip(pyramid, self.norms.values(), strict=True):
+            level_norms = cast(nn.ModuleList, norms)
             for i, conv in enumerate(self.convs):
-                feature_BCHW = self.activate(norms[i](conv(feature_BCHW)))
+                feature_BCHW = self.activate(level_norms[i](conv(feature_BCHW)))
             predictions.append(self.prediction(feature_BCHW))
         return predictions
 

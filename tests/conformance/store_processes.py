@@ -1,0 +1,44 @@
+"""What other processes do to a store while a test watches. Each function is the body of one process."""
+
+import os
+import signal
+from collections.abc import Sequence
+
+from nas_controller.records import SearchLease
+from nas_controller.store import tables
+from nas_controller.store.engine import for_writing, make_engine
+from nas_controller.store.open import alembic_config, open_store
+from tests.conformance.store_cases import CONFIG, START, at, evaluation
+
+
+def train(url: str, lease: SearchLease, job_ids: Sequence[str]) -> None:
+    """Runs each job to its end, under a lease that several processes share."""
+    store = open_store(url)
+    for job_id in job_ids:
+        store.start_attempt(lease, job_id, "worker", at(11))
+        store.complete_attempt(lease, job_id, 1, evaluation(0.5), 0.5, at(12))
+    store.close()
+
+
+def create(url: str, search_id: str) -> None:
+    """Opens a database that may not be there yet, and creates a search."""
+    store = open_store(url)
+    store.create_search(search_id, "search", CONFIG, START)
+    store.close()
+
+
+def complete_and_die_in_the_next_transaction(url: str, lease: SearchLease, job_id: str) -> None:
+    """Commits a result; then is killed when the next transaction has written, and not committed."""
+    open_store(url).complete_attempt(lease, job_id, 1, evaluation(0.5), 0.5, at(12))
+    with for_writing(make_engine(url)).begin() as connection:
+        connection.execute(tables.trial.update().values(reward=0.9))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def migrate_and_die(url: str) -> None:
+    """Is killed when the first schema was made, and not committed."""
+    from alembic import command
+
+    with for_writing(make_engine(url)).begin() as connection:
+        command.upgrade(alembic_config(connection), "head")
+        os.kill(os.getpid(), signal.SIGKILL)

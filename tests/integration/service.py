@@ -1,0 +1,68 @@
+"""A service in processes of its own, on a home of its own, for one test."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+
+from spinesearch.client import Client
+from spinesearch.home import Home
+from spinesearch.processes import command
+from spinesearch.supervisor import free_port
+
+START_SECONDS = 60.0
+
+
+@contextmanager
+def running_service(home: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Client]]:
+    """`spinesearch up` on this home, ready to answer, and a client of it; ended, with all its children, at the end."""
+    port = free_port()
+    environment = {**os.environ, "SPINESEARCH_HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen(command("up", "--port", str(port)), env=environment, start_new_session=True)
+    try:
+        wait_until(lambda: answers(port), START_SECONDS)
+        with Client(f"http://127.0.0.1:{port}", Home(home, "", None).token()) as client:
+            yield process, client
+    finally:
+        children = descendants(process.pid)
+        process.terminate()
+        process.wait(60)
+        wait_until(lambda: not any(child.is_running() for child in children), 60)
+
+
+def answers(port: int) -> bool:
+    """Whether the API says that it is healthy."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=1.0).is_success
+    except httpx.TransportError:
+        return False
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """Children, grandchildren and so on, those that are there."""
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def kill_everything(process: "subprocess.Popen[bytes]") -> None:
+    """SIGKILL for the process and all its descendants, as when the machine stops."""
+    victims = [*descendants(process.pid), psutil.Process(process.pid)]
+    for victim in victims:
+        victim.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def wait_until(holds: Callable[[], bool], seconds: float) -> None:
+    """Returns as soon as it holds; AssertionError after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"did not happen within {seconds:g} s"
+        time.sleep(0.1)

@@ -1,0 +1,93 @@
+"""The schema: what the revisions make is what the tables say, and old databases come along."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, inspect
+
+from nas_controller.records import JobState, SearchState, TrialState
+from nas_controller.store.engine import for_writing, make_engine
+from nas_controller.store.open import MIGRATIONS, SchemaError, alembic_config, migrate, open_store
+from nas_controller.store.tables import metadata
+from tests.conformance.store_cases import CONFIG, DAY, START, at, evaluation, finished, make_draft
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = make_engine(f"sqlite:///{tmp_path / 'searches.sqlite'}")
+    yield engine
+    engine.dispose()
+
+
+def _downgrade(engine: Engine) -> None:
+    with for_writing(engine).begin() as connection:
+        command.downgrade(alembic_config(connection), "base")
+
+
+def test_revisions_have_one_head() -> None:
+    assert len(ScriptDirectory(str(MIGRATIONS)).get_heads()) == 1
+
+
+def test_revisions_make_what_the_tables_say(engine: Engine) -> None:
+    migrate(engine)
+    with engine.begin() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_down_and_up_again(engine: Engine) -> None:
+    migrate(engine)
+    _downgrade(engine)
+    assert inspect(engine).get_table_names() == ["alembic_version"]
+    migrate(engine)
+    assert set(inspect(engine).get_table_names()) == {*metadata.tables, "alembic_version"}
+
+
+def test_a_database_of_a_newer_release_is_left_alone(engine: Engine) -> None:
+    migrate(engine)
+    with for_writing(engine).begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(SchemaError, match="9999"):
+        open_store(str(engine.url))
+    with engine.begin() as connection:
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one() == "9999"
+
+
+def test_a_database_of_the_first_schema_is_read_and_continued(tmp_path: Path) -> None:
+    """`schema_0001.sql` is a search with one trial of each outcome, as the first schema kept it."""
+    path = tmp_path / "old.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.executescript((GOLDEN / "schema_0001.sql").read_text())
+    connection.close()
+    store = open_store(f"sqlite:///{path}")
+    search = store.get_search("s1")
+    assert (search.name, search.config, search.state) == ("blood cells", CONFIG, SearchState.RUNNING)
+    assert (search.created_at, search.started_at) == (START, at(1))
+    completed, infeasible, reference, failed, running = store.list_trials("s1", 10)
+    assert (completed.reward, completed.draft) == (0.25, make_draft(1))
+    assert (completed.val_average_precision, completed.val_count) == (0.375, 1)
+    assert (infeasible.state, infeasible.failure) == (TrialState.INFEASIBLE, "too large")
+    assert (reference.draft.name, reference.state) == ("spinenet-49", TrialState.COMPLETED)
+    assert (failed.state, failed.failure) == (TrialState.FAILED, "loss is nan at step 3")
+    assert running.state is TrialState.RUNNING
+    # 2 states; created, started, finished; created, told; created; the same three; measured on val; created, started.
+    assert [entry.sequence for entry in store.read_ledger("s1")] == list(range(1, 15))
+    assert search.last_sequence == 14
+    assert store.list_artifacts("s1")[0].name == "worker.log"
+    assert store.create_search("other", "x", CONFIG, at(0), "key").id == "s1"
+    lease = store.claim_search("s1", "new release", at(DAY), 60)
+    assert lease is not None
+    (lost,) = store.requeue_lost_attempts(lease, at(DAY))
+    assert lost.state is JobState.QUEUED
+    store.start_attempt(lease, lost.id, "worker-1", at(DAY))
+    store.complete_attempt(lease, lost.id, 2, evaluation(0.5), 0.5, at(DAY))
+    finished(store, lease, 6, 0.125)
+    assert [trial.number for trial in store.best_trials("s1", 10)] == [5, 1, 6]
+    store.close()

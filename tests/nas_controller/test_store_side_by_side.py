@@ -1,0 +1,199 @@
+"""Memory and SQLite do the same, whatever is asked of them in whatever order."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from nas_controller.records import JobKind, SearchLease, SearchState, TrialState
+from nas_controller.store.base import Store, StoreError
+from nas_controller.store.memory import MemoryStore
+from nas_controller.store.open import open_store
+from tests.conformance.store_cases import (
+    CONFIG,
+    LOST_WORKER,
+    MODEL_FAILURE,
+    at,
+    evaluation,
+    make_artifact,
+    make_draft,
+    make_reference,
+    readable,
+)
+
+SEARCHES = st.sampled_from(["s1", "s2"])
+STATES = st.sampled_from(list(SearchState))
+SMALL = st.integers(1, 4)
+REWARDS = st.sampled_from([-0.5, 0.0, 0.25, 0.5, float("nan"), float("inf")])
+KINDS = st.sampled_from(list(JobKind))
+
+
+class SideBySide(RuleBasedStateMachine):
+    """Each rule is one call on both stores: the same answer or the same error, and the same to read after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.url = f"sqlite:///{Path(self.folder.name) / 'searches.sqlite'}"
+        self.stores: list[Store] = [MemoryStore(), open_store(self.url)]
+        self.leases: list[SearchLease] = []
+        self.seconds = 0
+
+    def both(self, call: Callable[[Store], Any]) -> Any:
+        """The answer that both give; None where both raise the same error."""
+        answers = [self._answer(store, call) for store in self.stores]
+        assert answers[0] == answers[1]
+        return None if isinstance(answers[0], tuple) else answers[0]
+
+    def _answer(self, store: Store, call: Callable[[Store], Any]) -> Any:
+        try:
+            return call(store)
+        except (StoreError, ValueError) as error:
+            return (type(error), str(error))
+
+    def now(self) -> Any:
+        self.seconds += 1
+        return at(self.seconds)
+
+    def lease(self, pick: int) -> SearchLease:
+        """One of the newest leases; some are lost."""
+        return self.leases[-min(pick, len(self.leases))]
+
+    def job_id(self, search_id: str, pick: int) -> str:
+        """One of the search's jobs; an unknown one where there are too few."""
+        jobs = self.stores[0].list_jobs(search_id)
+        return jobs[-pick].id if pick <= len(jobs) else "none"
+
+    @initialize()
+    def a_search_that_a_controller_holds(self) -> None:
+        self.create("s1", None)
+        self.claim("s1", "a", 10_000)
+
+    @rule(search_id=SEARCHES, key=st.sampled_from([None, "key"]))
+    def create(self, search_id: str, key: str | None) -> None:
+        now = self.now()
+        self.both(lambda store: store.create_search(search_id, "search", CONFIG, now, key))
+
+    @rule(search_id=SEARCHES, state=STATES, is_likely=st.integers(0, 3))
+    def request(self, search_id: str, state: SearchState, is_likely: int) -> None:
+        wanted = state if is_likely == 0 else SearchState.PENDING
+        now = self.now()
+        self.both(lambda store: store.request_state(search_id, wanted, "asked", now))
+
+    @rule(search_id=SEARCHES, owner=st.sampled_from(["a", "b"]), seconds=st.sampled_from([2, 10_000]))
+    def claim(self, search_id: str, owner: str, seconds: int) -> None:
+        now = self.now()
+        lease = self.both(lambda store: store.claim_search(search_id, owner, now, seconds))
+        if lease is not None:
+            self.leases.append(lease)
+
+    @rule(pick=SMALL, renew=st.booleans())
+    def renew_or_release(self, pick: int, renew: bool) -> None:
+        now, lease = self.now(), self.lease(pick)
+        if renew:
+            self.both(lambda store: store.renew_lease(lease, now, 5))
+        else:
+            self.both(lambda store: store.release_lease(lease))
+
+    @rule(pick=SMALL, state=STATES, is_likely=st.integers(0, 3))
+    def set_state(self, pick: int, state: SearchState, is_likely: int) -> None:
+        wanted = state if is_likely == 0 else SearchState.RUNNING
+        now, lease = self.now(), self.lease(pick)
+        self.both(lambda store: store.set_search_state(lease, wanted, "found", now))
+
+    @rule(pick=SMALL, twin=SMALL, infeasible=st.booleans(), skip=st.sampled_from([0, 0, 0, 1]))
+    def add_trial(self, pick: int, twin: int, infeasible: bool, skip: int) -> None:
+        now, lease = self.now(), self.lease(pick)
+        number = len(self.stores[0].list_trials(lease.search_id, 10_000)) + 1 + skip
+        draft = make_draft(number, fingerprint=f"f{twin}", infeasible_reason="too large" if infeasible else "")
+        self.both(lambda store: store.add_trial(lease, draft, number, now))
+
+    @rule(pick=SMALL)
+    def add_and_start(self, pick: int) -> None:
+        """The usual way, so that runs get further than chance would take them."""
+        self.add_trial(pick, 1, False, 0)
+        self.start(pick, 1)
+
+    @rule(pick=SMALL)
+    def add_reference(self, pick: int) -> None:
+        now, lease = self.now(), self.lease(pick)
+        number = len(self.stores[0].list_trials(lease.search_id, 10_000)) + 1
+        self.both(lambda store: store.add_trial(lease, make_reference(number), None, now))
+
+    @rule(pick=SMALL, number=SMALL, kind=KINDS, seed=SMALL)
+    def add_job(self, pick: int, number: int, kind: JobKind, seed: int) -> None:
+        now, lease = self.now(), self.lease(pick)
+        self.both(lambda store: store.add_job(lease, number, kind, seed, now))
+
+    @rule(pick=SMALL, job=SMALL)
+    def start(self, pick: int, job: int) -> None:
+        now, lease = self.now(), self.lease(pick)
+        job_id = self.job_id(lease.search_id, job)
+        self.both(lambda store: store.start_attempt(lease, job_id, "worker-1", now))
+
+    @rule(pick=SMALL, job=SMALL, number=st.sampled_from([1, 1, 2]), reward=REWARDS)
+    def complete(self, pick: int, job: int, number: int, reward: float) -> None:
+        now, lease = self.now(), self.lease(pick)
+        job_id = self.job_id(lease.search_id, job)
+        self.both(lambda store: store.complete_attempt(lease, job_id, number, evaluation(0.1 * job), reward, now))
+
+    @rule(pick=SMALL, job=SMALL, number=st.sampled_from([1, 1, 2]), retry=st.booleans())
+    def fail(self, pick: int, job: int, number: int, retry: bool) -> None:
+        now, lease = self.now(), self.lease(pick)
+        job_id = self.job_id(lease.search_id, job)
+        failure = LOST_WORKER if retry else MODEL_FAILURE
+        self.both(lambda store: store.fail_attempt(lease, job_id, number, failure, retry, now))
+
+    @rule(pick=SMALL)
+    def requeue(self, pick: int) -> None:
+        now, lease = self.now(), self.lease(pick)
+        self.both(lambda store: store.requeue_lost_attempts(lease, now))
+
+    @rule(search_id=SEARCHES, number=st.sampled_from([None, 1]), name=st.sampled_from(["a.log", "b.log"]))
+    def add_artifact(self, search_id: str, number: int | None, name: str) -> None:
+        artifact = make_artifact(search_id, trial_number=number, name=name)
+        self.both(lambda store: store.add_artifact(artifact))
+
+    @rule(search_id=SEARCHES, limit=SMALL, after=SMALL, states=st.lists(st.sampled_from(list(TrialState)), max_size=3))
+    def read_pages(self, search_id: str, limit: int, after: int, states: list[TrialState]) -> None:
+        self.both(lambda store: store.list_trials(search_id, limit, after, states))
+        self.both(lambda store: store.best_trials(search_id, limit))
+        self.both(lambda store: store.read_ledger(search_id, after, limit))
+        self.both(lambda store: store.list_jobs(search_id, after, open_only=True))
+        self.both(lambda store: store.list_artifacts(search_id, after))
+        self.both(lambda store: store.list_searches(limit, before=search_id))
+
+    @rule()
+    def open_again(self) -> None:
+        self.stores[1].close()
+        self.stores[1] = open_store(self.url)
+
+    @invariant()
+    def the_same_can_be_read(self) -> None:
+        everything = [readable(store) for store in self.stores]
+        assert everything[0] == everything[1]
+        for search in everything[0].values():
+            self.check(search)
+
+    def check(self, search: dict[str, Any]) -> None:
+        """What holds in every search at every time."""
+        sequences = [entry.sequence for entry in search["ledger"]]
+        assert sequences == list(range(1, search["search"].last_sequence + 1))
+        told = [entry.trial_number for entry in search["ledger"] if entry.kind == "trial.finished"]
+        assert len(told) == len(set(told))
+        if search["search"].state.is_final:
+            assert search["open"] == []
+            assert all(trial.state.is_final for trial in search["trials"])
+
+    def teardown(self) -> None:
+        for store in self.stores:
+            store.close()
+        self.folder.cleanup()
+
+
+SideBySide.TestCase.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+TestSideBySide = SideBySide.TestCase
