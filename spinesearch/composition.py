@@ -12,12 +12,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nas_controller.artifacts.directory import DirectoryArtifactStore
-from nas_controller.store.open import open_store
-
 from nas_controller.dispatch.base import Dispatcher, WorkerPool
 from nas_controller.records import SearchLease, SearchState
 from nas_controller.search_config import SearchConfig
 from nas_controller.store.base import Store
+from nas_controller.store.open import open_store
 from spinesearch.home import Home
 from trainer.task import DataSource
 
@@ -98,7 +97,6 @@ def running_search(home: Home, store: Store, lease: SearchLease) -> Iterator["Ru
     Where it cannot be put together (its data set is gone, say) the search FAILED with the reason.
     """
     from nas_controller.algorithms.table import make_algorithm
-
     from nas_controller.search_loop import RunningSearch
 
     config = SearchConfig.from_document(store.get_search(lease.search_id).config)

@@ -43,7 +43,7 @@ def run_file(file: Path, *, as_json: bool) -> int:
         state = _run(store, home, search.id, console)
         search = store.get_search(search.id)
         if not state.is_final and state is not SearchState.PAUSED:
-            console.print(f"interrupted; `spinesearch search run {file}` goes on from here")
+            console.print(f"interrupted; `spinesearch search run {file}` goes on from here", soft_wrap=True)
             return INTERRUPTED
         _print_end(store, search, console, as_json=as_json)
         return 0 if state is SearchState.SUCCEEDED else 1

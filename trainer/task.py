@@ -181,9 +181,10 @@ PRESETS: dict[str, ProxyTask] = {
         endpoint_channels=32,
         head_channels=32,
         head_convs=2,
-        steps=140,
-        batch_size=4,
-        learning_rate=4e-3,
+        steps=100,
+        batch_size=8,
+        learning_rate=6e-3,
+        weight_decay=0.05,
         warmup_steps=10,
     ),
     # For a few hundred photos with few classes, such as blood cells: about 40 seconds a trial on such a core.
@@ -195,7 +196,7 @@ PRESETS: dict[str, ProxyTask] = {
         head_convs=2,
         steps=300,
         batch_size=4,
-        learning_rate=2e-3,
+        learning_rate=4e-3,
     ),
     # Du et al. 2020, section 5.1: width and alpha 0.25, head 64, 512 px, 5 epochs; endpoints, batch and
     # schedule are not in the paper and follow Google's published search configuration.

@@ -22,6 +22,7 @@ from search_space.budget import FlopsBudget, backbone_multiply_adds
 from search_space.decisions import SearchSpace, random_genotype
 from search_space.plan import TargetNetwork
 from search_space.spec import ArchitectureSpec
+from spinesearch.processes import end_with_parent
 from trainer.task import DataSource, EvaluationRequest, ProxyTask, Split, TrainingDiverged
 
 NUM_ARCHITECTURES, NUM_SEEDS, NUM_WORKERS = 20, 3, 2
@@ -111,7 +112,7 @@ def run_noise(
         for repeat in range(num_seeds)
     ]
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_workers, mp_context=context) as workers:
+    with ProcessPoolExecutor(num_workers, mp_context=context, initializer=end_with_parent) as workers:
         results = workers.map(measure, requests)
         shown = track(results, "training", len(requests), console=console or Console(quiet=True))
         measurements = list(shown)

@@ -1,5 +1,7 @@
 """`bench ...`: measurements that print their table."""
 
+import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,3 +10,43 @@ app = typer.Typer(no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Quick = Annotated[bool, typer.Option("--quick", help="a small run, to see that it works")]
+
+
+@app.callback()
+def bench() -> None:
+    """Measurements; each prints its table."""
+
+
+@app.command()
+def noise(
+    file: Annotated[Path | None, typer.Argument(help="a search document; by default the embedded demo's")] = None,
+    architectures: Annotated[int | None, typer.Option(min=2, help="random architectures inside the budget")] = None,
+    seeds: Annotated[int | None, typer.Option(min=2, help="trainings of each")] = None,
+    as_json: AsJson = False,
+    quick: Quick = False,
+) -> None:
+    """Can the proxy rank? Random architectures, several seeds each: spread, seed noise, intraclass correlation."""
+    from nas_controller.search_config import SearchConfig, load_search_file
+    from search_space.spaces import find_space
+    from spinesearch.bench import noise as bench_noise
+    from spinesearch.composition import data_source
+    from spinesearch.demo import demo_document
+    from spinesearch.home import Home
+    from spinesearch.progress import make_console
+
+    config = load_search_file(file) if file else SearchConfig.from_document(demo_document(trials=1))
+    report = bench_noise.run_noise(
+        space=find_space(config.space),
+        budget=config.flops_budget(),
+        target=config.target.network(),
+        task=config.task(),
+        data=data_source(config, Home.from_environment()),
+        num_architectures=architectures
+        or (bench_noise.QUICK_ARCHITECTURES if quick else bench_noise.NUM_ARCHITECTURES),
+        num_seeds=seeds or (bench_noise.QUICK_SEEDS if quick else bench_noise.NUM_SEEDS),
+        console=make_console(stderr=True),
+    )
+    if as_json:
+        print(json.dumps(report.to_document(), indent=2))
+    else:
+        bench_noise.print_noise(report, make_console())

@@ -4,10 +4,13 @@ import os
 import signal
 from collections.abc import Sequence
 
+from sqlalchemy import event
+
 from nas_controller.records import SearchLease
 from nas_controller.store import tables
 from nas_controller.store.engine import for_writing, make_engine
 from nas_controller.store.open import alembic_config, open_store
+from nas_controller.store.sql import SqlStore
 from tests.conformance.store_cases import CONFIG, START, at, evaluation
 
 
@@ -33,6 +36,21 @@ def complete_and_die_in_the_next_transaction(url: str, lease: SearchLease, job_i
     with for_writing(make_engine(url)).begin() as connection:
         connection.execute(tables.trial.update().values(reward=0.9))
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def complete_and_die_at(url: str, lease: SearchLease, job_id: str, statement_number: int) -> None:
+    """Is killed after so many statements of the transaction that completes a job; ends well where it has fewer."""
+    engine = make_engine(url)
+    count = 0
+
+    def count_down(*_call: object) -> None:
+        nonlocal count
+        count += 1
+        if count == statement_number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(engine, "after_cursor_execute", count_down)
+    SqlStore(engine).complete_attempt(lease, job_id, 1, evaluation(0.5), 0.5, at(12))
 
 
 def migrate_and_die(url: str) -> None:

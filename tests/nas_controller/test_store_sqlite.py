@@ -20,7 +20,8 @@ from tests.conformance import store_processes as processes
 from tests.conformance.store_cases import added, claimed, finished, readable, started
 from tests.conformance.store_suite import StoreSuite
 
-SPAWN = multiprocessing.get_context("spawn")
+FRESH = multiprocessing.get_context("forkserver")
+FRESH.set_forkserver_preload([processes.__name__])
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ def test_reading_goes_on_while_somebody_writes(sqlite_store: SqlStore) -> None:
 
 def _run(bodies: Sequence[tuple[Any, ...]]) -> list[int | None]:
     """Exit codes of processes that run at the same time."""
-    processes = [SPAWN.Process(target=function, args=arguments) for function, *arguments in bodies]
+    processes = [FRESH.Process(target=function, args=arguments) for function, *arguments in bodies]
     for process in processes:
         process.start()
     for process in processes:
@@ -171,6 +172,20 @@ def test_a_killed_process_leaves_what_it_committed_and_nothing_else(sqlite_store
     assert sqlite_store.get_trial("s1", 1).reward == 0.5
     assert sqlite_store.read_ledger("s1")[-1].payload["reward"] == 0.5
     finished(sqlite_store, lease, 2, 0.7)
+
+
+def test_a_result_is_there_whole_or_not_at_all(sqlite_store: SqlStore, url: str) -> None:
+    """Wherever its transaction is cut off, the writer dies before it commits; the last one is not cut off."""
+    lease = claimed(sqlite_store)
+    job = started(sqlite_store, lease, 1)
+    before = readable(sqlite_store)
+    statements = 0
+    while (code := _run([(processes.complete_and_die_at, url, lease, job.id, statements + 1)])) == [-signal.SIGKILL]:
+        statements += 1
+        assert readable(sqlite_store) == before
+    assert code == [0]
+    assert statements >= 8  # begin, lease, job, attempt and trial read; attempt, job, trial, ledger and search written
+    assert sqlite_store.get_trial("s1", 1).reward == 0.5
 
 
 def test_a_migration_that_is_killed_is_done_by_the_next(url: str) -> None:

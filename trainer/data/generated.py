@@ -21,10 +21,10 @@ from trainer.data.outline import outlines
 from trainer.task import CocoSource, DataSource, TaskError
 
 VERSION = 1  # of the recipe; another version makes other pictures
-NUM_TRAIN, NUM_VAL, IMAGE_SIZE = 480, 120, 192
+NUM_TRAIN, NUM_VAL, IMAGE_SIZE = 500, 120, 192
 MIN_VISIBLE = 0.4  # share of an object that must be seen for it to be annotated
-MIN_OBJECTS, MAX_OBJECTS = 4, 8
-MIN_SIDE, MAX_SIDE = 0.15, 0.55  # of an object, relative to the image
+MIN_OBJECTS, MAX_OBJECTS = 3, 6
+MIN_SIDE, MAX_SIDE = 0.18, 0.8  # of an object, relative to the image
 NUM_TRIES = 10  # places tried for an object; the one that hides least is taken
 MAX_ASPECT = 1.3
 MAX_TURN = 0.4  # radians
@@ -164,9 +164,12 @@ def draw_image(seed: int, split: str, image_id: int, size: int) -> tuple[Array, 
     canvas_HWC = _background(rng, size)
     owner_HW = np.full((size, size), -1, dtype=np.int16)
     placed = []
-    for number in range(rng.integers(MIN_OBJECTS, MAX_OBJECTS + 1)):
+    sides = size * np.exp(
+        rng.uniform(math.log(MIN_SIDE), math.log(MAX_SIDE), rng.integers(MIN_OBJECTS, MAX_OBJECTS + 1))
+    )
+    for number, side in enumerate(sorted(sides.tolist(), reverse=True)):  # the large ones lie behind
         category = int(rng.integers(len(SHAPES)))
-        corners_K2, frame, mask_HW = _least_hiding(rng, SHAPES[category], owner_HW)
+        corners_K2, frame, mask_HW = _least_hiding(rng, SHAPES[category], side, owner_HW)
         _paint(rng, canvas_HWC, mask_HW, SHAPES[category], frame)
         owner_HW[mask_HW] = number
         placed.append((category, corners_K2, int(mask_HW.sum())))
@@ -191,10 +194,9 @@ class Frame:
     angle: float
 
 
-def _least_hiding(rng: np.random.Generator, shape: Shape, owner_HW: Array) -> tuple[Array, Frame, Array]:
+def _least_hiding(rng: np.random.Generator, shape: Shape, side: float, owner_HW: Array) -> tuple[Array, Frame, Array]:
     """Corners, frame and mask of a new object: of some places, the one that covers least of other objects."""
     size = len(owner_HW)
-    side = size * math.exp(rng.uniform(math.log(MIN_SIDE), math.log(MAX_SIDE)))
     candidates = []
     for _ in range(NUM_TRIES):
         corners_K2, frame = _place(rng, shape, side, size)

