@@ -134,6 +134,8 @@ class RayDispatcher(StandingDispatcher):
         return [Lost(slot, "Ray died and was started again") for slot in self._slots]
 
     def _start(self, slot: Slot) -> None:
+        if self._own_ray_died():
+            return  # Ray would wait for its head; the next `_listen` starts another.
         pool = slot.pool
         actor_class = self._ray.remote(Worker).options(
             name=f"{slot.name}.{secrets.token_hex(4)}",
@@ -187,6 +189,8 @@ class RayDispatcher(StandingDispatcher):
         return Answered(slot, result, at)
 
     def _shortage(self, pool: WorkerPool) -> str:
+        if self._own_ray_died():
+            return "Ray died and is started again"
         total = self._ray.cluster_resources()
         for name in ("CPU", "GPU", "TPU"):
             wanted = sum(other.count * _need(other, name) for other in self._pools)

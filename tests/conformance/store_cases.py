@@ -116,10 +116,11 @@ def reevaluated(store: Store, lease: SearchLease, number: int, seed: int, averag
 
 def readable(store: Store) -> dict[str, Any]:
     """Everything that a store gives to read."""
-    return {search.id: _readable_search(store, search.id) for search in store.list_searches(1000)}
+    return {search.id: readable_search(store, search.id) for search in store.list_searches(1000)}
 
 
-def _readable_search(store: Store, search_id: str) -> dict[str, Any]:
+def readable_search(store: Store, search_id: str) -> dict[str, Any]:
+    """Everything that a store gives to read of one search."""
     jobs = store.list_jobs(search_id)
     return {
         "search": store.get_search(search_id),

@@ -19,6 +19,7 @@ from tests.conformance.store_cases import (
     make_artifact,
     make_draft,
     readable,
+    readable_search,
     started,
 )
 from tests.conformance.store_work_suite import StoreWorkSuite
@@ -194,10 +195,10 @@ class StoreSuite(StoreWorkSuite):
     def test_what_a_user_may_ask_for(self, store: Store, now: SearchState) -> None:
         for wanted in S:
             brought_to(store, now, wanted)
-            before = readable(store)
+            before = readable_search(store, wanted)
             if wanted is now:
-                assert store.request_state(wanted, wanted, "again", at(5)) == before[wanted]["search"]
-                assert readable(store) == before
+                assert store.request_state(wanted, wanted, "again", at(5)) == before["search"]
+                assert readable_search(store, wanted) == before
             elif wanted in REQUESTS.get(now, ()):
                 search = store.request_state(wanted, wanted, "asked", at(5))
                 assert (search.state, search.reason) == (wanted, "asked")
@@ -208,22 +209,22 @@ class StoreSuite(StoreWorkSuite):
             else:
                 with pytest.raises(ConflictError):
                     store.request_state(wanted, wanted, "", at(5))
-                assert readable(store) == before
+                assert readable_search(store, wanted) == before
 
     @pytest.mark.parametrize("now", S)
     def test_what_a_controller_may_write(self, store: Store, now: SearchState) -> None:
         for wanted in S:
             lease = brought_to(store, now, wanted)
-            before = readable(store)
+            before = readable_search(store, wanted)
             if wanted in SETTINGS.get(now, ()):
                 search = store.set_search_state(lease, wanted, "found", at(5))
                 assert (search.state, search.reason) == (wanted, "found")
-                assert search.last_sequence == before[wanted]["search"].last_sequence + 1
+                assert search.last_sequence == before["search"].last_sequence + 1
                 assert store.read_ledger(wanted)[-1].payload == {"state": wanted, "reason": "found"}
             else:
                 with pytest.raises(ConflictError):
                     store.set_search_state(lease, wanted, "", at(5))
-                assert readable(store) == before
+                assert readable_search(store, wanted) == before
 
     def test_a_search_starts_once_and_finishes(self, store: Store) -> None:
         lease = brought_to(store, S.RUNNING)

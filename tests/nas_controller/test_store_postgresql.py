@@ -37,7 +37,7 @@ def server_url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def url(server_url: str) -> str:
-    """A database whose clients live in another time zone, and whose schema is there. It need not outlive a power cut."""
+    """A database with its schema, whose clients live in another time zone; it need not outlive a power cut."""
     engine = make_engine(server_url)
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         connection.execute(text("ALTER SYSTEM SET fsync TO off"))

@@ -38,7 +38,7 @@ def counted(plan: NetworkPlan) -> tuple[int, float]:
     return sum(p.numel() for p in model.parameters()), counter.get_total_flops() / 2
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     space_and_genotype=spaces_with_genotypes(),
     image_size=st.integers(32, 300),
