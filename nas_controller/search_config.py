@@ -221,8 +221,12 @@ class SearchConfig(_Section):
         )
 
     def to_document(self) -> dict[str, Any]:
-        """The document as plain data with every default filled in."""
-        return {**self.model_dump(mode="json"), "proxy": self.task().to_document()}
+        """The document as plain data with every default filled in, also those that depend on other values."""
+        document = self.model_dump(mode="json")
+        document["proxy"] = self.task().to_document()
+        if self.algorithm.name == "reinforce":
+            document["algorithm"]["settings"].setdefault("horizon", float(self.limits.trials))
+        return document
 
     @classmethod
     def from_document(cls, document: object) -> "SearchConfig":

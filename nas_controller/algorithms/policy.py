@@ -10,8 +10,6 @@ Queries start at zero, so the first policy is exactly uniform.
 Shapes: T decision points, O options (padded), F feature fields, D key width, H hidden width, R embedding rows.
 """
 
-# ruff: noqa: N803, N806, N815 - tensor names carry their shape
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -21,8 +21,6 @@ The paper names the RNN controller of Zoph and Le 2017 (Du et al. 2020, section 
 nor settings: those are ours.
 """
 
-# ruff: noqa: N806 - tensor names carry their shape
-
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields

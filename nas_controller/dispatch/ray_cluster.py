@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -29,6 +30,8 @@ from trainer.task import EvaluationRequest
 
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
 """Ray's smallest is 75 MiB; requests and evaluations are kilobytes."""
+
+PROBE_SECONDS = 10.0
 
 LOOPBACK = ("127.0.0.1", "::1")
 
@@ -55,7 +58,7 @@ class RayDispatcher(StandingDispatcher):
         namespace: of the actors' names.
 
     Raises:
-        ValueError: no such evaluator on this machine, and it would be needed here.
+        ValueError: no such evaluator on this machine, where it is needed, or an address of another form.
         RuntimeError: this process uses Ray already, or Ray would listen beyond loopback.
         ConnectionError: no cluster at the address.
     """
@@ -76,6 +79,8 @@ class RayDispatcher(StandingDispatcher):
         if address is None:
             check_evaluator(evaluator)
             _ask_for_a_token()
+        else:
+            _probe(address)
         import ray
 
         if ray.is_initialized():
@@ -224,6 +229,17 @@ def _make_temp_dir() -> Path:
         os.rmdir(path)
         path = tempfile.mkdtemp(prefix="spinesearch-", dir="/tmp")
     return Path(path)
+
+
+def _probe(address: str) -> None:
+    """Raises `ConnectionError` where nobody listens at ``host:port``: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), PROBE_SECONDS).close()
+    except OSError as error:
+        raise ConnectionError(f"no Ray at {address}: {error.strerror or error}") from error
 
 
 def _ask_for_a_token() -> None:

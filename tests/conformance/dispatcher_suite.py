@@ -122,7 +122,7 @@ class DispatcherSuite:
         first, second = until_free(dispatcher, 2)
         dispatcher.submit(first, AttemptKey("late", 1), make_request("sleep:0.5"))
         dispatcher.submit(second, AttemptKey("early", 1), make_request("sleep:0.1"))
-        self.let_pass(2.0)
+        self.let_pass(1.0)
         outcomes = next_outcomes(dispatcher)
         while len(outcomes) < 2:
             outcomes += next_outcomes(dispatcher)

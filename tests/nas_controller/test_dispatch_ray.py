@@ -45,6 +45,13 @@ class TestRayDispatcher(DispatcherSuite):
         dispatcher.close()
 
 
+def free_address() -> str:
+    """A loopback address where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
 def offspring() -> list[psutil.Process]:
     """The processes below this one that belong to Ray."""
     below = psutil.Process().children(recursive=True)
@@ -122,7 +129,14 @@ def test_a_missing_evaluator_is_refused_before_anything_starts() -> None:
         RayDispatcher([WorkerPool(count=1)], "no_such_module:evaluate")
 
 
-@pytest.mark.parametrize("name", ["raylet", "gcs_server"])
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_an_address_where_nobody_listens_is_told_at_once(scheme: str) -> None:
+    address = scheme + free_address()
+    with pytest.raises(ConnectionError, match=f"no Ray at {address}: Connection refused"):
+        RayDispatcher([WorkerPool(count=1)], EVALUATOR, address=address)
+
+
+@pytest.mark.parametrize("name", ["raylet", pytest.param("gcs_server", marks=pytest.mark.slow)])
 def test_a_killed_ray_is_replaced_and_its_attempts_are_given_back(mixed: RayDispatcher, name: str) -> None:
     (worker,) = until_free(mixed, 1)
     mixed.submit(worker, AttemptKey(name, 1), make_request("sleep:3600"))
@@ -173,9 +187,7 @@ def test_a_killed_controller_leaves_no_worker_behind() -> None:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[tuple[str, dict[str, str]]]:
     """The address of a Ray that is not ours, on loopback, and the environment of those it lets in."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = free_address()
     with tempfile.TemporaryDirectory(prefix="test-", dir="/tmp") as folder:
         environment = {
             "RAY_AUTH_MODE": "token",

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -25,8 +24,8 @@ class TestSimulatedDispatcher(DispatcherSuite):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def dispatcher(cls) -> Iterator[Dispatcher]:
-        yield SimulatedDispatcher(2, seconds_of, evaluate, cls.clock, start_seconds=0.25)
+    def dispatcher(cls) -> Dispatcher:
+        return SimulatedDispatcher(2, seconds_of, evaluate, cls.clock, start_seconds=0.25)
 
     def let_pass(self, seconds: float) -> None:
         self.clock.advance_to(self.clock.seconds + seconds)

@@ -32,6 +32,15 @@ def _downgrade(engine: Engine) -> None:
         command.downgrade(alembic_config(connection), "base")
 
 
+def _golden_database(folder: Path, dump: str) -> str:
+    """The URL of a database made from a dump."""
+    path = folder / "old.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.executescript((GOLDEN / dump).read_text())
+    connection.close()
+    return f"sqlite:///{path}"
+
+
 def test_revisions_have_one_head() -> None:
     assert len(ScriptDirectory(str(MIGRATIONS)).get_heads()) == 1
 
@@ -60,13 +69,18 @@ def test_a_database_of_a_newer_release_is_left_alone(engine: Engine) -> None:
         assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one() == "9999"
 
 
+@pytest.mark.parametrize("dump", sorted(path.name for path in GOLDEN.glob("schema_*.sql")))
+def test_an_old_database_gets_the_tables_of_this_release(tmp_path: Path, dump: str) -> None:
+    engine = make_engine(_golden_database(tmp_path, dump))
+    migrate(engine)
+    with engine.begin() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
 def test_a_database_of_the_first_schema_is_read_and_continued(tmp_path: Path) -> None:
     """`schema_0001.sql` is a search with one trial of each outcome, as the first schema kept it."""
-    path = tmp_path / "old.sqlite"
-    with sqlite3.connect(path) as connection:
-        connection.executescript((GOLDEN / "schema_0001.sql").read_text())
-    connection.close()
-    store = open_store(f"sqlite:///{path}")
+    store = open_store(_golden_database(tmp_path, "schema_0001.sql"))
     search = store.get_search("s1")
     assert (search.name, search.config, search.state) == ("blood cells", CONFIG, SearchState.RUNNING)
     assert (search.created_at, search.started_at) == (START, at(1))

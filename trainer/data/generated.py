@@ -23,8 +23,8 @@ from trainer.task import CocoSource, DataSource, TaskError
 VERSION = 1  # of the recipe; another version makes other pictures
 NUM_TRAIN, NUM_VAL, IMAGE_SIZE = 500, 120, 192
 MIN_VISIBLE = 0.4  # share of an object that must be seen for it to be annotated
-MIN_OBJECTS, MAX_OBJECTS = 3, 6
-MIN_SIDE, MAX_SIDE = 0.18, 0.8  # of an object, relative to the image
+MIN_OBJECTS, MAX_OBJECTS = 4, 7
+MIN_SIDE, MAX_SIDE = 0.16, 0.7  # of an object, relative to the image
 NUM_TRIES = 10  # places tried for an object; the one that hides least is taken
 MAX_ASPECT = 1.3
 MAX_TURN = 0.4  # radians
