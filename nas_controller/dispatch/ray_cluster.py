@@ -31,8 +31,6 @@ from trainer.task import EvaluationRequest
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
 """Ray's smallest is 75 MiB; requests and evaluations are kilobytes."""
 
-PROBE_SECONDS = 10.0
-
 LOOPBACK = ("127.0.0.1", "::1")
 
 LONGEST_TEMP_PATH = 40
@@ -56,6 +54,7 @@ class RayDispatcher(StandingDispatcher):
         address: None for a Ray of our own; else ``auto``, ``host:port`` or ``ray://host:port`` of a cluster,
             which is left running.
         namespace: of the actors' names.
+        connect_seconds: how long to wait for a cluster that is being started.
 
     Raises:
         ValueError: no such evaluator on this machine, where it is needed, or an address of another form.
@@ -69,6 +68,7 @@ class RayDispatcher(StandingDispatcher):
         evaluator: str,
         address: str | None = None,
         namespace: str = "spinesearch",
+        connect_seconds: float = 30.0,
     ) -> None:
         super().__init__(pools)
         self._evaluator = evaluator
@@ -80,7 +80,7 @@ class RayDispatcher(StandingDispatcher):
             check_evaluator(evaluator)
             _ask_for_a_token()
         else:
-            _probe(address)
+            _await_listener(address, connect_seconds)
         import ray
 
         if ray.is_initialized():
@@ -231,15 +231,21 @@ def _make_temp_dir() -> Path:
     return Path(path)
 
 
-def _probe(address: str) -> None:
-    """Raises `ConnectionError` where nobody listens at ``host:port``: Ray itself would try for minutes."""
+def _await_listener(address: str, seconds: float) -> None:
+    """Returns when somebody listens at ``host:port``; Ray itself would try for minutes.
+
+    Raises:
+        ConnectionError: nobody does after so many seconds.
+    """
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not port.isdigit():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), PROBE_SECONDS).close()
-    except OSError as error:
-        raise ConnectionError(f"no Ray at {address}: {error.strerror or error}") from error
+    deadline = time.monotonic() + seconds
+    while port.isdigit():
+        try:
+            return socket.create_connection((host.strip("[]"), int(port)), max(seconds, 1.0)).close()
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise ConnectionError(f"no Ray at {address}: {error.strerror or error}") from error
+        time.sleep(0.2)
 
 
 def _ask_for_a_token() -> None:

@@ -112,8 +112,8 @@ class Store(ABC):
         """RUNNING, SUCCEEDED, FAILED or PAUSED, as the controller finds; PENDING with a reason while it cannot
         be placed. Always writes a ledger entry, also when the state stays (a controller that claims a search
         says RUNNING again). A final state marks every open trial, job and attempt CANCELLED in the same
-        transaction. Never leaves a final state, and never turns PAUSED or STOPPING back into RUNNING or PENDING
-        (`ConflictError`): the user's word stands."""
+        transaction. Never leaves a final state, and never turns PAUSED or STOPPING back into RUNNING or PENDING,
+        nor STOPPING into PAUSED (`ConflictError`): the user's word stands."""
 
     @abstractmethod
     def add_trial(self, lease: SearchLease, draft: TrialDraft, job_seed: int | None, at: datetime) -> Trial:

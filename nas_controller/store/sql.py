@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Select, and_, exists, func, insert, or_, select, tuple_
+from sqlalchemy import Engine, Select, func, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from nas_controller.records import (
@@ -34,7 +34,7 @@ from nas_controller.records import (
 from nas_controller.store import rows, rules, tables
 from nas_controller.store.base import ConflictError, NotFoundError, Store
 from nas_controller.store.engine import for_writing
-from nas_controller.store.writing import OPEN_JOBS, Writing, only
+from nas_controller.store.writing import IN_ORDER_MADE, OPEN_JOBS, Writing, only
 
 
 class SqlStore(Store):
@@ -253,11 +253,10 @@ class SqlStore(Store):
     def best_trials(self, search_id: str, limit: int) -> list[Trial]:
         self.get_search(search_id)
         trial, other = tables.trial, tables.trial.alias("other")
-        ahead = or_(
-            other.c.reward > trial.c.reward, and_(other.c.reward == trial.c.reward, other.c.number < trial.c.number)
-        )
-        twin = and_(other.c.search_id == search_id, other.c.fingerprint == trial.c.fingerprint)
-        statement = _trials(search_id).where(trial.c.reward.is_not(None), ~exists().where(twin, ahead))
+        twin = select(other.c.number).where(other.c.search_id == search_id, other.c.fingerprint == trial.c.fingerprint)
+        better_twin = twin.where(other.c.reward > trial.c.reward).exists()
+        earlier_twin = twin.where(other.c.reward == trial.c.reward, other.c.number < trial.c.number).exists()
+        statement = _trials(search_id).where(trial.c.reward.is_not(None), ~better_twin, ~earlier_twin)
         statement = statement.order_by(trial.c.reward.desc(), trial.c.number).limit(limit)
         return [rows.trial_of(row) for row in self._rows(statement)]
 
@@ -277,7 +276,7 @@ class SqlStore(Store):
 
     def list_jobs(self, search_id: str, trial_number: int | None = None, *, open_only: bool = False) -> list[Job]:
         self.get_search(search_id)
-        statement = select(tables.job).where(tables.job.c.search_id == search_id).order_by("position")
+        statement = select(tables.job).where(tables.job.c.search_id == search_id).order_by(IN_ORDER_MADE)
         if trial_number is not None:
             statement = statement.where(tables.job.c.trial_number == trial_number)
         if open_only:

@@ -93,10 +93,10 @@ trial = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("started_at", UtcDateTime),
     Column("finished_at", UtcDateTime),
-    Index(None, "search_id", "state"),
+    Index(None, "search_id", "state", "arm"),
     Index(None, "search_id", "reward"),
-    Index(None, "search_id", "fingerprint", "reward"),
-    Index(None, "search_id", "arm", "state"),
+    Index(None, "search_id", "fingerprint", "reward", "number"),
+    Index(None, "search_id", "arm", "number"),
 )
 
 job = Table(

@@ -25,6 +25,8 @@ from nas_controller.store.base import NotFoundError
 
 T = TypeVar("T")
 OPEN_JOBS = (JobState.QUEUED.value, JobState.RUNNING.value)
+IN_ORDER_MADE = tables.job.c.position + 0
+"""A sum, because SQLite would else walk through all jobs of a search in this order to find a few of them."""
 OPEN_TRIALS = (TrialState.QUEUED.value, TrialState.RUNNING.value)
 
 
@@ -94,7 +96,7 @@ class Writing:
 
     def jobs(self, condition: ColumnElement[bool]) -> list[Job]:
         statement = select(tables.job).where(tables.job.c.search_id == self.search.id, condition)
-        return [rows.job_of(row) for row in self.connection.execute(statement.order_by("position")).mappings()]
+        return [rows.job_of(row) for row in self.connection.execute(statement.order_by(IN_ORDER_MADE)).mappings()]
 
     def job(self, job_id: str) -> Job:
         return only(self.jobs(tables.job.c.id == job_id), f"search {self.search.id} has no job {job_id}")
@@ -140,7 +142,7 @@ class Writing:
             tables.job.c.kind == JobKind.REEVALUATE.value,
             tables.job.c.state == JobState.COMPLETED.value,
         )
-        values = list(self.connection.execute(statement.order_by("position")).scalars())
+        values = list(self.connection.execute(statement.order_by(IN_ORDER_MADE)).scalars())
         mean, error = rules.mean_and_error(values)
         return replace(trial, val_average_precision=mean, val_standard_error=error, val_count=len(values))
 

@@ -85,7 +85,7 @@ class DispatcherSuite:
         first, second = until_free(dispatcher, 2)
         dispatcher.submit(second, AttemptKey("lives", 1), make_request("sleep:0.5", 7))
         dispatcher.submit(first, AttemptKey("dies", 1), make_request("kill"))
-        outcomes = {}
+        outcomes: dict[str, AttemptOutcome] = {}
         while len(outcomes) < 2:
             outcomes |= {outcome.key.job_id: outcome for outcome in next_outcomes(dispatcher)}
         failure, evaluation = outcomes["dies"].failure, outcomes["lives"].evaluation

@@ -22,6 +22,7 @@ from tests.conformance.store_cases import (
     readable_search,
     started,
 )
+from tests.conformance.store_reading_suite import StoreReadingSuite
 from tests.conformance.store_work_suite import StoreWorkSuite
 
 S = SearchState
@@ -54,8 +55,8 @@ def brought_to(store: Store, state: SearchState, search_id: str = "s1") -> Searc
     return lease
 
 
-class StoreSuite(StoreWorkSuite):
-    """Searches, states, leases, the ledger and artifacts; the rest is in `StoreWorkSuite`."""
+class StoreSuite(StoreWorkSuite, StoreReadingSuite):
+    """Searches, states, leases, the ledger and artifacts; the rest is in the suites it is made of."""
 
     # Searches
 
@@ -387,11 +388,12 @@ class StoreSuite(StoreWorkSuite):
         files = [
             make_artifact("s1", key="cd" * 32),
             make_artifact("s1"),
+            make_artifact("s1", name="copy.log"),
             make_artifact("s1", trial_number=None, name="report.html"),
             make_artifact("s1", trial_number=2),
         ]
         for artifact in [*files, *files]:
             store.add_artifact(artifact)
         assert store.list_artifacts("s1") == files
-        assert store.list_artifacts("s1", 1) == files[:2]
+        assert store.list_artifacts("s1", 1) == files[:3]
         assert store.list_artifacts("s1", 7) == []

@@ -296,9 +296,35 @@ class StoreWorkSuite:
 
     # Measuring again on val
 
+    def test_each_trial_has_its_own_mean_over_what_was_measured(self, store: Store) -> None:
+        lease = claimed(store)
+        finished(store, lease, 1, 0.5)
+        finished(store, lease, 2, 0.5)
+        failing = store.add_job(lease, 1, JobKind.REEVALUATE, 1, at(20))
+        store.start_attempt(lease, failing.id, "worker-1", at(21))
+        store.fail_attempt(lease, failing.id, 1, MODEL_FAILURE, False, at(22))
+        store.add_job(lease, 1, JobKind.REEVALUATE, 2, at(20))
+        reevaluated(store, lease, 2, 1, 0.9)
+        measured = reevaluated(store, lease, 1, 3, 0.2)
+        # Not in it: the proxy job's 0.5, the failed and the waiting job, and the 0.9 of the other trial.
+        assert (measured.val_average_precision, measured.val_count) == (0.2, 1)
+
+    def test_a_measurement_that_is_lost_or_tried_again_leaves_its_trial_completed(self, store: Store) -> None:
+        lease = claimed(store)
+        trial = finished(store, lease, 1, 0.5)
+        job = store.add_job(lease, 1, JobKind.REEVALUATE, 1, at(20))
+        store.start_attempt(lease, job.id, "worker-1", at(21))
+        assert store.fail_attempt(lease, job.id, 1, LOST_WORKER, True, at(22)) == trial
+        store.start_attempt(lease, job.id, "worker-1", at(23))
+        assert store.requeue_lost_attempts(lease, at(24)) == [replace(job, num_attempts=2)]
+        assert store.get_trial("s1", 1) == trial
+        late = store.complete_attempt(lease, job.id, 2, evaluation(0.3), None, at(25))
+        assert (late.state, late.val_average_precision) == (TrialState.COMPLETED, 0.3)
+
     def test_val_is_the_mean_over_seeds_with_its_standard_error(self, store: Store) -> None:
         lease = claimed(store)
         finished(store, lease, 1, 0.5)
+        store.add_job(lease, 1, JobKind.REEVALUATE, 99, at(19))  # stays open
         one = reevaluated(store, lease, 1, 1, 0.2)
         assert (one.val_average_precision, one.val_standard_error, one.val_count) == (0.2, None, 1)
         reevaluated(store, lease, 1, 2, 0.3)
@@ -339,63 +365,3 @@ class StoreWorkSuite:
         payload = store.read_ledger("s1")[-1].payload
         assert (payload["job_id"], payload["state"]) == (job.id, "failed")
         assert (payload["average_precision"], payload["val_average_precision"], payload["val_count"]) == (None, 0.2, 1)
-
-    # Reading
-
-    def test_trials_are_listed_by_number_and_state(self, store: Store) -> None:
-        lease = claimed(store)
-        for number in range(1, 4):
-            finished(store, lease, number, 0.1)
-        added(store, lease, 4)
-        store.add_trial(lease, make_draft(5, infeasible_reason="too large"), None, at(5))
-
-        def numbers(limit: int, after: int = 0, states: tuple[TrialState, ...] = ()) -> list[int]:
-            return [trial.number for trial in store.list_trials("s1", limit, after, states)]
-
-        assert numbers(10) == [1, 2, 3, 4, 5]
-        assert numbers(2, after=1) == [2, 3]
-        assert numbers(10, states=(TrialState.QUEUED, TrialState.INFEASIBLE)) == [4, 5]
-        assert numbers(1, after=1, states=(TrialState.COMPLETED,)) == [2]
-        assert numbers(10, after=5) == []
-
-    def test_the_best_have_one_trial_for_each_fingerprint(self, store: Store) -> None:
-        lease = claimed(store)
-        rewards = [0.2, 0.5, 0.5, -0.1, 0.4, 0.5, 0.3]
-        fingerprints = ["a", "b", "c", "d", "b", "b", "a"]
-        for number, (reward, fingerprint) in enumerate(zip(rewards, fingerprints, strict=True), start=1):
-            finished(store, lease, number, reward, fingerprint=fingerprint)
-        store.add_trial(lease, make_reference(8), None, at(5))
-        added(store, lease, 9)
-        # b: 0.5 first reached by trial 2; c: trial 3, as good and later; a: 0.3 by trial 7; d: trial 4.
-        assert [trial.number for trial in store.best_trials("s1", 10)] == [2, 3, 7, 4]
-        assert [trial.number for trial in store.best_trials("s1", 2)] == [2, 3]
-        assert store.best_trials("s1", 1) == [store.get_trial("s1", 2)]
-
-    def test_best_and_counts_are_of_one_search(self, store: Store) -> None:
-        leases = [claimed(store, "s1"), claimed(store, "s2")]
-        for lease, reward in zip(leases, (0.1, 0.9), strict=True):
-            finished(store, lease, 1, reward, fingerprint="same")
-        assert [trial.reward for trial in store.best_trials("s1", 10)] == [0.1]
-        assert store.count_trials("s2").total == 1
-
-    def test_references_are_not_counted(self, store: Store) -> None:
-        lease = claimed(store)
-        references = [store.add_trial(lease, make_reference(n, f"r{n}"), None, at(3)) for n in (1, 2)]
-        finished(store, lease, 3, 0.1)
-        started(store, lease, 4)
-        counts = store.count_trials("s1")
-        assert dict(counts.by_state) == {TrialState.COMPLETED: 1, TrialState.RUNNING: 1}
-        assert (counts.total, counts.trained, counts[TrialState.FAILED]) == (2, 1, 0)
-        assert store.reference_trials("s1") == references
-
-    def test_jobs_are_listed_in_the_order_made(self, store: Store) -> None:
-        lease = claimed(store)
-        first, second = added(store, lease, 1), added(store, lease, 2)
-        again = store.add_job(lease, 1, JobKind.REEVALUATE, 3, at(20))
-        assert store.list_jobs("s1") == [first, second, again]
-        assert store.list_jobs("s1", 1) == [first, again]
-        store.start_attempt(lease, first.id, "worker-1", at(21))
-        store.complete_attempt(lease, first.id, 1, evaluation(0.1), 0.1, at(22))
-        assert store.list_jobs("s1", open_only=True) == [second, again]
-        assert store.list_jobs("s1", 1, open_only=True) == [again]
-        assert store.list_jobs("s1", 9) == []

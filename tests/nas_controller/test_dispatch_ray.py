@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import pytest
 
 from nas_controller.dispatch.base import AttemptKey, Dispatcher, WorkerPool
@@ -130,10 +130,10 @@ def test_a_missing_evaluator_is_refused_before_anything_starts() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["", "ray://"])
-def test_an_address_where_nobody_listens_is_told_at_once(scheme: str) -> None:
+def test_an_address_where_nobody_listens_is_told(scheme: str) -> None:
     address = scheme + free_address()
     with pytest.raises(ConnectionError, match=f"no Ray at {address}: Connection refused"):
-        RayDispatcher([WorkerPool(count=1)], EVALUATOR, address=address)
+        RayDispatcher([WorkerPool(count=1)], EVALUATOR, address=address, connect_seconds=0.5)
 
 
 @pytest.mark.parametrize("name", ["raylet", pytest.param("gcs_server", marks=pytest.mark.slow)])
@@ -173,7 +173,8 @@ def run_driver(address: str, behaviour: str, **environment: str) -> "subprocess.
 
 
 def test_a_killed_controller_leaves_no_worker_behind() -> None:
-    with run_driver("", "sleep:3600") as driver:
+    folder = tempfile.TemporaryDirectory(prefix="t-", dir="/tmp", ignore_cleanup_errors=True)
+    with folder as temp_dir, run_driver("", "sleep:3600", TMPDIR=temp_dir) as driver:
         assert driver.stdout is not None
         assert driver.stdout.readline() == "up\n"
         below = psutil.Process(driver.pid).children(recursive=True)
@@ -196,7 +197,7 @@ def cluster() -> Iterator[tuple[str, dict[str, str]]]:
             "PYTHONPATH": str(REPOSITORY),
         }
         options = ["--head", "--block", "--num-cpus=1", "--include-dashboard=false", "--disable-usage-stats"]
-        command = [Path(sys.executable).with_name("ray"), "start", *options, f"--port={address.split(':')[1]}"]
+        command = [str(Path(sys.executable).with_name("ray")), "start", *options, f"--port={address.split(':')[1]}"]
         head = subprocess.Popen(
             [*command, f"--temp-dir={folder}", "--object-store-memory=80000000"],
             stdout=subprocess.DEVNULL,

@@ -69,7 +69,8 @@ def test_any_durations_end_in_order_once_each_and_as_if_each_worker_took_the_nex
         soonest = expected_free_at.index(min(expected_free_at))
         expected_free_at[soonest] += duration
         expected_ends.append(expected_free_at[soonest])
-    waiting, ends = list(enumerate(durations)), {}
+    waiting = list(enumerate(durations))
+    ends: dict[str, float] = {}
     while len(ends) < len(durations):
         for worker in dispatcher.free_workers():
             if waiting:

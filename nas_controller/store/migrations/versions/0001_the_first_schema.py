@@ -80,10 +80,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["search_id"], ["search.id"], name=op.f("fk_trial_search_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("search_id", "number", name=op.f("pk_trial")),
     )
-    op.create_index(op.f("ix_trial_search_id_arm_state"), "trial", ["search_id", "arm", "state"])
-    op.create_index(op.f("ix_trial_search_id_fingerprint_reward"), "trial", ["search_id", "fingerprint", "reward"])
+    op.create_index(op.f("ix_trial_search_id_arm_number"), "trial", ["search_id", "arm", "number"])
+    op.create_index(
+        op.f("ix_trial_search_id_fingerprint_reward_number"),
+        "trial",
+        ["search_id", "fingerprint", "reward", "number"],
+    )
     op.create_index(op.f("ix_trial_search_id_reward"), "trial", ["search_id", "reward"])
-    op.create_index(op.f("ix_trial_search_id_state"), "trial", ["search_id", "state"])
+    op.create_index(op.f("ix_trial_search_id_state_arm"), "trial", ["search_id", "state", "arm"])
 
     op.create_table(
         "job",
