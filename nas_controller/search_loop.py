@@ -91,6 +91,11 @@ def run_search(search: RunningSearch) -> Iterator[SearchState]:
             state = _turn(search)
         except SearchFailedError as error:
             state = _set_state(search, SearchState.FAILED, str(error))
+        except ConflictError:
+            # The user cancelled in the middle of the turn: then nothing more can be added to the search.
+            state = search.store.get_search(search.search_id).state
+            if not state.is_final:
+                raise
     for key in search.running:
         search.dispatcher.cancel(key)
     yield state
@@ -125,20 +130,21 @@ def _turn(search: RunningSearch) -> SearchState:
             more_to_propose = _propose_into_free_slots(search)
         elif not search.running and not search.queued and not _queue_reevaluation(search):
             return _set_state(search, SearchState.SUCCEEDED, limit)
-    elif not search.running:
-        return (
-            _set_state(search, SearchState.SUCCEEDED, "stopped by the user") if state is SearchState.STOPPING else state
-        )
+    elif state is SearchState.STOPPING and not search.running:
+        return _set_state(search, SearchState.SUCCEEDED, "stopped by the user")
     for outcome in search.dispatcher.wait(0.0 if more_to_propose else TURN_SECONDS):
         _record(search, outcome)
     state = search.store.get_search(search.search_id).state
-    if (
-        state is SearchState.RUNNING
-        and search.failed_since_claim > search.setup.config.limits.failures * search.setup.config.limits.trials
-    ):
-        reason = f"{search.failed_since_claim} trials failed, more than limits.failures allows; the last says why"
-        return _set_state(search, SearchState.PAUSED, reason)
-    return state
+    return _paused_if_failing(search) if state is SearchState.RUNNING else state
+
+
+def _paused_if_failing(search: RunningSearch) -> SearchState:
+    """A search that fails too often pauses with the reason: it does not burn its budget."""
+    limits = search.setup.config.limits
+    if search.failed_since_claim <= limits.failures * limits.trials:
+        return SearchState.RUNNING
+    reason = f"{search.failed_since_claim} trials failed, more than limits.failures allows; the last says why"
+    return _set_state(search, SearchState.PAUSED, reason)
 
 
 def _keep_lease(search: RunningSearch) -> None:

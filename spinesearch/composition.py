@@ -94,7 +94,8 @@ def ray_dispatcher(search_id: str, config: SearchConfig, home: Home) -> Dispatch
 def running_search(home: Home, store: Store, lease: SearchLease) -> Iterator["RunningSearch"]:
     """A claimed search with its workers, ready for `run_search`; workers and lease are given back at the end.
 
-    Where it cannot be put together (its data set is gone, say) the search FAILED with the reason.
+    Where it cannot be put together (its data set is gone, say) the search FAILED with the reason; where no Ray
+    answers at the home's address it stays PENDING.
     """
     from nas_controller.algorithms.table import make_algorithm
     from nas_controller.search_loop import RunningSearch
@@ -108,6 +109,9 @@ def running_search(home: Home, store: Store, lease: SearchLease) -> Iterator["Ru
                 config.algorithm.name, setup.space, config.algorithm.seed, config.algorithm.settings
             )
             dispatcher = ray_dispatcher(lease.search_id, config, home)
+        except ConnectionError as error:
+            store.set_search_state(lease, SearchState.PENDING, f"Ray: {error}", now())
+            raise
         except (ValueError, OSError) as error:
             store.set_search_state(lease, SearchState.FAILED, str(error), now())
             raise

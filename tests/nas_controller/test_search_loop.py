@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nas_controller.algorithms.base import SearchAlgorithm
+from nas_controller.algorithms.base import Proposal, SearchAlgorithm
 from nas_controller.algorithms.table import make_algorithm
 from nas_controller.dispatch.simulated import SimulatedDispatcher, VirtualClock
 from nas_controller.records import (
@@ -267,6 +267,20 @@ def test_cancel_ends_running_trials_without_telling_them() -> None:
     assert bench.store.get_search(SEARCH).state is SearchState.CANCELLED
     assert bench.store.count_trials(SEARCH)[TrialState.CANCELLED] > 0
     assert bench.store.list_jobs(SEARCH, open_only=True) == []
+
+
+def test_a_cancel_in_the_middle_of_a_turn_ends_the_search_quietly() -> None:
+    bench = Bench(trials=100)
+    search = bench.claim()
+    ask = search.algorithm.ask
+
+    def ask_while_the_user_cancels(trial_number: int) -> Proposal:
+        if trial_number == 5:
+            bench.store.request_state(SEARCH, SearchState.CANCELLED, "", bench.clock.now())
+        return ask(trial_number)
+
+    search.algorithm.ask = ask_while_the_user_cancels  # type: ignore[method-assign]
+    assert bench.finish(search) is SearchState.CANCELLED
 
 
 def test_hours_count_running_time_only() -> None:
