@@ -5,6 +5,7 @@ architecture, with its own seed; an attempt is one run of a job on a worker. Rec
 changing the store is the store's business (`store.base`).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -86,6 +87,15 @@ class FailureKind(StrEnum):
     MODEL = "model"
     INFRASTRUCTURE = "infrastructure"
     DATA = "data"
+
+
+def search_id_of(name: str, suffix: str) -> str:
+    """The id of a search: its name as it can stand in a path, and a random suffix.
+
+    >>> search_id_of("Blood cells 2", "1f9c3a")
+    'blood-cells-2-1f9c3a'
+    """
+    return f"{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')[:40]}-{suffix}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ Everything here only constructs. torch and ray are imported by the functions tha
 """
 
 import os
-import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,11 +29,6 @@ LEASE_SECONDS = 60.0
 def now() -> datetime:
     """The time, in UTC."""
     return datetime.now(UTC)
-
-
-def new_search_id() -> str:
-    """An id that sorts by time and that nobody else makes: 20261120-2340-1f9c3a."""
-    return f"{now():%Y%m%d-%H%M}-{secrets.token_hex(3)}"
 
 
 def open_home_store(home: Home) -> Store:

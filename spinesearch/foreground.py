@@ -1,18 +1,19 @@
 """`search run FILE`: the same search as on the service, in this process, without the API."""
 
 import json
+import secrets
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from api.views import best_trials, search_detail
-from nas_controller.records import Search, SearchState
+from nas_controller.records import Search, SearchState, search_id_of
 from nas_controller.search_config import SearchConfig, load_search_file
 from nas_controller.search_loop import run_search
 from nas_controller.store.base import Store
 from spinesearch.client import Event
-from spinesearch.composition import claim, new_search_id, now, open_home_store, running_search
+from spinesearch.composition import claim, now, open_home_store, running_search
 from spinesearch.home import Home
 from spinesearch.processes import StopFlag
 from spinesearch.progress import SearchProgress, make_console, print_best
@@ -35,7 +36,7 @@ def run_file(file: Path, *, as_json: bool) -> int:
     store = open_home_store(home)
     try:
         search = _unfinished(store, config) or store.create_search(
-            new_search_id(), config.name, config.to_document(), now()
+            search_id_of(config.name, secrets.token_hex(3)), config.name, config.to_document(), now()
         )
         if search.state is SearchState.PAUSED:
             store.request_state(search.id, SearchState.PENDING, "", now())

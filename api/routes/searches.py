@@ -1,6 +1,5 @@
 """Start, list, show and steer searches."""
 
-import re
 import secrets
 from typing import Annotated, Any
 
@@ -10,7 +9,7 @@ from api import schemas, views
 from api.context import ApiContext, Context
 from api.errors import FieldError, ProblemError, problem_docs
 from api.routes.parameters import PageSize, SearchId
-from nas_controller.records import Search, SearchState
+from nas_controller.records import Search, SearchState, search_id_of
 from nas_controller.search_config import SearchConfig
 from nas_controller.store.base import NotFoundError
 
@@ -64,7 +63,7 @@ def create_search(
 ) -> schemas.SearchDetail:
     """Checks the document, the data set and the budget; then the search is pending until a controller claims it."""
     _check(config, context)
-    new_id = f"{_slug(config.name)}-{secrets.token_hex(3)}"
+    new_id = search_id_of(config.name, secrets.token_hex(3))
     now = context.clock()
     search = context.store.create_search(new_id, config.name, config.to_document(), now, idempotency_key)
     response.status_code = 201 if search.id == new_id else 200
@@ -79,10 +78,6 @@ def _check(config: SearchConfig, context: ApiContext) -> None:
         place = getattr(error, "place", "")
         message = str(error).removeprefix(f"{place}: ")
         raise ProblemError(422, "search.refused", str(error), [FieldError(place=place, message=message)]) from error
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "search"
 
 
 @router.get("/searches", operation_id="listSearches", summary="List searches, newest first")
