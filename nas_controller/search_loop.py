@@ -28,7 +28,8 @@ from nas_controller.setup import SearchSetup, derive_seed
 from nas_controller.store.base import ConflictError, Store
 from trainer.task import Split
 
-LEASE_SECONDS = 60.0
+LEASE_SECONDS = 20.0
+"""A turn takes a second or two; after a kill, the next controller waits at most this long."""
 TURN_SECONDS = 1.0
 MAX_ATTEMPTS = 3
 MAX_PROPOSALS_PER_TURN = 50

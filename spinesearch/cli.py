@@ -37,7 +37,9 @@ def main() -> None:
 
 def _is_expected(error: Exception) -> bool:
     """Whether the message says all: a wrong input, not a defect of ours."""
+    import httpx
+
     from nas_controller.store.base import StoreError
     from spinesearch.client import ApiError
 
-    return isinstance(error, ValueError | OSError | StoreError | ApiError)
+    return isinstance(error, ValueError | OSError | StoreError | ApiError | httpx.TransportError)

@@ -1,6 +1,7 @@
 """A typed client of the REST API, for the command line, notebooks and scripts."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -9,6 +10,8 @@ from typing import Any, Self
 import httpx
 
 Document = dict[str, Any]
+RETRY_SECONDS = 30.0
+RETRY_INTERVAL_SECONDS = 0.5
 FINAL_STATES = ("succeeded", "failed", "cancelled")
 
 
@@ -139,7 +142,16 @@ class Client:
         return document
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        response = self._http.request(method, path, **arguments)
+        """The answer. Reading is tried again while the service is away, as when its API is started again."""
+        deadline = time.monotonic() + (RETRY_SECONDS if method == "GET" else 0.0)
+        while True:
+            try:
+                response = self._http.request(method, path, **arguments)
+                break
+            except httpx.TransportError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(RETRY_INTERVAL_SECONDS)
         _check(response)
         return response
 

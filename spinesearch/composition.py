@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from nas_controller.search_loop import RunningSearch
     from nas_controller.setup import SearchSetup
 
-LEASE_SECONDS = 60.0
-
 
 def now() -> datetime:
     """The time, in UTC."""
@@ -45,6 +43,8 @@ def open_home_artifacts(home: Home) -> DirectoryArtifactStore:
 
 def claim(store: Store, search_id: str) -> SearchLease | None:
     """This process' lease on a search; None while another controller holds it."""
+    from nas_controller.search_loop import LEASE_SECONDS
+
     return store.claim_search(search_id, f"{socket.gethostname()}:{os.getpid()}", now(), LEASE_SECONDS)
 
 

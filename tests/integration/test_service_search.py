@@ -107,7 +107,7 @@ def test_one_process_that_is_killed_comes_back_by_itself(tmp_path: Path, victim:
             child.kill()
         if victim != "RayWorker":
             assert len(killed) == 1
-        wait_until(lambda: finished(client, search_id), 120)
+        wait_until(lambda: client.get_search(search_id)["state"] in FINAL_STATES, 120)
         assert client.get_search(search_id)["counts"]["completed"] == 12
 
 
@@ -117,14 +117,6 @@ def is_called(process: psutil.Process, name: str) -> bool:
     except psutil.Error:
         return False
     return line.startswith("ray::") if name == "RayWorker" else name in line
-
-
-def finished(client: Client, search_id: str) -> bool:
-    """Whether the search has ended; False while the API is being started again."""
-    try:
-        return client.get_search(search_id)["state"] in FINAL_STATES
-    except OSError:
-        return False
 
 
 def test_pause_stop_and_cancel_over_rest(tmp_path: Path) -> None:
