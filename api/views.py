@@ -64,8 +64,9 @@ def _progress(search: Search, counts: TrialCounts, now: datetime) -> schemas.Pro
     elapsed, left = None, None
     if search.started_at is not None:
         elapsed = max(0.0, ((search.finished_at or now) - search.started_at).total_seconds())
-        if search.state is SearchState.RUNNING and counts.trained >= MIN_TRIALS_FOR_ESTIMATE:
-            left = max(0, limits["trials"] - counts.trained) * elapsed / counts.trained
+        is_searching = search.state is SearchState.RUNNING and counts.trained < limits["trials"]
+        if is_searching and counts.trained >= MIN_TRIALS_FOR_ESTIMATE:
+            left = (limits["trials"] - counts.trained) * elapsed / counts.trained
             if limits["hours"] is not None:
                 left = min(left, max(0.0, limits["hours"] * 3600 - elapsed))
     return schemas.Progress(trained=counts.trained, trials=limits["trials"], elapsed_seconds=elapsed, seconds_left=left)

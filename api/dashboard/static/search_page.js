@@ -16,6 +16,7 @@ const TICK_MS = 10_000;
 
 let search = null;
 let history = null;
+let best = null;
 let refreshing = null;
 let isStale = false;
 let stopFollowing = null;
@@ -37,8 +38,8 @@ async function drawHistory() {
 
 async function load() {
   const started = performance.now();
-  const [nextSearch, nextHistory, best] = await Promise.all([getSearch(searchId), getHistory(searchId), getBest(searchId)]);
-  [search, history] = [nextSearch, nextHistory];
+  const [nextSearch, nextHistory, nextBest] = await Promise.all([getSearch(searchId), getHistory(searchId), getBest(searchId)]);
+  [search, history, best] = [nextSearch, nextHistory, nextBest];
   showStatus(search, ask);
   showBest(searchId, best, selected(), FINAL.includes(search.state));
   await drawHistory();
@@ -117,7 +118,8 @@ async function start() {
   }
   showBanner("");
   showDocument(search);
-  if (selected() > 0) showTrial(searchId, selected());
+  const shown = selected() || best.trials[0]?.number;
+  if (shown) showTrial(searchId, shown);
   if (FINAL.includes(search.state)) return;
   stopFollowing = follow(searchId, history.sequence, onEvent, onLink);
   setInterval(() => !document.hidden && !FINAL.includes(search.state) && refresh(), TICK_MS);
