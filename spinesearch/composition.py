@@ -61,7 +61,7 @@ def search_setup(search_id: str, config: SearchConfig, home: Home) -> "SearchSet
     """The fixed parts of a search."""
     from nas_controller.setup import SearchSetup
     from search_space.spaces import find_space
-    from trainer.data.coco import read_coco
+    from trainer.data.coco import read_coco, shared_categories
 
     data = data_source(config, home)
     return SearchSetup(
@@ -72,7 +72,7 @@ def search_setup(search_id: str, config: SearchConfig, home: Home) -> "SearchSet
         target=config.target.network(),
         task=config.task(),
         data=data,
-        num_classes=len(read_coco(data.train).categories),
+        num_classes=len(shared_categories(data, read_coco(data.train), read_coco(data.val))),
     )
 
 
