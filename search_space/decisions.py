@@ -24,10 +24,7 @@ from functools import cached_property
 from random import Random
 from typing import TypeVar
 
-from search_space.fingerprint import fingerprint
-from search_space.intervals import wilson_interval
 from search_space.moves import Choices, Offer, moved
-from search_space.plan import TargetNetwork, resolve
 from search_space.size import SpaceSize, count_space, levels_can_match
 from search_space.spec import MAX_LEVEL, MIN_LEVEL, ArchitectureSpec, BlockSpec, BlockType, Stem
 
@@ -35,7 +32,6 @@ Genotype = tuple[int, ...]
 T = TypeVar("T")
 
 OUTPUT_LEVELS = (3, 4, 5, 6, 7)
-DUPLICATE_TARGET = TargetNetwork(image_size=640, head=None)
 
 
 class DecisionKind(StrEnum):
@@ -86,15 +82,6 @@ class DecisionPoint:
     options: tuple[Option, ...]
     subject_level: int = 0
     subject_type: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class DuplicateRate:
-    """Share of uniform draws whose network was drawn before, with its 95 % Wilson interval."""
-
-    share: float
-    interval: tuple[float, float]
-    draws: int
 
 
 @dataclass(frozen=True)
@@ -392,11 +379,3 @@ def _indices(items: Sequence[T], taken: Sequence[T]) -> list[int]:
 def random_genotype(space: SearchSpace, rng: Random) -> Genotype:
     """A genotype that takes one of the options uniformly at each decision point."""
     return tuple(rng.randrange(count) for count in space.option_counts)
-
-
-def measure_duplicates(space: SearchSpace, draws: int, seed: int) -> DuplicateRate:
-    """Share of `draws` uniform genotypes whose network has the fingerprint of an earlier draw; at least one draw."""
-    rng = Random(seed)
-    specs = (space.decode(random_genotype(space, rng)) for _ in range(draws))
-    repeated = draws - len({fingerprint(resolve(spec, DUPLICATE_TARGET)) for spec in specs})
-    return DuplicateRate(interval=wilson_interval(repeated, draws), share=repeated / draws, draws=draws)

@@ -1,6 +1,7 @@
 """What every algorithm must do. A subclass gives `make`; `space` is one of the named spaces."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,15 +51,16 @@ def assert_same(state: StateDict, other: StateDict) -> None:
         assert array.tobytes() == other[name].tobytes(), name
 
 
-class AlgorithmSuite:
+class AlgorithmSuite(ABC):
     """Runs on every named space."""
 
     @pytest.fixture(params=sorted(SPACES))
     def space(self, request: pytest.FixtureRequest) -> SearchSpace:
         return SPACES[request.param]
 
+    @abstractmethod
     def make(self, space: SearchSpace, seed: int = 5) -> SearchAlgorithm:
-        raise NotImplementedError
+        """A fresh algorithm of the kind under test."""
 
     def test_a_proposal_is_a_complete_genotype_with_its_log_probs(self, space: SearchSpace) -> None:
         for proposal in run(self.make(space), range(1, 12)):

@@ -13,9 +13,9 @@ from search_space.decisions import (
     Genotype,
     Option,
     SearchSpace,
-    measure_duplicates,
     random_genotype,
 )
+from search_space.duplicates import measure_duplicates
 from search_space.fingerprint import fingerprint
 from search_space.plan import TargetNetwork, resolve
 from search_space.reference import reference

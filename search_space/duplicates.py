@@ -1,0 +1,28 @@
+"""How often a uniform draw of a space repeats a network that was drawn before."""
+
+from dataclasses import dataclass
+from random import Random
+
+from search_space.decisions import SearchSpace, random_genotype
+from search_space.fingerprint import fingerprint
+from search_space.intervals import wilson_interval
+from search_space.plan import TargetNetwork, resolve
+
+DUPLICATE_TARGET = TargetNetwork(image_size=640, head=None)
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateRate:
+    """Share of uniform draws whose network was drawn before, with its 95 % Wilson interval."""
+
+    share: float
+    interval: tuple[float, float]
+    draws: int
+
+
+def measure_duplicates(space: SearchSpace, draws: int, seed: int) -> DuplicateRate:
+    """Share of `draws` uniform genotypes whose network has the fingerprint of an earlier draw; at least one draw."""
+    rng = Random(seed)
+    specs = (space.decode(random_genotype(space, rng)) for _ in range(draws))
+    repeated = draws - len({fingerprint(resolve(spec, DUPLICATE_TARGET)) for spec in specs})
+    return DuplicateRate(interval=wilson_interval(repeated, draws), share=repeated / draws, draws=draws)
