@@ -6,14 +6,17 @@ a foreground run, never both write.
 
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from nas_controller.records import Search, SearchState
 from nas_controller.search_config import SearchConfig
-from nas_controller.store.base import Store
+from nas_controller.store.base import ConflictError, Store
 
 CHILD_STATES = (SearchState.PENDING, SearchState.RUNNING, SearchState.STOPPING)
+DAEMON_OWNER = "daemon"
+LEASE_SECONDS = 20.0
 FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 60.0
 TERMINATION_SECONDS = 20.0
@@ -49,9 +52,13 @@ class Daemon:
         self._bury()
         waiting = self.store.list_searches(limit=1000, states=CHILD_STATES)
         for search in sorted(waiting, key=lambda s: s.created_at):
-            if search.id not in self.children and self._may_start(search):
+            if search.id in self.children or self._must_wait(search.id):
+                continue
+            if self._fits(search):
                 self.children[search.id] = self.start(search.id)
                 self.claims[search.id] = _cpus(search)
+            elif search.state is SearchState.PENDING:
+                self._say_waiting(search)
 
     def close(self) -> None:
         """Asks every child to end between two transactions, and makes sure that it did."""
@@ -64,12 +71,26 @@ class Daemon:
                 child.kill()
                 child.wait()
 
-    def _may_start(self, search: Search) -> bool:
-        backoff = self.backoffs.get(search.id)
-        if backoff is not None and self.now() < backoff.until:
-            return False
+    def _must_wait(self, search_id: str) -> bool:
+        """Whether the search's process died so recently that it is left alone."""
+        backoff = self.backoffs.get(search_id)
+        return backoff is not None and self.now() < backoff.until
+
+    def _fits(self, search: Search) -> bool:
         taken = sum(self.claims[search_id] for search_id in self.children)
         return taken == 0 or taken + _cpus(search) <= self.cpus
+
+    def _say_waiting(self, search: Search) -> None:
+        """Writes why a search is not placed, once."""
+        taken = sum(self.claims[search_id] for search_id in self.children)
+        reason = f"waiting for {_cpus(search)} CPUs: running searches use {taken} of {self.cpus}"
+        if search.reason == reason:
+            return
+        lease = self.store.claim_search(search.id, DAEMON_OWNER, self.now(), LEASE_SECONDS)
+        if lease is not None:
+            with suppress(ConflictError):  # paused or stopped in the meantime: the user's word stands
+                self.store.set_search_state(lease, SearchState.PENDING, reason, self.now())
+            self.store.release_lease(lease)
 
     def _bury(self) -> None:
         for search_id, child in list(self.children.items()):
