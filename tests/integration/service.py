@@ -1,7 +1,6 @@
 """A service in processes of its own, on a home of its own, for one test."""
 
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -54,10 +53,18 @@ def descendants(pid: int) -> list[psutil.Process]:
 
 def kill_everything(process: "subprocess.Popen[bytes]") -> None:
     """SIGKILL for the process and all its descendants, as when the machine stops."""
-    victims = [*descendants(process.pid), psutil.Process(process.pid)]
-    for victim in victims:
-        victim.send_signal(signal.SIGKILL)
+    for victim in [*descendants(process.pid), psutil.Process(process.pid)]:
+        kill(victim)
     process.wait()
+
+
+def kill(victim: psutil.Process) -> bool:
+    """SIGKILL; whether the process was still there."""
+    try:
+        victim.kill()
+    except psutil.NoSuchProcess:
+        return False
+    return True
 
 
 def wait_until(holds: Callable[[], bool], seconds: float) -> None:
