@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 
 from nas_controller.records import Search, SearchState
 from nas_controller.search_config import SearchConfig
+from nas_controller.search_loop import LEASE_SECONDS
 from nas_controller.store.base import ConflictError, Store
 
 CHILD_STATES = (SearchState.PENDING, SearchState.RUNNING, SearchState.STOPPING)
 DAEMON_OWNER = "daemon"
-LEASE_SECONDS = 20.0
 FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 60.0
 TERMINATION_SECONDS = 20.0

@@ -207,18 +207,23 @@ def _add_candidate(search: RunningSearch, draft: TrialDraft) -> None:
 
 def _add_infeasible(search: RunningSearch, draft: TrialDraft) -> None:
     """A candidate off budget is recorded and told, never trained."""
-    search.store.add_trial(search.lease, draft, None, search.now())
+    trial = search.store.add_trial(search.lease, draft, None, search.now())
     search.next_number += 1
     search.infeasible_in_a_row += 1
     if search.infeasible_in_a_row > MAX_INFEASIBLE_IN_A_ROW:
         raise SearchFailedError(f"{MAX_INFEASIBLE_IN_A_ROW} candidates in a row were off budget")
+    _tell(search, trial)
+
+
+def _tell(search: RunningSearch, trial: Trial) -> None:
+    """Tells the algorithm what was committed of a trial; a replay tells the same from the ledger."""
     search.algorithm.tell(
         ToldTrial(
-            number=draft.number,
-            genotype=draft.genotype,
-            log_probs=draft.log_probs,
-            state=TrialState.INFEASIBLE,
-            reward=None,
+            number=trial.number,
+            genotype=trial.draft.genotype,
+            log_probs=trial.draft.log_probs,
+            state=trial.state,
+            reward=trial.reward,
         )
     )
 
@@ -248,15 +253,7 @@ def _record(search: RunningSearch, outcome: AttemptOutcome) -> None:
         trial = _record_failure(search, job, key, outcome.failure)
     if job.kind is JobKind.PROXY and trial.state.is_final and trial.state is not TrialState.CANCELLED:
         search.failed_since_claim += trial.state is TrialState.FAILED
-        search.algorithm.tell(
-            ToldTrial(
-                number=trial.number,
-                genotype=trial.draft.genotype,
-                log_probs=trial.draft.log_probs,
-                state=trial.state,
-                reward=trial.reward,
-            )
-        )
+        _tell(search, trial)
 
 
 def _record_failure(search: RunningSearch, job: Job, key: AttemptKey, failure: Failure) -> Trial:
