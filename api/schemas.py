@@ -34,7 +34,9 @@ class Counts(BaseModel):
     failed: int = 0
     cancelled: int = 0
     total: int = 0
-    trained: int = Field(0, description="completed, stopped early or failed: what `limits.trials` counts")
+    trained: int = Field(
+        0, description="completed (rewards reused included), stopped early or failed: what `limits.trials` counts"
+    )
 
 
 class Best(BaseModel):
@@ -105,6 +107,13 @@ class Cost(BaseModel):
     detector_multiply_adds: int
 
 
+class TrialSource(BaseModel):
+    """The trial that was trained in place of another one of the same network."""
+
+    search: str
+    trial: int
+
+
 class TrialSummary(BaseModel):
     """One trial in a list."""
 
@@ -119,6 +128,7 @@ class TrialSummary(BaseModel):
         val_standard_error=0.015,
         val_count=3,
         failure="",
+        reused_from=None,
     )
 
     number: int
@@ -131,6 +141,9 @@ class TrialSummary(BaseModel):
     val_standard_error: float | None
     val_count: int = Field(description="number of seeds behind `val_average_precision`")
     failure: str = Field(description="one line why it failed or is infeasible")
+    reused_from: TrialSource | None = Field(
+        description="the trial whose reward and AP these are (`duplicates.policy: reuse`); null where it was trained"
+    )
     fingerprint: str
     num_dead_blocks: int
     target_cost: Cost
@@ -292,8 +305,9 @@ class ReferenceSummary(BaseModel):
 
     name: str
     source: str = Field(description="where the architecture comes from")
-    image_size: int
+    image_size: int | tuple[int, int] = Field(description="side of the square input in pixels, or height and width")
     width_scale: float
+    head: str = Field(description="what stands on the pyramid features: `retinanet`, ...; `none` without one")
     cost: Cost
     spec: Mapping[str, Any]
 

@@ -16,6 +16,7 @@ from nas_controller.records import (
     SearchState,
     Trial,
     TrialCounts,
+    TrialKey,
     TrialState,
 )
 from nas_controller.store.base import Store
@@ -99,6 +100,7 @@ def trial_summary(trial: Trial) -> schemas.TrialSummary:
         val_standard_error=trial.val_standard_error,
         val_count=trial.val_count,
         failure=trial.failure,
+        reused_from=_source(trial.reused_from),
         fingerprint=draft.fingerprint,
         num_dead_blocks=draft.num_dead_blocks,
         target_cost=schemas.Cost(**asdict(draft.target_cost)),
@@ -107,6 +109,10 @@ def trial_summary(trial: Trial) -> schemas.TrialSummary:
         started_at=trial.started_at,
         finished_at=trial.finished_at,
     )
+
+
+def _source(key: TrialKey | None) -> schemas.TrialSource | None:
+    return None if key is None else schemas.TrialSource(search=key.search_id, trial=key.number)
 
 
 def best_trials(store: Store, search_id: str, limit: int) -> schemas.BestTrials:

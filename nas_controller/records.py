@@ -145,6 +145,8 @@ class TrialDraft:
         log_probs: behaviour log-probability of each decision, nats.
         spec: the architecture spec document.
         fingerprint: equal for networks that are the same at target size.
+        measurement_key: equal where equal fingerprints are measured alike (`setup.measurement_key`); None where
+            no reward is measured (a reference), or where an older release did not note it.
         infeasible_reason: "" where the candidate is inside the budget.
     """
 
@@ -161,6 +163,15 @@ class TrialDraft:
     parents: tuple[int, ...] = ()
     edits: tuple[str, ...] = ()
     infeasible_reason: str = ""
+    measurement_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialKey:
+    """Which trial, of all searches in the store."""
+
+    search_id: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +184,8 @@ class Trial:
         val_average_precision, val_standard_error, val_count: mean over the completed `reevaluate` jobs on
             val, its standard error (None below two jobs), and their number.
         failure: "" or one line why it failed or is infeasible.
+        reused_from: the trial that was trained in its place and whose reward and AP it has; None where it was
+            trained itself. The other search may be gone.
     """
 
     search_id: str
@@ -187,6 +200,7 @@ class Trial:
     val_standard_error: float | None = None
     val_count: int = 0
     failure: str = ""
+    reused_from: TrialKey | None = None
 
     @property
     def number(self) -> int:
@@ -292,5 +306,5 @@ class TrialCounts:
 
     @property
     def trained(self) -> int:
-        """Those that used a worker to the end: completed, stopped early or failed."""
+        """What `limits.trials` counts: completed (rewards reused included), stopped early or failed."""
         return self[TrialState.COMPLETED] + self[TrialState.STOPPED_EARLY] + self[TrialState.FAILED]

@@ -6,6 +6,7 @@ error type is `SearchConfigError`: it names the place, the value and what is all
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -22,9 +23,9 @@ from pydantic import (
 )
 
 from search_space.budget import FlopsBudget, budget_from
-from search_space.plan import RetinaNetHead, TargetNetwork
+from search_space.plan import TargetNetwork
 from search_space.reference import reference
-from search_space.spaces import find_space
+from search_space.spaces import SPACES, find_space
 from trainer.task import CocoSource, DataSource, ProxyTask, TaskError
 
 _SUFFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9, "t": 1e12}
@@ -86,19 +87,10 @@ class _Section(BaseModel):
 class Target(_Section):
     """The network that the user wants in the end; the budget is counted on it."""
 
-    image_size: Whole = Field(default=640, ge=32, le=4096)
+    image_size: Whole = Field(default=640, ge=64, le=4096, description="left out: that of the space's own target")
     width_scale: Number = Field(default=1.0, gt=0, le=4)
     head: Literal["retinanet"] = "retinanet"
     num_classes: Whole = Field(default=91, ge=1, le=10_000)
-
-    def network(self) -> TargetNetwork:
-        """The target as the search space understands it."""
-        return TargetNetwork(
-            image_size=self.image_size,
-            width_scale=self.width_scale,
-            head=RetinaNetHead(),
-            num_classes=self.num_classes,
-        )
 
 
 class Budget(_Section):
@@ -156,7 +148,7 @@ class Reward(_Section):
 class Limits(_Section):
     """When the search ends; the first limit reached stops it."""
 
-    trials: Whole = Field(default=100, ge=1, le=10_000_000, description="trained candidates")
+    trials: Whole = Field(default=100, ge=1, le=10_000_000, description="candidates trained, or with a reused reward")
     hours: Number | None = Field(default=None, gt=0)
     failures: Number = Field(default=0.25, gt=0, le=1, description="failed share of `trials` that fails the search")
 
@@ -178,6 +170,14 @@ class Reevaluation(_Section):
     references: tuple[ReferenceName, ...] = ("resnet-50-fpn", "spinenet-49")
 
 
+class Duplicates(_Section):
+    """What a repeated network costs. `remeasure`: it is trained again, with a seed of its own. `reuse`: it takes the
+    reward that the same network got in this or another search of the store, by the same proxy task, data set,
+    trainer and evaluator; an evaluator of one's own is known by its name only."""
+
+    policy: Literal["remeasure", "reuse"] = "remeasure"
+
+
 class SearchConfig(_Section):
     """A whole search. Only `space` and `data` have no default."""
 
@@ -192,7 +192,20 @@ class SearchConfig(_Section):
     limits: Limits = Limits()
     workers: tuple[Workers, ...] = Field(default=(Workers(),), min_length=1)
     reevaluate: Reevaluation = Reevaluation()
+    duplicates: Duplicates = Duplicates()
     evaluator: str = Field(default="spinesearch.detection", pattern=r"^[A-Za-z_][\w.]*(:[A-Za-z_]\w*)?$")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _image_size_of_the_space(cls, document: Any) -> Any:
+        """A target that gives no image size has that of the space, where the document is so far one at all."""
+        if not isinstance(document, Mapping):
+            return document
+        space, target = document.get("space"), document.get("target", {})
+        if not isinstance(space, str) or space not in SPACES or not isinstance(target, Mapping):
+            return document
+        own = SPACES[space].target.image_size
+        return {**document, "target": {"image_size": own, **target}}
 
     @field_validator("proxy")
     @classmethod
@@ -204,6 +217,16 @@ class SearchConfig(_Section):
             raise ValueError(str(error)) from error
         return document
 
+    def target_network(self) -> TargetNetwork:
+        """The target as the search space understands it, with the head of the space's own target."""
+        target = self.target
+        return replace(
+            find_space(self.space).target,
+            image_size=target.image_size,
+            width_scale=target.width_scale,
+            num_classes=target.num_classes,
+        )
+
     def task(self) -> ProxyTask:
         """The proxy task with its preset filled in."""
         return ProxyTask.from_document(self.proxy)
@@ -214,7 +237,7 @@ class SearchConfig(_Section):
         default = Budget(relative_to=space.budget_reference, tolerance=space.budget_tolerance)
         budget = self.budget or default
         return budget_from(
-            self.target.network(),
+            self.target_network(),
             relative_to=budget.relative_to,
             multiply_adds=budget.multiply_adds,
             tolerance=budget.tolerance,

@@ -191,9 +191,18 @@ def _propose_into_free_slots(search: RunningSearch) -> bool:
         draft = search.setup.draft(proposal, search.next_number)
         if draft.infeasible_reason:
             _add_infeasible(search, draft)
+        elif measured := _measured_before(search, draft):
+            _add_reused(search, draft, measured)
         else:
             _add_candidate(search, draft)
     return True
+
+
+def _measured_before(search: RunningSearch, draft: TrialDraft) -> Trial | None:
+    """The trial whose reward the candidate may take; a twin that still runs is none: then both are trained."""
+    if search.setup.config.duplicates.policy == "remeasure":
+        return None
+    return search.store.first_measured(search.setup.measurement_key, draft.fingerprint)
 
 
 def _add_candidate(search: RunningSearch, draft: TrialDraft) -> None:
@@ -212,6 +221,14 @@ def _add_infeasible(search: RunningSearch, draft: TrialDraft) -> None:
     search.infeasible_in_a_row += 1
     if search.infeasible_in_a_row > MAX_INFEASIBLE_IN_A_ROW:
         raise SearchFailedError(f"{MAX_INFEASIBLE_IN_A_ROW} candidates in a row were off budget")
+    _tell(search, trial)
+
+
+def _add_reused(search: RunningSearch, draft: TrialDraft, measured: Trial) -> None:
+    """A network that was measured before is recorded and told with that reward, never trained."""
+    search.infeasible_in_a_row = 0
+    trial = search.store.add_reused_trial(search.lease, draft, measured, search.now())
+    search.next_number += 1
     _tell(search, trial)
 
 

@@ -1,19 +1,20 @@
 """A search's fixed parts, and a candidate's way from genotype to a costed draft."""
 
 import hashlib
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 
 from nas_controller.algorithms.base import Proposal
 from nas_controller.records import NetworkCost, TrialDraft
 from nas_controller.search_config import SearchConfig
-from search_space.budget import FlopsBudget
+from search_space.budget import FlopsBudget, decode_within
 from search_space.cost import cost
 from search_space.decisions import SearchSpace
 from search_space.fingerprint import fingerprint
 from search_space.plan import NetworkPlan, TargetNetwork, resolve
 from search_space.reference import reference
 from search_space.spec import ArchitectureSpec
-from trainer.task import DataSource, EvaluationRequest, ProxyTask, Split
+from trainer.task import TRAINER_VERSION, DataSource, EvaluationRequest, ProxyTask, Split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class SearchSetup:
 
     Args:
         num_classes: categories of the data set: outputs of the network that is trained.
+        measurement_key: of the function of that name.
     """
 
     search_id: str
@@ -32,10 +34,12 @@ class SearchSetup:
     task: ProxyTask
     data: DataSource
     num_classes: int
+    measurement_key: str
 
     def draft(self, proposal: Proposal, number: int) -> TrialDraft:
         """The candidate decoded, resolved, counted and held against the budget."""
-        spec = self.space.decode(proposal.genotype, name=f"{self.config.name}-{number}")
+        name = f"{self.config.name}-{number}"
+        spec = decode_within(self.space, proposal.genotype, self.target, self.budget, name)
         plan = resolve(spec, self.target)
         target_cost = network_cost(plan)
         reason = ""
@@ -54,6 +58,7 @@ class SearchSetup:
             parents=proposal.parents,
             edits=proposal.edits,
             infeasible_reason=reason,
+            measurement_key=self.measurement_key,
         )
 
     def draft_reference(self, name: str, number: int) -> TrialDraft:
@@ -89,6 +94,28 @@ def network_cost(plan: NetworkPlan) -> NetworkCost:
         detector_parameters=report.parameters,
         detector_multiply_adds=report.multiply_adds,
     )
+
+
+def measurement_key(config: SearchConfig, data_hash: str) -> str:
+    """64 hexadecimal digits: all that a reward depends on, but for the network and the seed.
+
+    The target is in it because a fingerprint says which network it is there: at another target the same
+    fingerprint may be another spec, and so another network in the proxy task.
+
+    Args:
+        data_hash: of the data set, its division into train and reward split included.
+    """
+    document = {
+        "target": asdict(config.target_network()),
+        "task": config.task().to_document(),
+        "data": data_hash,
+        "trainer": TRAINER_VERSION,
+        "evaluator": config.evaluator,
+        "metric": config.reward.metric,
+    }
+    # A preset's 10.0 comes back as 10 from a stored document: every number is written as one with a point.
+    with_points = json.loads(json.dumps(document), parse_int=float)
+    return hashlib.sha256(json.dumps(with_points, sort_keys=True).encode()).hexdigest()
 
 
 def derive_seed(search_seed: int, *labels: str | int) -> int:

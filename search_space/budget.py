@@ -3,15 +3,20 @@
 A budget is on the target network's live backbone with its endpoints, without the head.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
 from search_space.cost import cost
-from search_space.decisions import SearchSpace, random_genotype
+from search_space.decisions import Rounding, SearchSpace, random_genotype
 from search_space.intervals import wilson_interval
 from search_space.plan import TargetNetwork, resolve
 from search_space.reference import reference
+from search_space.resources import shared_by_paper, shared_exactly
 from search_space.spec import ArchitectureSpec
+
+EXACT_TOLERANCE = 0.01
+"""How near the widths of an exactly shared candidate come to a budget that allows more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,27 @@ def in_billions(multiply_adds: float) -> str:
 def backbone_multiply_adds(spec: ArchitectureSpec, target: TargetNetwork) -> int:
     """What budgets are on: multiply-adds of the live backbone with its endpoints at the target."""
     return cost(resolve(spec, target)).backbone.multiply_adds
+
+
+def decode_within(
+    space: SearchSpace, genotype: Sequence[int], target: TargetNetwork, budget: FlopsBudget, name: str = ""
+) -> ArchitectureSpec:
+    """The architecture of a genotype with every width settled: what is held against the budget, trained and kept.
+
+    Raises:
+        ValueError: the genotype is not of the space.
+    """
+    spec = space.decode(genotype, name)
+    if space.rounding is Rounding.PAPER:
+        return shared_by_paper(spec, target)
+    if space.rounding is Rounding.EXACT:
+        return shared_exactly(spec, target, budget.centre, min(budget.tolerance, EXACT_TOLERANCE))
+    return spec
+
+
+def own_budget(space: SearchSpace, target: TargetNetwork) -> FlopsBudget:
+    """The budget of a search that names none: around the space's reference at the target."""
+    return budget_from(target, relative_to=space.budget_reference, tolerance=space.budget_tolerance)
 
 
 def budget_from(
@@ -109,7 +135,8 @@ def feasible_share(
     if draws < 1:
         raise ValueError(f"{draws} draws: must be at least 1")
     rng = Random(seed)
-    costs = sorted(backbone_multiply_adds(space.decode(random_genotype(space, rng)), target) for _ in range(draws))
+    specs = (decode_within(space, random_genotype(space, rng), target, budget) for _ in range(draws))
+    costs = sorted(backbone_multiply_adds(spec, target) for spec in specs)
     inside = sum(budget.contains(multiply_adds) for multiply_adds in costs)
     return FeasibleShare(
         share=inside / draws,

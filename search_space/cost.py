@@ -1,42 +1,35 @@
-"""Parameters and multiply-adds of a network plan, operation by operation: `cost(plan) -> NetworkCostReport`.
+"""Parameters and multiply-adds of a network plan, part by part: `cost(plan) -> NetworkCostReport`.
 
-Multiply-adds are those of convolutions; batch norm, activations, sums, pools and up-sampling count zero, as
-in `torch.utils.flop_counter`, which counts two for each multiply-add. Parameters are the trained ones: weights,
-biases, and the two vectors of each batch norm. Where a convolution has a bias or a batch norm is said
-by the records of `search_space.plan`.
+Multiply-adds are those of convolutions and fully connected layers; batch norm, activations, sums, products,
+pools, up-sampling and region pooling count zero, as in `torch.utils.flop_counter`, which counts two for each
+multiply-add. Parameters are the trained ones: weights, biases, the two vectors of each batch norm, fusion weights.
+What an operation consists of is said by the records of `search_space.plan` and `search_space.heads`.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from search_space.plan import EdgeKind, NetworkPlan, PlannedBlock, PlannedEdge, PlannedEndpoint, RetinaNetHead
-from search_space.spec import BlockType, Neck
-
-IMAGE_CHANNELS = 3
-BOX_NUMBERS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Parameters and multiply-adds of one operation, or of a sum of them."""
-
-    parameters: int = 0
-    multiply_adds: int = 0
-
-    def __add__(self, other: "Cost") -> "Cost":
-        return Cost(self.parameters + other.parameters, self.multiply_adds + other.multiply_adds)
-
-    def times(self, count: int) -> "Cost":
-        """`count` separate copies of the operation."""
-        return Cost(self.parameters * count, self.multiply_adds * count)
+from search_space.head_cost import head_cost
+from search_space.operations import Cost, area, convolution, convolution_norm, separable_convolution
+from search_space.plan import (
+    EdgeKind,
+    NetworkPlan,
+    PlannedBlock,
+    PlannedEdge,
+    PlannedEndpoint,
+    PlannedLayer,
+    Size,
+    feature_size,
+)
+from search_space.spec import ArchitectureSpec, BlockType, Fusion, Neck, StemKind
 
 
-@dataclass(frozen=True, slots=True)
-class CostRow:
+class CostRow(NamedTuple):
     """One part of the network.
 
     Args:
-        name: for people, e.g. ``block 5``, ``block 5 inputs``, ``P3``.
+        name: for people, e.g. ``block 5``, ``block 5 inputs``, ``P3``, ``class subnet``.
         kind: ``stem``, a block type, ``resampling``, ``endpoint`` or ``head``.
         level: of its output; 0 for the head.
     """
@@ -77,130 +70,127 @@ class NetworkCostReport:
 
 def cost(plan: NetworkPlan) -> NetworkCostReport:
     """Counted parameters and multiply-adds of the plan, backbone, endpoints and head apart."""
-    rows = [_row("stem", "stem", 1, stem_convolution(plan.stem_channels, plan.size(1)))]
+    rows = [CostRow("stem", "stem", 1, *stem_cost(plan.spec, plan.stem_channels, plan.stem_size))]
     for block in plan.blocks:
         if block.edges:
-            rows.append(_row(f"block {block.index} inputs", "resampling", block.level, _total(map(edge, block.edges))))
-        rows.append(_row(f"block {block.index}", block.block_type.value, block.level, block_group(block)))
-    num_body_rows = len(rows)
-    rows += [_row(f"P{end.level}", "endpoint", end.level, _endpoint(plan, end)) for end in plan.endpoints]
-    endpoints = _total(rows[num_body_rows:])
-    backbone = _total(rows)
-    head = Cost()
-    if plan.head is not None:
-        head = retinanet_head(plan.head, plan.endpoints, plan.num_classes)
-        rows.append(_row("head", "head", 0, head))
-    return NetworkCostReport(backbone=backbone, endpoints=endpoints, head=head, per_block=tuple(rows))
-
-
-def _row(name: str, kind: str, level: int, part: Cost) -> CostRow:
-    return CostRow(name, kind, level, part.parameters, part.multiply_adds)
-
-
-def _total(parts: Iterable[Cost | CostRow]) -> Cost:
-    total = Cost()
-    for part in parts:
-        total += Cost(part.parameters, part.multiply_adds)
-    return total
-
-
-def convolution(kernel: int, in_channels: int, out_channels: int, size: int, *, bias: bool = False) -> Cost:
-    """Parameters k*k*c_in*c_out (+ c_out with bias); multiply-adds k*k*c_in*c_out * size**2, `size` of the output."""
-    weights = kernel * kernel * in_channels * out_channels
-    return Cost(weights + (out_channels if bias else 0), weights * size * size)
-
-
-def batch_norm(channels: int) -> Cost:
-    """Parameters 2*c; multiply-adds 0."""
-    return Cost(2 * channels)
-
-
-def convolution_norm(kernel: int, in_channels: int, out_channels: int, size: int) -> Cost:
-    """`convolution` without bias + `batch_norm`."""
-    weights = kernel * kernel * in_channels * out_channels
-    return Cost(weights + 2 * out_channels, weights * size * size)
-
-
-def stem_convolution(channels: int, size: int) -> Cost:
-    """7x7 from the image to `channels`, stride 2, with batch norm; `size` of its output."""
-    return convolution_norm(7, IMAGE_CHANNELS, channels, size)
-
-
-def bottleneck(in_channels: int, mid: int, out_channels: int, stride: int, in_size: int, size: int) -> Cost:
-    """1x1 c_in->m at in_size, 3x3 m->m and 1x1 m->c_out at size, + 1x1 c_in->c_out where shapes change."""
-    operation = (
-        convolution_norm(1, in_channels, mid, in_size)
-        + convolution_norm(3, mid, mid, size)
-        + convolution_norm(1, mid, out_channels, size)
+            rows.append(CostRow(f"block {block.index} inputs", "resampling", block.level, *block_inputs(block)))
+        rows.append(CostRow(f"block {block.index}", block.block_type.value, block.level, *block_layers(block)))
+    body = _total(rows)
+    ends = [CostRow(f"P{end.level}", "endpoint", end.level, *endpoint(end, plan.spec.neck)) for end in plan.endpoints]
+    heads = [CostRow(name, "head", 0, *part) for name, part in head_cost(plan)]
+    endpoints = _total(ends)
+    return NetworkCostReport(
+        backbone=body.plus(endpoints), endpoints=endpoints, head=_total(heads), per_block=(*rows, *ends, *heads)
     )
-    return operation + projection(in_channels, out_channels, stride, size)
 
 
-def residual(in_channels: int, mid: int, out_channels: int, stride: int, size: int) -> Cost:
-    """3x3 c_in->m and 3x3 m->c_out at size, + 1x1 c_in->c_out where shapes change."""
-    operation = convolution_norm(3, in_channels, mid, size) + convolution_norm(3, mid, out_channels, size)
-    return operation + projection(in_channels, out_channels, stride, size)
+def _total(rows: Iterable[CostRow]) -> Cost:
+    parameters = multiply_adds = 0
+    for row in rows:
+        parameters += row.parameters
+        multiply_adds += row.multiply_adds
+    return Cost(parameters, multiply_adds)
 
 
-def projection(in_channels: int, out_channels: int, stride: int, size: int) -> Cost:
-    """The shortcut: 1x1 c_in->c_out where channels change or the stride is above 1, else zero."""
-    if in_channels == out_channels and stride == 1:
-        return Cost()
-    return convolution_norm(1, in_channels, out_channels, size)
+def stem_cost(spec: ArchitectureSpec, channels: int, size: Size) -> Cost:
+    """The first convolution: 7x7 or 3x3 from the image's three channels, stride 2, with batch norm."""
+    kernel = 7 if spec.stem.kind is StemKind.CONV7_POOL else 3
+    return convolution_norm(kernel, 3, channels, area(size))
 
 
-def block_group(block: PlannedBlock) -> Cost:
-    """The first copy with stride and projection, + (repeats - 1) copies c_out->c_out at size."""
-    mid, out, size = block.mid_channels, block.out_channels, block.size
-    if block.block_type is BlockType.BOTTLENECK:
-        first = bottleneck(block.in_channels, mid, out, block.stride, block.in_size, size)
-        return first + bottleneck(out, mid, out, 1, size, size).times(block.repeats - 1)
-    first = residual(block.in_channels, mid, out, block.stride, size)
-    return first + residual(out, mid, out, 1, size).times(block.repeats - 1)
+def block_inputs(block: PlannedBlock) -> Cost:
+    """The block's edges, and one fusion weight for each where it has them."""
+    parameters = len(block.edges) if block.fusion is Fusion.WEIGHTED else 0
+    multiply_adds = 0
+    for one in block.edges:
+        part = edge(one)
+        parameters += part.parameters
+        multiply_adds += part.multiply_adds
+    return Cost(parameters, multiply_adds)
 
 
 def edge(edge: PlannedEdge) -> Cost:
-    """RAW: zero. RESAMPLE: 1x1 c_in->m at in_size, going down 3x3 m->m at half of it, 1x1 m->c_out at out_size."""
-    if edge.kind is EdgeKind.RAW:
-        return Cost()
-    mid = edge.mid_channels
-    total = convolution_norm(1, edge.in_channels, mid, edge.in_size)
-    if edge.levels_down > 0:
-        total += convolution_norm(3, mid, mid, -(-edge.in_size // 2))
-    return total + convolution_norm(1, mid, edge.out_channels, edge.out_size)
+    """RAW: zero. CONV: 1x1 c_in->m at in_size, going down 3x3 m->m at half of it, 1x1 m->c_out at out_size.
 
-
-def _endpoint(plan: NetworkPlan, endpoint: PlannedEndpoint) -> Cost:
-    channels_and_size = endpoint.in_channels, endpoint.out_channels, endpoint.size
-    if plan.spec.neck is Neck.ENDPOINTS:
-        return convolution_norm(1, *channels_and_size)
-    return fpn_level(*channels_and_size, is_lateral=endpoint.source is not None)
-
-
-def fpn_level(in_channels: int, out_channels: int, size: int, *, is_lateral: bool) -> Cost:
-    """Lateral: 1x1 c_in->c + 3x3 c->c; above: 3x3 c->c; all with bias; + batch norm."""
-    lateral = convolution(1, in_channels, out_channels, size, bias=True) if is_lateral else Cost()
-    return lateral + convolution(3, out_channels, out_channels, size, bias=True) + batch_norm(out_channels)
-
-
-def retinanet_head(head: RetinaNetHead, endpoints: tuple[PlannedEndpoint, ...], num_classes: int) -> Cost:
-    """Two subnets: parameters once, plus the batch norms of each level; multiply-adds on each level.
-
-    A subnet is n 3x3 convolutions c_in->c, c->c, ... and one 3x3 c->anchors*numbers, all with bias.
+    DEPTHWISE, SPACE_TO_DEPTH: going down 3x3 depthwise on m at each level (but the first, for the latter), then 1x1
+    m->c_out at out_size.
     """
-    total = Cost()
-    for numbers in (num_classes, BOX_NUMBERS):
-        for level, endpoint in enumerate(endpoints):
-            part = _subnet(head, endpoint, head.anchors_per_location * numbers)
-            norms = batch_norm(head.channels).times(head.num_convs)
-            total += norms + (part if level == 0 else Cost(0, part.multiply_adds))
-    return total
+    mid, down = edge.mid_channels, edge.levels_down
+    if edge.kind is EdgeKind.RAW:
+        return Cost(0, 0)
+    expand = mid * edge.out_channels
+    parameters, multiply_adds = expand + 2 * edge.out_channels, expand * area(edge.out_size)
+    if edge.kind is EdgeKind.CONV:
+        reduce = edge.in_channels * mid
+        parameters += reduce + 2 * mid
+        multiply_adds += reduce * area(edge.in_size)
+        if down > 0:
+            parameters += 9 * mid * mid + 2 * mid
+            multiply_adds += 9 * mid * mid * area(feature_size(edge.in_size, 1))
+        return Cost(parameters, multiply_adds)
+    for level in range(1 if edge.kind is EdgeKind.DEPTHWISE else 2, down + 1):
+        parameters += 9 * mid + 2 * mid
+        multiply_adds += 9 * mid * area(feature_size(edge.in_size, level))
+    return Cost(parameters, multiply_adds)
 
 
-def _subnet(head: RetinaNetHead, endpoint: PlannedEndpoint, out_channels: int) -> Cost:
-    channels = endpoint.out_channels
-    total = Cost()
-    for _ in range(head.num_convs):
-        total += convolution(3, channels, head.channels, endpoint.size, bias=True)
-        channels = head.channels
-    return total + convolution(3, channels, out_channels, endpoint.size, bias=True)
+def block_layers(block: PlannedBlock) -> Cost:
+    """The first layer, and the others, which are all alike."""
+    first = layer(block.block_type, block.kernel, block.layers[0])
+    if len(block.layers) == 1:
+        return first
+    return first.plus(layer(block.block_type, block.kernel, block.layers[1]).times(len(block.layers) - 1))
+
+
+def layer(block_type: BlockType, kernel: int, layer: PlannedLayer) -> Cost:
+    """One copy of a block's operation."""
+    if block_type is BlockType.BOTTLENECK:
+        return bottleneck(layer)
+    return residual(layer) if block_type is BlockType.RESIDUAL else mbconv(kernel, layer)
+
+
+def bottleneck(layer: PlannedLayer) -> Cost:
+    """1x1 c_in->m at in_size, 3x3 m->m and 1x1 m->c_out at size, + the projection."""
+    mid, out = layer.mid_channels, layer.out_channels
+    reduce, rest = layer.in_channels * mid, 9 * mid * mid + mid * out
+    multiply_adds = reduce * area(layer.in_size) + rest * area(layer.size)
+    return Cost(reduce + rest + 4 * mid + 2 * out, multiply_adds).plus(projection(layer))
+
+
+def residual(layer: PlannedLayer) -> Cost:
+    """3x3 c_in->m and 3x3 m->c_out at size, + the projection."""
+    mid, out = layer.mid_channels, layer.out_channels
+    weights = 9 * mid * (layer.in_channels + out)
+    return Cost(weights + 2 * mid + 2 * out, weights * area(layer.size)).plus(projection(layer))
+
+
+def projection(layer: PlannedLayer) -> Cost:
+    """The shortcut: 1x1 c_in->c_out where channels change or the stride is above 1, else zero."""
+    if layer.in_channels == layer.out_channels and layer.stride == 1:
+        return Cost(0, 0)
+    return convolution_norm(1, layer.in_channels, layer.out_channels, area(layer.size))
+
+
+def mbconv(kernel: int, layer: PlannedLayer) -> Cost:
+    """1x1 c_in->m at in_size, kxk depthwise on m at size, 1x1 m->s and s->m with bias on 1 pixel, 1x1 m->c_out."""
+    mid, squeeze, out = layer.mid_channels, layer.squeeze_channels, layer.out_channels
+    rest = kernel * kernel * mid + mid * out
+    parameters, multiply_adds = rest + 2 * mid + 2 * out, rest * area(layer.size)
+    if mid != layer.in_channels:
+        expand = layer.in_channels * mid
+        parameters += expand + 2 * mid
+        multiply_adds += expand * area(layer.in_size)
+    if squeeze:
+        parameters += 2 * mid * squeeze + squeeze + mid
+        multiply_adds += 2 * mid * squeeze
+    return Cost(parameters, multiply_adds)
+
+
+def endpoint(end: PlannedEndpoint, neck: Neck) -> Cost:
+    """ENDPOINTS: 1x1 c_in->c. FPN: lateral 1x1 with bias where the stem has the level; 3x3 c->c; batch norm."""
+    size, channels = area(end.size), end.out_channels
+    if neck is Neck.ENDPOINTS:
+        return convolution_norm(1, end.in_channels, channels, size)
+    lateral = convolution(1, end.in_channels, channels, size) if end.source is not None else Cost(0, 0)
+    output = separable_convolution if neck is Neck.SEPARABLE_FPN else convolution
+    return lateral.plus(output(3, channels, channels, size)).plus(Cost(2 * channels, 0))

@@ -36,7 +36,16 @@ def fingerprint(plan: NetworkPlan) -> str:
     graph = network_graph(plan)
     order, edges = canonical_form(graph)
     ends = [(end.level, end.in_channels, end.out_channels) for end in plan.endpoints]
-    document = [plan.stem_channels, plan.activation, plan.spec.neck, ends, order, edges]
+    document = [
+        plan.spec.stem.kind,
+        plan.stem_channels,
+        plan.activation,
+        plan.spec.fusion,
+        plan.spec.neck,
+        ends,
+        order,
+        edges,
+    ]
     return hashlib.sha256(json.dumps(document).encode()).hexdigest()
 
 
@@ -52,15 +61,19 @@ def network_graph(plan: NetworkPlan) -> LabelledGraph:
 
 
 def _label(block: PlannedBlock) -> Label:
-    channels = (block.in_channels, block.mid_channels, block.out_channels)
     stem_position = block.index if block.is_stem else -1
+    first, last = block.layers[0], block.layers[-1]
+    inside = (first.mid_channels, first.squeeze_channels, last.mid_channels, last.squeeze_channels, block.width)
     return (
         stem_position,
         block.level,
         block.block_type.value,
-        *channels,
-        block.repeats,
-        block.stride,
+        block.kernel,
+        block.in_channels,
+        block.out_channels,
+        *inside,
+        len(block.layers),
+        first.stride,
         int(block.is_output),
     )
 

@@ -1,5 +1,7 @@
 """Which blocks of a spec take part: orphans that join an output, and blocks that reach no endpoint."""
 
+from collections.abc import Mapping
+
 from search_space.spec import ArchitectureSpec, Neck
 
 
@@ -32,20 +34,27 @@ def orphans_by_output(spec: ArchitectureSpec) -> dict[int, tuple[int, ...]]:
 
 def feature_inputs(spec: ArchitectureSpec) -> tuple[tuple[int, ...], ...]:
     """For each feature the features it reads: the one before for a stem block; else parents, then orphans."""
-    stem = [(index - 1,) if index else () for index in range(spec.num_stem_blocks)]
-    orphans = orphans_by_output(spec)
-    searched = [
-        block.parents + orphans.get(index, ()) for index, block in enumerate(spec.blocks, start=spec.num_stem_blocks)
-    ]
+    return _inputs(spec, orphans_by_output(spec))
+
+
+def _inputs(spec: ArchitectureSpec, orphans: Mapping[int, tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
+    first = spec.num_stem_blocks
+    stem = [(index - 1,) if index else () for index in range(first)]
+    searched = [block.parents + orphans.get(index, ()) for index, block in enumerate(spec.blocks, start=first)]
     return (*stem, *searched)
 
 
 def live_features(spec: ArchitectureSpec) -> frozenset[int]:
     """Features that reach an endpoint; the others are dead: not built, not counted."""
+    return live_among(spec, orphans_by_output(spec))
+
+
+def live_among(spec: ArchitectureSpec, orphans: Mapping[int, tuple[int, ...]]) -> frozenset[int]:
+    """The same where the orphans are known."""
     blocks = spec.all_blocks
-    if spec.neck is Neck.FPN:
+    if spec.neck is not Neck.ENDPOINTS:
         return frozenset(range(len(blocks)))
-    inputs = feature_inputs(spec)
+    inputs = _inputs(spec, orphans)
     live = {index for index, block in enumerate(blocks) if block.is_output}
     for index in range(len(blocks) - 1, -1, -1):
         if index in live:

@@ -1,8 +1,8 @@
 """What a genotype decided, by name, and the moves that change one thing of it.
 
 A move changes what it says and leaves the connections where they are: parents are positions, so swapping two
-blocks swaps their levels and types while each position keeps its parents. Every result is in the space, and
-differs from the start as an architecture.
+blocks swaps their levels, types and multipliers while each position keeps its parents. Every result is in the
+space, and differs from the start as an architecture.
 """
 
 from dataclasses import dataclass, replace
@@ -21,6 +21,7 @@ class Choices:
         adjustments: level change of each intermediate block.
         types: of each searched block.
         parents: two feature indices for each searched block.
+        multipliers: of every block, those of the stem first.
     """
 
     picks: tuple[int, ...]
@@ -28,6 +29,7 @@ class Choices:
     adjustments: tuple[int, ...]
     types: tuple[BlockType, ...]
     parents: tuple[tuple[int, ...], ...]
+    multipliers: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Offer:
     pool: tuple[int, ...]
     adjustments: tuple[int, ...]
     block_types: tuple[BlockType, ...]
+    multipliers: tuple[float, ...]
     candidates: tuple[range, ...]
 
 
@@ -53,7 +56,8 @@ Edited = list[tuple[Choices, str]]
 
 def moved(choices: Choices, offer: Offer, rng: Random) -> tuple[Choices, str]:
     """One random move, and what it did: a kind of move drawn uniformly, then one of its results."""
-    kinds = [swap_intermediates, insert_intermediate, swap_outputs, change_parent, change_level, change_type]
+    kinds = [swap_intermediates, insert_intermediate, swap_outputs]
+    kinds += [change_parent, change_level, change_type, change_multiplier]
     rng.shuffle(kinds)
     for kind in kinds:
         edited = kind(choices, offer)
@@ -63,7 +67,7 @@ def moved(choices: Choices, offer: Offer, rng: Random) -> tuple[Choices, str]:
 
 
 def swap_intermediates(choices: Choices, offer: Offer) -> Edited:
-    """All results of exchanging two intermediate blocks of different level or type."""
+    """All results of exchanging two intermediate blocks of different level, type or multiplier."""
     return _swaps(choices, offer, range(len(choices.picks)))
 
 
@@ -80,7 +84,7 @@ def _swaps(choices: Choices, offer: Offer, places: range) -> Edited:
             order[one], order[other] = other, one
             if _changes(order, choices, offer):
                 text = f"swap blocks {offer.first + one} and {offer.first + other}"
-                edited.append((_reordered(choices, order), text))
+                edited.append((_reordered(choices, offer, order), text))
     return edited
 
 
@@ -94,7 +98,7 @@ def insert_intermediate(choices: Choices, offer: Offer) -> Edited:
             order.insert(target, order.pop(source))
             if _changes(order, choices, offer):
                 text = f"move block {offer.first + source} to {offer.first + target}"
-                edited.append((_reordered(choices, order), text))
+                edited.append((_reordered(choices, offer, order), text))
     return edited
 
 
@@ -139,20 +143,35 @@ def change_type(choices: Choices, offer: Offer) -> Edited:
     return edited
 
 
+def change_multiplier(choices: Choices, offer: Offer) -> Edited:
+    """All results of giving one block, also one of the stem, another resource multiplier."""
+    edited = []
+    for feature, old in enumerate(choices.multipliers):
+        for new in offer.multipliers:
+            if new != old:
+                multipliers = list(choices.multipliers)
+                multipliers[feature] = new
+                text = f"block {feature}: multiplier {old:g} -> {new:g}"
+                edited.append((replace(choices, multipliers=tuple(multipliers)), text))
+    return edited
+
+
 def _changes(order: list[int], choices: Choices, offer: Offer) -> bool:
-    """Whether another order of the blocks gives another sequence of levels and types."""
+    """Whether another order of the blocks gives another sequence of levels, types and multipliers."""
     bases = (offer.pool[pick] for pick in choices.picks)
     levels = [base + change for base, change in zip(bases, choices.adjustments, strict=True)]
-    looks = list(zip([*levels, *choices.outputs], choices.types, strict=True))
+    shares = choices.multipliers[offer.first :]
+    looks = list(zip([*levels, *choices.outputs], choices.types, shares, strict=True))
     return [looks[place] for place in order] != looks
 
 
-def _reordered(choices: Choices, order: list[int]) -> Choices:
-    count = len(choices.picks)
+def _reordered(choices: Choices, offer: Offer, order: list[int]) -> Choices:
+    count, first = len(choices.picks), offer.first
     return Choices(
         picks=tuple(choices.picks[place] for place in order[:count]),
         outputs=tuple(choices.outputs[place - count] for place in order[count:]),
         adjustments=tuple(choices.adjustments[place] for place in order[:count]),
         types=tuple(choices.types[place] for place in order),
         parents=choices.parents,
+        multipliers=choices.multipliers[:first] + tuple(choices.multipliers[first + place] for place in order),
     )

@@ -15,7 +15,7 @@ class SpaceSize:
 
     Args:
         formula: as the papers count (Du et al. 2020, section 3.1): every permutation of labelled blocks, every
-            pair of earlier features, every adjustment and type.
+            pair of earlier features, every adjustment, type and multiplier.
         within_window: the same with the parent candidates that intermediate blocks really have.
         architectures: different architecture specs: `within_window` after merging the permutations and
             adjustments that give the same sequence of levels.
@@ -27,9 +27,9 @@ class SpaceSize:
 
 
 def count_space(offer: Offer) -> SpaceSize:
-    """(N-5)! * 5! * prod C(candidates, 2) * adjustments**(N-5) * types**N, and its two refinements."""
+    """(N-5)! * 5! * prod C(candidates, 2) * adjustments**(N-5) * types**N * multipliers**(m+N), and two refinements."""
     num_searched, num_inner = len(offer.candidates), len(offer.pool)
-    types = len(offer.block_types) ** num_searched
+    types = len(offer.block_types) ** num_searched * len(offer.multipliers) ** (offer.first + num_searched)
     outputs = math.factorial(num_searched - num_inner)
     all_pairs = math.prod(math.comb(offer.first + place, 2) for place in range(num_searched))
     pairs = math.prod(math.comb(len(candidates), 2) for candidates in offer.candidates)

@@ -59,20 +59,23 @@ def data_source(config: SearchConfig, home: Home) -> DataSource:
 
 def search_setup(search_id: str, config: SearchConfig, home: Home) -> "SearchSetup":
     """The fixed parts of a search."""
-    from nas_controller.setup import SearchSetup
+    from nas_controller.setup import SearchSetup, measurement_key
     from search_space.spaces import find_space
     from trainer.data.coco import read_coco, shared_categories
+    from trainer.data.content import content_hash
 
     data = data_source(config, home)
+    train, val = read_coco(data.train), read_coco(data.val)
     return SearchSetup(
         search_id=search_id,
         config=config,
         space=find_space(config.space),
         budget=config.flops_budget(),
-        target=config.target.network(),
+        target=config.target_network(),
         task=config.task(),
         data=data,
-        num_classes=len(shared_categories(data, read_coco(data.train), read_coco(data.val))),
+        num_classes=len(shared_categories(data, train, val)),
+        measurement_key=measurement_key(config, content_hash(data, train, val)),
     )
 
 

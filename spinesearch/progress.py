@@ -55,7 +55,7 @@ class SearchProgress:
     def update(self, search: Document, events: Iterable[Event]) -> None:
         """Shows the search as it is now, and what happened since the last call."""
         for event in events:
-            self._note(event)
+            self._note(event, search["id"])
         progress, jobs_left = search["progress"], search["open_jobs"]["reevaluate"]
         done, total, description = progress["trained"], progress["trials"], "searching"
         if jobs_left or self._num_reevaluations:
@@ -69,14 +69,13 @@ class SearchProgress:
         text = "  ".join(part for part in numbers if part)
         self._progress.update(self._task, completed=done, total=total, description=description, numbers=text)
 
-    def _note(self, event: Event) -> None:
+    def _note(self, event: Event, search_id: str) -> None:
         content = event.content
         if event.kind == "trial.finished" and content["state"] != "infeasible":
             reward = "failed" if content["reward"] is None else f"reward {content['reward']:.3f}"
             self._newest = reward
-            self._line(
-                f"trial {event.trial_number}: {reward}" + (f" ({content['failure']})" if content["failure"] else "")
-            )
+            note = content["failure"] or _reuse_note(content.get("reused_from"), search_id)
+            self._line(f"trial {event.trial_number}: {reward}" + (f" ({note})" if note else ""))
         elif event.kind == "job.finished" and content["kind"] == "reevaluate":
             self._num_reevaluations += 1
             self._line(f"trial {event.trial_number} on val: AP {_number(content['average_precision'])}")
@@ -112,8 +111,21 @@ def print_best(console: Console, best: Document) -> None:
     for trial in best["references"]:
         table.add_row(trial["name"], *_cells(trial, "reference"))
     console.print(table)
+    for trial in best["trials"]:
+        if trial["reused_from"]:
+            source = trial["reused_from"]
+            text = f"trial {trial['number']}: reward reused from trial {source['trial']} of {source['search']}"
+            console.print(text, style="dim")
     console.print("± is the standard error; of a difference, half of its 95 % confidence interval.", style="dim")
     console.print("Multiply-adds and parameters: the backbone with endpoints at target size.", style="dim")
+
+
+def _reuse_note(source: Document | None, search_id: str) -> str:
+    """Where a reused reward was measured; "" for a trial of its own training, as for entries before schema 0002."""
+    if source is None:
+        return ""
+    other = "" if source["search"] == search_id else f" of {source['search']}"
+    return f"reused from trial {source['trial']}{other}"
 
 
 def _cells(trial: Document, difference: str) -> list[str]:

@@ -28,7 +28,7 @@ def check_search(config: SearchConfig, home: Home) -> None:
 
 def check_budget(config: SearchConfig) -> None:
     """Raises SearchConfigError when none of `BUDGET_DRAWS` random architectures is inside the budget."""
-    budget, target = config.flops_budget(), config.target.network()
+    budget, target = config.flops_budget(), config.target_network()
     found = feasible_share(find_space(config.space), budget, target, draws=BUDGET_DRAWS, seed=0)
     if found.share == 0:
         raise SearchConfigError("budget", f"{budget.describe()}: {found.describe()}")

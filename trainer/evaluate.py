@@ -23,7 +23,7 @@ from trainer.loop import normalised, train
 from trainer.model.anchors import anchor_boxes, anchors_by_level
 from trainer.model.detections import detect
 from trainer.model.retinanet import RetinaNet, build_retinanet
-from trainer.task import Evaluation, EvaluationRequest, TrainingDiverged
+from trainer.task import TRAINER_VERSION, Evaluation, EvaluationRequest, TrainingDiverged
 
 EVAL_BATCH_SIZE = 16
 
@@ -123,6 +123,7 @@ def _first_images(ground_truth: dict[str, Any], num_images: int) -> dict[str, An
 def _provenance(request: EvaluationRequest) -> dict[str, str]:
     return {
         "data": data_hash(request.data),
+        "trainer": str(TRAINER_VERSION),
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
         "machine": platform.processor() or platform.machine(),

@@ -10,8 +10,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from search_space.plan import RetinaNetHead, TargetNetwork
+from search_space.heads import RetinaNetHead
+from search_space.plan import TargetNetwork
 from search_space.spec import ArchitectureSpec
+
+TRAINER_VERSION = 1
+"""Raised by one with every change after which the same request measures another AP (a loss, an augmentation, a
+default that is not in the proxy task, a block's arithmetic): what older trainers measured is then not reused."""
 
 
 class Split(StrEnum):
@@ -96,7 +101,7 @@ class ProxyTask:
 
     def __post_init__(self) -> None:
         rules = [
-            (32 <= self.image_size <= 4096, "image_size", "32 to 4096"),
+            (64 <= self.image_size <= 4096, "image_size", "64 to 4096"),
             (0 < self.width_scale <= 4, "width_scale", "above 0, at most 4"),
             (self.batch_size >= 2, "batch_size", "at least 2 (batch norm)"),
             (0 < self.learning_rate <= 10, "learning_rate", "above 0, at most 10"),

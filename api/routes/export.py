@@ -47,7 +47,7 @@ def export_trial(
     trial = context.store.get_trial(search_id, number)
     name = trial.draft.name or f"{search.name} trial {number}"
     spec = ArchitectureSpec.from_document(trial.draft.spec).renamed(name)
-    target = SearchConfig.from_document(search.config).target.network()
+    target = SearchConfig.from_document(search.config).target_network()
     try:
         exported = export_text(spec, target, format_name)
     except ExportFormatError as error:

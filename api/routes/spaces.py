@@ -10,6 +10,7 @@ from api.errors import problem_docs
 from nas_controller.search_config import SearchConfig
 from search_space.cost import cost
 from search_space.decisions import SearchSpace
+from search_space.heads import head_name
 from search_space.plan import resolve
 from search_space.reference import REFERENCES, Reference
 from search_space.spaces import SPACES
@@ -52,6 +53,7 @@ def _reference(entry: Reference) -> schemas.ReferenceSummary:
         source=entry.source,
         image_size=entry.target.image_size,
         width_scale=entry.target.width_scale,
+        head=head_name(entry.target.head),
         cost=schemas.Cost(
             backbone_parameters=report.backbone.parameters,
             backbone_multiply_adds=report.backbone.multiply_adds,

@@ -10,6 +10,7 @@ Queries start at zero, so the first policy is exactly uniform.
 Shapes: T decision points, O options (padded), F feature fields, D key width, H hidden width, R embedding rows.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from search_space.spec import MAX_LEVEL, BlockType
 _KINDS = tuple(DecisionKind)
 _TYPES = ("", *BlockType)
 _LAST_FEATURE = 63  # features and distances beyond share its embedding
+
+_LAST_MULTIPLIER = 24  # in quarters of an octave to both sides of 1: 1/64 to 64
 
 _KEY_WIDTH = 32
 _HIDDEN_WIDTH = 32
@@ -43,8 +46,9 @@ _OPTION_FIELDS = (
     _LAST_FEATURE + 2,
     2 * MAX_LEVEL + 1,
     2 * MAX_LEVEL + 1,
+    2 * _LAST_MULTIPLIER + 2,
 )
-"""Values of: level, type, feature, distance, level adjustment, level above the subject's."""
+"""Values of: level, type, feature, distance, level adjustment, level above the subject's, resource multiplier."""
 
 
 class _Rows:
@@ -82,8 +86,17 @@ def _option_rows(point: DecisionPoint, option: Option) -> list[int]:
             min(option.distance, _LAST_FEATURE + 1),
             option.adjustment + MAX_LEVEL,
             step + MAX_LEVEL,
+            _multiplier_row(option.multiplier),
         ),
     )
+
+
+def _multiplier_row(multiplier: float) -> int:
+    """0 where none is chosen; else by quarters of an octave."""
+    if not multiplier:
+        return 0
+    quarters = round(4 * math.log2(multiplier))
+    return min(max(quarters, -_LAST_MULTIPLIER), _LAST_MULTIPLIER) + _LAST_MULTIPLIER + 1
 
 
 @dataclass(frozen=True, slots=True)

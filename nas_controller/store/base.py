@@ -13,7 +13,8 @@ Ledger payloads:
     trial.created   {"arm": str, "name": str, "genotype": [int], "log_probs": [float], "fingerprint": str}
     trial.started   {}
     trial.finished  {"state": str, "reward": float | null, "average_precision": float | null,
-                     "failure": str, "consumed": bool}      consumed: whether the algorithm was told
+                     "failure": str, "consumed": bool,      consumed: whether the algorithm was told
+                     "reused_from": {"search": str, "trial": int} | null}      not there before schema 0002
     job.finished    {"job_id": str, "kind": str, "state": str, "average_precision": float | null,
                      "val_average_precision": float | null, "val_standard_error": float | null, "val_count": int}
 """
@@ -123,6 +124,12 @@ class Store(ABC):
         `ConflictError`. `ValueError` for a log-probability that is not finite."""
 
     @abstractmethod
+    def add_reused_trial(self, lease: SearchLease, draft: TrialDraft, measured: Trial, at: datetime) -> Trial:
+        """The new trial, COMPLETED (and told) with the reward and the AP of `measured`, in one transaction; it
+        names that trial and has no job. `ValueError` where `measured` was not trained to a reward, or where
+        fingerprint or measurement key differ or a key is missing; else as `add_trial`."""
+
+    @abstractmethod
     def add_job(self, lease: SearchLease, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
         """One more job on a trial. The same (trial, kind, seed) gives the job made first. `ConflictError` for
         another PROXY job (a trial is told once), and when the search is final."""
@@ -182,6 +189,11 @@ class Store(ABC):
     def best_trials(self, search_id: str, limit: int) -> list[Trial]:
         """Sampled completed trials by reward, best first; equal rewards by number. One trial for each
         fingerprint: the best."""
+
+    @abstractmethod
+    def first_measured(self, measurement_key: str, fingerprint: str) -> Trial | None:
+        """The trial of this key and fingerprint that was trained and COMPLETED first, of all searches; at the
+        same time, the one of the first search by id, then by number. None where there is none."""
 
     @abstractmethod
     def reference_trials(self, search_id: str) -> list[Trial]:

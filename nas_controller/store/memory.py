@@ -71,6 +71,13 @@ class _Shelf:
         for attempt in [a for a in attempts if a.state is AttemptState.RUNNING]:
             attempts[attempt.number - 1] = replace(attempt, state=state, finished_at=at)
 
+    def new_trial(self, trial: Trial, at: datetime) -> Trial:
+        rules.require_open(self.search)
+        rules.require_number(trial.draft, len(self.trials) + 1)
+        self.trials[trial.number] = trial
+        self.append(EntryKind.TRIAL_CREATED, trial.number, rules.created_payload(trial.draft), at)
+        return trial
+
     def finish_trial(self, trial: Trial, at: datetime, *, consumed: bool) -> None:
         self.trials[trial.number] = trial
         payload = rules.finished_payload(trial, consumed=consumed)
@@ -155,14 +162,19 @@ class MemoryStore(Store):
         draft = rules.checked_draft(draft)
         with self._lock:
             shelf = self._leased(lease)
-            rules.require_open(shelf.search)
-            rules.require_number(draft, len(shelf.trials) + 1)
-            trial = shelf.trials[draft.number] = rules.new_trial(lease.search_id, draft, job_seed, at)
-            shelf.append(EntryKind.TRIAL_CREATED, draft.number, rules.created_payload(draft), at)
+            trial = shelf.new_trial(rules.new_trial(lease.search_id, draft, job_seed, at), at)
             if trial.state is TrialState.INFEASIBLE:
                 shelf.finish_trial(trial, at, consumed=True)
             elif job_seed is not None:
                 self._put_job(shelf, draft.number, JobKind.PROXY, job_seed, at)
+            return trial
+
+    def add_reused_trial(self, lease: SearchLease, draft: TrialDraft, measured: Trial, at: datetime) -> Trial:
+        at = rules.in_utc(at)
+        trial = rules.reused_trial(lease.search_id, rules.checked_draft(draft), measured, at)
+        with self._lock:
+            shelf = self._leased(lease)
+            shelf.finish_trial(shelf.new_trial(trial, at), at, consumed=True)
             return trial
 
     def add_job(self, lease: SearchLease, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
@@ -298,6 +310,11 @@ class MemoryStore(Store):
         for trial in sorted(found, key=lambda t: (-(t.reward or 0.0), t.number)):
             best.setdefault(trial.draft.fingerprint, trial)
         return list(best.values())[:limit]
+
+    def first_measured(self, measurement_key: str, fingerprint: str) -> Trial | None:
+        with self._lock:
+            trials = [trial for shelf in self._shelves.values() for trial in shelf.trials.values()]
+        return rules.first_measured(trials, measurement_key, fingerprint)
 
     def reference_trials(self, search_id: str) -> list[Trial]:
         with self._lock:

@@ -23,13 +23,14 @@ from nas_controller.records import (
     SearchState,
     Trial,
     TrialDraft,
+    TrialKey,
     TrialState,
 )
 
 Row = RowMapping
 Values = dict[str, Any]
 
-_OWN_COLUMNS = ("number", "arm", "name", "fingerprint")
+_OWN_COLUMNS = ("number", "arm", "name", "fingerprint", "measurement_key")
 
 
 def search_of(row: Row) -> Search:
@@ -97,14 +98,29 @@ def trial_of(row: Row) -> Trial:
         val_standard_error=row["val_standard_error"],
         val_count=row["val_count"],
         failure=row["failure"],
+        reused_from=_trial_key_of(row),
     )
+
+
+def _trial_key_of(row: Row) -> TrialKey | None:
+    if row["reused_search_id"] is None:
+        return None
+    return TrialKey(search_id=row["reused_search_id"], number=row["reused_number"])
 
 
 def trial_values(trial: Trial) -> Values:
     """The whole row of a trial."""
     draft = asdict(trial.draft)
     own = {column: draft.pop(column) for column in _OWN_COLUMNS}
-    return {**own, "draft": draft, "search_id": trial.search_id, **trial_state_values(trial)}
+    source = trial.reused_from
+    return {
+        **own,
+        "draft": draft,
+        "search_id": trial.search_id,
+        "reused_search_id": source and source.search_id,
+        "reused_number": source and source.number,
+        **trial_state_values(trial),
+    }
 
 
 def trial_state_values(trial: Trial) -> Values:

@@ -19,6 +19,7 @@ from nas_controller.records import (
     SearchState,
     Trial,
     TrialDraft,
+    TrialKey,
     TrialState,
 )
 from nas_controller.store.base import ConflictError, LeaseLostError
@@ -136,6 +137,35 @@ def new_trial(search_id: str, draft: TrialDraft, job_seed: int | None, at: datet
         finished_at=at if state.is_final else None,
         failure=draft.infeasible_reason,
     )
+
+
+def reused_trial(search_id: str, draft: TrialDraft, measured: Trial, at: datetime) -> Trial:
+    """A trial that is complete from the start; ValueError where `measured` says nothing about it."""
+    key = draft.measurement_key
+    if draft.infeasible_reason or key is None or not is_measured(measured, key, draft.fingerprint):
+        raise ValueError(f"trial {draft.number}: trial {measured.number} of {measured.search_id} did not measure it")
+    return Trial(
+        search_id=search_id,
+        draft=draft,
+        state=TrialState.COMPLETED,
+        created_at=at,
+        finished_at=at,
+        reward=measured.reward,
+        average_precision=measured.average_precision,
+        reused_from=TrialKey(search_id=measured.search_id, number=measured.number),
+    )
+
+
+def is_measured(trial: Trial, measurement_key: str, fingerprint: str) -> bool:
+    """Whether the trial was trained to a reward under this key with this fingerprint."""
+    is_trained = trial.state is TrialState.COMPLETED and trial.reward is not None and trial.reused_from is None
+    return is_trained and (trial.draft.measurement_key, trial.draft.fingerprint) == (measurement_key, fingerprint)
+
+
+def first_measured(trials: Sequence[Trial], measurement_key: str, fingerprint: str) -> Trial | None:
+    """The trial that was measured first under this key with this fingerprint."""
+    found = [trial for trial in trials if is_measured(trial, measurement_key, fingerprint)]
+    return min(found, key=lambda t: (t.finished_at or t.created_at, t.search_id, t.number), default=None)
 
 
 def completed(trial: Trial, reward: float | None, evaluation: Mapping[str, Any], at: datetime) -> Trial:
@@ -257,12 +287,14 @@ def created_payload(draft: TrialDraft) -> dict[str, Any]:
 
 def finished_payload(trial: Trial, *, consumed: bool) -> dict[str, Any]:
     """Payload of `trial.finished`."""
+    source = trial.reused_from
     return {
         "state": trial.state.value,
         "reward": trial.reward,
         "average_precision": trial.average_precision,
         "failure": trial.failure,
         "consumed": consumed,
+        "reused_from": source and {"search": source.search_id, "trial": source.number},
     }
 
 

@@ -135,16 +135,18 @@ class SqlStore(Store):
         at = rules.in_utc(at)
         draft = rules.checked_draft(draft)
         with self._write(lease.search_id, lease) as writing:
-            rules.require_open(writing.search)
-            newest = select(func.max(tables.trial.c.number)).where(tables.trial.c.search_id == lease.search_id)
-            rules.require_number(draft, (writing.connection.execute(newest).scalar_one() or 0) + 1)
-            trial = rules.new_trial(lease.search_id, draft, job_seed, at)
-            writing.connection.execute(insert(tables.trial).values(**rows.trial_values(trial)))
-            writing.append(EntryKind.TRIAL_CREATED, draft.number, rules.created_payload(draft), at)
+            trial = writing.new_trial(rules.new_trial(lease.search_id, draft, job_seed, at), at)
             if trial.state is TrialState.INFEASIBLE:
                 writing.finish_trial(trial, at, consumed=True)
             elif job_seed is not None:
                 writing.new_job(draft.number, JobKind.PROXY, job_seed, at)
+            return trial
+
+    def add_reused_trial(self, lease: SearchLease, draft: TrialDraft, measured: Trial, at: datetime) -> Trial:
+        at = rules.in_utc(at)
+        trial = rules.reused_trial(lease.search_id, rules.checked_draft(draft), measured, at)
+        with self._write(lease.search_id, lease) as writing:
+            writing.finish_trial(writing.new_trial(trial, at), at, consumed=True)
             return trial
 
     def add_job(self, lease: SearchLease, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
@@ -259,6 +261,18 @@ class SqlStore(Store):
         statement = _trials(search_id).where(trial.c.reward.is_not(None), ~better_twin, ~earlier_twin)
         statement = statement.order_by(trial.c.reward.desc(), trial.c.number).limit(limit)
         return [rows.trial_of(row) for row in self._rows(statement)]
+
+    def first_measured(self, measurement_key: str, fingerprint: str) -> Trial | None:
+        trial = tables.trial
+        statement = (
+            select(trial)
+            .where(trial.c.measurement_key == measurement_key, trial.c.fingerprint == fingerprint)
+            .where(trial.c.state == TrialState.COMPLETED.value, trial.c.reward.is_not(None))
+            .where(trial.c.reused_search_id.is_(None))
+            .order_by(trial.c.finished_at, trial.c.search_id, trial.c.number)
+            .limit(1)
+        )
+        return next((rows.trial_of(row) for row in self._rows(statement)), None)
 
     def reference_trials(self, search_id: str) -> list[Trial]:
         self.get_search(search_id)

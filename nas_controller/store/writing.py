@@ -83,6 +83,14 @@ class Writing:
     def trial(self, number: int) -> Trial:
         return only(self.trials(tables.trial.c.number == number), f"search {self.search.id} has no trial {number}")
 
+    def new_trial(self, trial: Trial, at: datetime) -> Trial:
+        rules.require_open(self.search)
+        newest = select(func.max(tables.trial.c.number)).where(tables.trial.c.search_id == self.search.id)
+        rules.require_number(trial.draft, (self.connection.execute(newest).scalar_one() or 0) + 1)
+        self.connection.execute(insert(tables.trial).values(**rows.trial_values(trial)))
+        self.append(EntryKind.TRIAL_CREATED, trial.number, rules.created_payload(trial.draft), at)
+        return trial
+
     def put_trial(self, trial: Trial) -> None:
         statement = update(tables.trial).where(
             tables.trial.c.search_id == trial.search_id, tables.trial.c.number == trial.number

@@ -7,7 +7,7 @@ from typing import Any
 
 from search_space.spec import ArchitectureSpec, BlockSpec
 
-_BLOCK_DEFAULTS = {f.name: f.default for f in fields(BlockSpec) if f.name not in ("block_type", "parents")}
+_BLOCK_DEFAULTS = {f.name: f.default for f in fields(BlockSpec) if f.name != "block_type"} | {"parents": []}
 
 
 def export_spec(spec: ArchitectureSpec) -> str:
@@ -27,13 +27,32 @@ def _short(block: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in block.items() if value != _BLOCK_DEFAULTS.get(name, MISSING)}
 
 
-def written(value: Any, indent: str = "") -> str:
-    """JSON text of a document; only what holds a list of objects is spread over lines."""
+def written(value: Any, indent: str = "", line_length: int | None = None) -> str:
+    """JSON text of a document; only what holds a list of objects is spread over lines.
+
+    Args:
+        line_length: longer objects of a list go on in the next line; None leaves them long.
+    """
     deeper = indent + "  "
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        items = [deeper + json.dumps(item, sort_keys=True) for item in value]
+        items = [deeper + _item(item, deeper, line_length) for item in value]
         return "[\n" + ",\n".join(items) + f"\n{indent}]"
     if isinstance(value, dict) and (indent == "" or any(isinstance(item, list) for item in value.values())):
-        items = [f"{deeper}{json.dumps(key)}: {written(item, deeper)}" for key, item in sorted(value.items())]
+        pairs = sorted(value.items())
+        items = [f"{deeper}{json.dumps(key)}: {written(item, deeper, line_length)}" for key, item in pairs]
         return "{\n" + ",\n".join(items) + f"\n{indent}}}"
     return json.dumps(value, sort_keys=True)
+
+
+def _item(value: Mapping[str, Any], indent: str, line_length: int | None) -> str:
+    """An object in a list, on as many lines as it needs; continued lines stand one further in."""
+    text = json.dumps(value, sort_keys=True)
+    if line_length is None or len(indent + text) < line_length:  # a comma may follow
+        return text
+    lines = [""]
+    for name in sorted(value):
+        pair = json.dumps({name: value[name]}, sort_keys=True)[1:-1]
+        if len(f"{indent} {lines[-1]}{pair},") > line_length:
+            lines.append("")
+        lines[-1] += f"{pair}, "
+    return "{" + f"\n{indent} ".join(line.rstrip() for line in lines).rstrip(",") + "}"

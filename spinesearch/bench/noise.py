@@ -18,7 +18,7 @@ from rich.progress import track
 from rich.table import Table
 from scipy.stats import f as f_distribution
 
-from search_space.budget import FlopsBudget, backbone_multiply_adds
+from search_space.budget import FlopsBudget, backbone_multiply_adds, decode_within
 from search_space.decisions import SearchSpace, random_genotype
 from search_space.plan import TargetNetwork
 from search_space.spec import ArchitectureSpec
@@ -131,7 +131,7 @@ def random_architectures(
     found: list[ArchitectureSpec] = []
     misses = 0
     while len(found) < number:
-        spec = space.decode(random_genotype(space, rng))
+        spec = decode_within(space, random_genotype(space, rng), target, budget)
         if budget.contains(backbone_multiply_adds(spec, target)):
             found.append(spec)
             misses = 0

@@ -38,7 +38,7 @@ def noise(
     report = bench_noise.run_noise(
         space=find_space(config.space),
         budget=config.flops_budget(),
-        target=config.target.network(),
+        target=config.target_network(),
         task=config.task(),
         data=data_source(config, Home.from_environment()),
         num_architectures=architectures
@@ -50,3 +50,35 @@ def noise(
         print(json.dumps(report.to_document(), indent=2))
     else:
         bench_noise.print_noise(report, make_console())
+
+
+@app.command()
+def cost(as_json: AsJson = False, quick: Quick = False) -> None:
+    """How fast is a network counted? Our formulas against building it and tracing it."""
+    from spinesearch.bench.cost import print_cost_bench, run_cost
+    from spinesearch.progress import make_console
+
+    report = run_cost(quick=quick)
+    if as_json:
+        print(json.dumps(report.to_document(), indent=2))
+    else:
+        print_cost_bench(report, make_console())
+
+
+@app.command()
+def spaces(
+    as_json: AsJson = False,
+    quick: Quick = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="print the table of docs/spaces.md")] = False,
+) -> None:
+    """How large is each space, how often does it repeat itself, and how much of it meets its budget?"""
+    from spinesearch.bench import spaces as bench_spaces
+    from spinesearch.progress import make_console
+
+    rows = bench_spaces.measure_spaces(quick=quick)
+    if as_json:
+        print(json.dumps(bench_spaces.to_document(rows), indent=2))
+    elif markdown:
+        print(bench_spaces.as_markdown(rows))
+    else:
+        bench_spaces.print_spaces(rows, make_console())

@@ -1,6 +1,7 @@
 """Searches as a controller would leave them in a store, written through the store's own methods."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from nas_controller.records import (
     NetworkCost,
     SearchLease,
     SearchState,
+    Trial,
     TrialDraft,
 )
 from nas_controller.search_config import SearchConfig
@@ -31,6 +33,7 @@ DOCUMENT: dict[str, Any] = {
     "limits": {"trials": 40},
     "algorithm": {"seed": 7},
 }
+MEASUREMENT_KEY = "a1" * 32
 _TARGET = TargetNetwork(image_size=640)
 _PROXY = TargetNetwork(image_size=128, width_scale=0.25, endpoint_channels=32)
 
@@ -93,9 +96,17 @@ class SearchWriter:
             name=name,
             spec=spec.to_document(),
             infeasible_reason=infeasible,
+            measurement_key=None if arm == "reference" else MEASUREMENT_KEY,
             **{**self._counted(spec), **more},
         )
         self.store.add_trial(self.lease, draft, None if arm == "reference" else self._next, self.tick())
+        self._next += 1
+        return draft.number
+
+    def reuse(self, measured: Trial) -> int:
+        """The network of a trial is proposed again and takes its reward; the new trial's number."""
+        draft = replace(measured.draft, number=self._next)
+        self.store.add_reused_trial(self.lease, draft, measured, self.tick())
         self._next += 1
         return draft.number
 

@@ -9,16 +9,16 @@ import pytest
 from nas_controller.artifacts.directory import DirectoryArtifactStore
 from nas_controller.records import Artifact
 from nas_controller.store.base import Store
-from search_space.reference import reference
+from search_space.reference import REFERENCES, reference
 from search_space.spec import ArchitectureSpec
-from tests.api.searches import START, write_small_search
+from tests.api.searches import START, SearchWriter, write_small_search
 
 BASE = "/v1/searches/blood-cells-000001"
 
 
 @pytest.fixture(autouse=True)
-def _search(store: Store) -> None:
-    write_small_search(store)
+def writer(store: Store) -> SearchWriter:
+    return write_small_search(store)
 
 
 def test_trials_are_paged_by_number(client: httpx.Client) -> None:
@@ -43,7 +43,26 @@ def test_a_trial_shows_jobs_attempts_and_the_failure(client: httpx.Client) -> No
     completed = client.get(f"{BASE}/trials/4").json()
     assert [job["kind"] for job in completed["jobs"]] == ["proxy", "reevaluate", "reevaluate", "reevaluate"]
     assert completed["jobs"][0]["evaluation"]["average_precision"] == 0.25
-    assert completed["spec"]["schema_version"] == 1
+    assert completed["spec"]["schema_version"] == 2
+
+
+def test_a_reused_reward_names_the_trial_that_was_trained(
+    client: httpx.Client, store: Store, writer: SearchWriter
+) -> None:
+    measured = store.get_trial(writer.search_id, 4)
+    assert writer.reuse(measured) == 7
+    trial = client.get(f"{BASE}/trials/7").json()
+    assert trial["reused_from"] == {"search": "blood-cells-000001", "trial": 4}
+    assert (trial["state"], trial["reward"], trial["average_precision"]) == ("completed", 0.25, 0.25)
+    assert (trial["jobs"], trial["started_at"]) == ([], None)
+    assert client.get(f"{BASE}/trials/4").json()["reused_from"] is None
+    listed = client.get(f"{BASE}/trials", params={"page_token": "6"}).json()["trials"]
+    assert [entry["reused_from"] for entry in listed] == [trial["reused_from"]]
+    assert client.get(BASE).json()["counts"]["trained"] == 4  # 1 and 4 completed, 3 failed, 7 reused
+    history = client.get(f"{BASE}/history").json()
+    assert (history["state"][6], history["reward"][6]) == ("completed", 0.25)
+    events = client.get(f"{BASE}/events", params={"after": history["sequence"] - 1, "poll": True}).json()["events"]
+    assert events[0]["payload"]["reused_from"] == trial["reused_from"]
 
 
 def test_the_best_come_first_with_their_distance_to_the_reference(client: httpx.Client) -> None:
@@ -88,6 +107,8 @@ def test_spaces_and_references_are_listed(client: httpx.Client) -> None:
     assert "spinenet-49" in names
     references = {entry["name"]: entry for entry in client.get("/v1/references").json()["references"]}
     assert references["spinenet-49"]["cost"]["detector_parameters"] == 28_543_383  # counted, issue 2 item 4
+    assert set(references) == set(REFERENCES)
+    assert (references["eff-spinenet-d0"]["image_size"], references["eff-spinenet-d0"]["head"]) == (512, "retinanet")
     assert client.get("/v1/schema/search").json()["properties"]["limits"]
 
 

@@ -3,10 +3,11 @@
 import os
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
-from nas_controller.records import SearchLease
+from nas_controller.records import SearchLease, Trial
 from nas_controller.store import tables
 from nas_controller.store.engine import for_writing, make_engine
 from nas_controller.store.open import alembic_config, open_store
@@ -40,6 +41,18 @@ def complete_and_die_in_the_next_transaction(url: str, lease: SearchLease, job_i
 
 def complete_and_die_at(url: str, lease: SearchLease, job_id: str, statement_number: int) -> None:
     """Is killed after so many statements of the transaction that completes a job; ends well where it has fewer."""
+    engine = _engine_that_kills(url, statement_number)
+    SqlStore(engine).complete_attempt(lease, job_id, 1, evaluation(0.5), 0.5, at(12))
+
+
+def reuse_and_die_at(url: str, lease: SearchLease, measured: Trial, number: int, statement_number: int) -> None:
+    """The same of the transaction that adds a reused trial."""
+    engine = _engine_that_kills(url, statement_number)
+    SqlStore(engine).add_reused_trial(lease, replace(measured.draft, number=number), measured, at(13))
+
+
+def _engine_that_kills(url: str, statement_number: int) -> Engine:
+    """An engine that ends its process after so many statements."""
     engine = make_engine(url)
     count = 0
 
@@ -50,7 +63,7 @@ def complete_and_die_at(url: str, lease: SearchLease, job_id: str, statement_num
             os.kill(os.getpid(), signal.SIGKILL)
 
     event.listen(engine, "after_cursor_execute", count_down)
-    SqlStore(engine).complete_attempt(lease, job_id, 1, evaluation(0.5), 0.5, at(12))
+    return engine
 
 
 def migrate_and_die(url: str) -> None:

@@ -23,6 +23,7 @@ from tests.conformance.store_cases import (
     started,
 )
 from tests.conformance.store_reading_suite import StoreReadingSuite
+from tests.conformance.store_reuse_suite import StoreReuseSuite
 from tests.conformance.store_work_suite import StoreWorkSuite
 
 S = SearchState
@@ -55,7 +56,7 @@ def brought_to(store: Store, state: SearchState, search_id: str = "s1") -> Searc
     return lease
 
 
-class StoreSuite(StoreWorkSuite, StoreReadingSuite):
+class StoreSuite(StoreWorkSuite, StoreReuseSuite, StoreReadingSuite):
     """Searches, states, leases, the ledger and artifacts; the rest is in the suites it is made of."""
 
     # Searches

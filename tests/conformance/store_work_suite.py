@@ -62,6 +62,7 @@ class StoreWorkSuite:
             "average_precision": None,
             "failure": "30G is above 28G",
             "consumed": True,
+            "reused_from": None,
         }
 
     def test_a_reference_is_complete_without_reward_and_job(self, store: Store) -> None:
@@ -161,6 +162,7 @@ class StoreWorkSuite:
             "average_precision": 0.25,
             "failure": "",
             "consumed": True,
+            "reused_from": None,
         }
 
     def test_a_result_given_twice_counts_once(self, store: Store) -> None:
@@ -211,6 +213,7 @@ class StoreWorkSuite:
             "average_precision": None,
             "failure": "loss is nan at step 3",
             "consumed": True,
+            "reused_from": None,
         }
 
     def test_a_retry_queues_the_job_again(self, store: Store) -> None:

@@ -140,6 +140,26 @@ def test_a_trial_has_an_address_a_drawing_and_its_trainings(
     assert complaints == []
 
 
+def test_a_reused_reward_leads_to_the_trial_that_was_trained(
+    page: Page, url: str, store: Store, complaints: list[str]
+) -> None:
+    writer = write_small_search(store)
+    writer.reuse(store.get_trial(writer.search_id, 4))
+    open_search(page, url, writer, "#trial=7")
+    expect(page.locator("#trial .facts")).to_contain_text("0.250 reused from trial 4")
+    page.locator("#trial .facts").get_by_role("link", name="trial 4").click()
+    expect(page.locator("#trial-title")).to_have_text("Trial 4")
+    other = SearchWriter(store, "blood-cells-000002")
+    other.run()
+    other.reuse(store.get_trial(writer.search_id, 4))
+    open_search(page, url, other)
+    expect(page.locator("#best-found tr")).to_contain_text(f"reused from trial 4 of {writer.search_id}")
+    page.locator("#best-found").get_by_role("link", name="trial 4").click()
+    expect(page.locator("#trial-title")).to_have_text("Trial 4")
+    assert page.url.endswith(f"/searches/{writer.search_id}#trial=4")
+    assert complaints == []
+
+
 def test_what_happens_is_seen_without_reloading(page: Page, url: str, store: Store, complaints: list[str]) -> None:
     writer = write_small_search(store)
     open_search(page, url, writer)

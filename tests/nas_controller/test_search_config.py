@@ -15,6 +15,7 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 def test_only_space_and_data_have_no_default() -> None:
     config = SearchConfig.from_document(MINIMAL)
     assert (config.limits.trials, config.algorithm.name, config.reward.metric) == (100, "reinforce", "ap")
+    assert config.duplicates.policy == "remeasure"
     for name in MINIMAL:
         with pytest.raises(SearchConfigError, match=f"^{name}: Field required"):
             SearchConfig.from_document({key: value for key, value in MINIMAL.items() if key != name})
@@ -58,6 +59,7 @@ def test_the_default_budget_is_that_of_the_space() -> None:
         ({"data": {"root": "x"}}, "data.train", "Field required"),
         ({"name": "a/b"}, "name", "pattern"),
         ({"reward": {"metric": "loss"}}, "reward.metric", "'ap' or 'ap50'"),
+        ({"duplicates": {"policy": "skip"}}, "duplicates.policy", "'remeasure' or 'reuse' (given: 'skip')"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_place(change: dict[str, Any], place: str, message: str) -> None:

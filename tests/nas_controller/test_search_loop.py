@@ -23,7 +23,7 @@ from nas_controller.records import (
 from nas_controller.replay import replay
 from nas_controller.search_config import SearchConfig
 from nas_controller.search_loop import RunningSearch, run_search
-from nas_controller.setup import SearchSetup
+from nas_controller.setup import SearchSetup, measurement_key
 from nas_controller.store.base import LeaseLostError, Store
 from nas_controller.store.memory import MemoryStore
 from search_space.spaces import find_space
@@ -60,11 +60,21 @@ def seconds(request: EvaluationRequest) -> float:
 
 
 class Bench:
-    """A search over a memory store in virtual time; `claim` starts a controller, also a second one."""
+    """A search over a memory store in virtual time; `claim` starts a controller, also a second one.
+
+    Args:
+        after: another search, in whose store and time this is the second one.
+    """
 
     def __init__(
-        self, trials: int = 12, space: str = "r0-sp53", algorithm: str = "reinforce", **document: object
+        self,
+        trials: int = 12,
+        space: str = "r0-sp53",
+        algorithm: str = "reinforce",
+        after: "Bench | None" = None,
+        **document: object,
     ) -> None:
+        self.search_id = SEARCH if after is None else "s2"
         self.config = SearchConfig.from_document(
             {
                 "space": space,
@@ -77,9 +87,9 @@ class Bench:
                 **document,
             }
         )
-        self.clock = VirtualClock()
-        self.store: Store = MemoryStore()
-        self.store.create_search(SEARCH, "test", self.config.to_document(), self.clock.now())
+        self.clock: VirtualClock = VirtualClock() if after is None else after.clock
+        self.store: Store = MemoryStore() if after is None else after.store
+        self.store.create_search(self.search_id, "test", self.config.to_document(), self.clock.now())
 
     def algorithm(self) -> SearchAlgorithm:
         settings = self.config.algorithm
@@ -88,18 +98,19 @@ class Bench:
     def claim(
         self, evaluate: Callable[[EvaluationRequest], Evaluation | Failure] = measured, workers: int = 3
     ) -> RunningSearch:
-        lease = self.store.claim_search(SEARCH, f"owner-{id(self)}", self.clock.now(), 60.0)
+        lease = self.store.claim_search(self.search_id, f"owner-{id(self)}", self.clock.now(), 60.0)
         assert lease is not None
         return RunningSearch(
             setup=SearchSetup(
-                search_id=SEARCH,
+                search_id=self.search_id,
                 config=self.config,
                 space=find_space(self.config.space),
                 budget=self.config.flops_budget(),
-                target=self.config.target.network(),
+                target=self.config.target_network(),
                 task=self.config.task(),
                 data=DataSource(train=NOWHERE, val=NOWHERE),
                 num_classes=3,
+                measurement_key=measurement_key(self.config, "hash of the data"),
             ),
             store=self.store,
             algorithm=self.algorithm(),

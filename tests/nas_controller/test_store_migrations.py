@@ -1,7 +1,9 @@
 """The schema: what the revisions make is what the tables say, and old databases come along."""
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect
 
-from nas_controller.records import JobState, SearchState, TrialState
+from nas_controller.records import JobState, SearchState, TrialKey, TrialState
 from nas_controller.store.engine import for_writing, make_engine
 from nas_controller.store.open import MIGRATIONS, SchemaError, alembic_config, migrate, open_store
 from nas_controller.store.tables import metadata
@@ -27,9 +29,15 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
-def _downgrade(engine: Engine) -> None:
+def _downgrade(engine: Engine, revision: str = "base") -> None:
     with for_writing(engine).begin() as connection:
-        command.downgrade(alembic_config(connection), "base")
+        command.downgrade(alembic_config(connection), revision)
+
+
+def _dump(engine: Engine) -> list[str]:
+    """Everything in a SQLite database as statements, in an order that does not depend on how it was made."""
+    with contextlib.closing(sqlite3.connect(str(engine.url.database))) as connection:
+        return sorted(connection.iterdump())
 
 
 def _golden_database(folder: Path, dump: str) -> str:
@@ -82,7 +90,8 @@ def test_a_database_of_the_first_schema_is_read_and_continued(tmp_path: Path) ->
     """`schema_0001.sql` is a search with one trial of each outcome, as the first schema kept it."""
     store = open_store(_golden_database(tmp_path, "schema_0001.sql"))
     search = store.get_search("s1")
-    assert (search.name, search.config, search.state) == ("blood cells", CONFIG, SearchState.RUNNING)
+    filled_in = {**CONFIG, "duplicates": {"policy": "remeasure"}}
+    assert (search.name, search.config, search.state) == ("blood cells", filled_in, SearchState.RUNNING)
     assert (search.created_at, search.started_at) == (START, at(1))
     completed, infeasible, reference, failed, running = store.list_trials("s1", 10)
     assert (completed.reward, completed.draft) == (0.25, make_draft(1))
@@ -95,7 +104,8 @@ def test_a_database_of_the_first_schema_is_read_and_continued(tmp_path: Path) ->
     assert [entry.sequence for entry in store.read_ledger("s1")] == list(range(1, 15))
     assert search.last_sequence == 14
     assert store.list_artifacts("s1")[0].name == "worker.log"
-    assert store.create_search("other", "x", CONFIG, at(0), "key").id == "s1"
+    assert store.create_search("other", "x", filled_in, at(0), "key").id == "s1"
+    assert (completed.draft.measurement_key, completed.reused_from) == (None, None)
     lease = store.claim_search("s1", "new release", at(DAY), 60)
     assert lease is not None
     (lost,) = store.requeue_lost_attempts(lease, at(DAY))
@@ -105,3 +115,29 @@ def test_a_database_of_the_first_schema_is_read_and_continued(tmp_path: Path) ->
     finished(store, lease, 6, 0.125)
     assert [trial.number for trial in store.best_trials("s1", 10)] == [5, 1, 6]
     store.close()
+
+
+def test_a_database_of_the_second_schema_is_read_and_continued(tmp_path: Path) -> None:
+    """`schema_0002.sql` is the same search under `duplicates: {policy: reuse}`; trial 5 is trial 1 again."""
+    store = open_store(_golden_database(tmp_path, "schema_0002.sql"))
+    assert store.get_search("s1").config["duplicates"] == {"policy": "reuse"}
+    source, *_, reused, _running = store.list_trials("s1", 10)
+    assert source.draft == make_draft(1, measurement_key="a1" * 32)
+    assert (reused.state, reused.reward, reused.average_precision) == (TrialState.COMPLETED, 0.25, 0.25)
+    assert reused.reused_from == TrialKey(search_id="s1", number=1)
+    assert store.first_measured("a1" * 32, "f1") == source
+    lease = store.claim_search("s1", "new release", at(DAY), 60)
+    assert lease is not None
+    again = store.add_reused_trial(lease, replace(source.draft, number=7), source, at(DAY))
+    assert store.get_trial("s1", 7) == again
+    store.close()
+
+
+def test_a_migration_forward_and_back_changes_nothing(tmp_path: Path) -> None:
+    engine = make_engine(_golden_database(tmp_path, "schema_0001.sql"))
+    before = _dump(engine)
+    migrate(engine)
+    assert _dump(engine) != before
+    _downgrade(engine, "0001")
+    assert _dump(engine) == before
+    engine.dispose()

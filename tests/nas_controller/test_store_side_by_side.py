@@ -109,7 +109,8 @@ class SideBySide(RuleBasedStateMachine):
     def add_trial(self, pick: int, twin: int, infeasible: bool, skip: int) -> None:
         now, lease = self.now(), self.lease(pick)
         number = len(self.stores[0].list_trials(lease.search_id, 10_000)) + 1 + skip
-        draft = make_draft(number, fingerprint=f"f{twin}", infeasible_reason="too large" if infeasible else "")
+        reason = "too large" if infeasible else ""
+        draft = make_draft(number, fingerprint=f"f{twin}", infeasible_reason=reason, measurement_key="k")
         self.both(lambda store: store.add_trial(lease, draft, number, now))
 
     @rule(pick=SMALL)
@@ -117,6 +118,16 @@ class SideBySide(RuleBasedStateMachine):
         """The usual way, so that runs get further than chance would take them."""
         self.add_trial(pick, 1, False, 0)
         self.start(pick, 1)
+
+    @rule(pick=SMALL, twin=SMALL, skip=st.sampled_from([0, 0, 0, 1]))
+    def add_reused(self, pick: int, twin: int, skip: int) -> None:
+        """The network of one of the first trials again, with its reward where it has one."""
+        now, lease = self.now(), self.lease(pick)
+        trials = self.stores[0].list_trials(lease.search_id, 10_000)
+        measured = self.both(lambda store: store.first_measured("k", f"f{twin}")) or next(iter(trials[twin:]), None)
+        if measured is not None:
+            draft = make_draft(len(trials) + 1 + skip, fingerprint=f"f{twin}", measurement_key="k")
+            self.both(lambda store: store.add_reused_trial(lease, draft, measured, now))
 
     @rule(pick=SMALL)
     def add_reference(self, pick: int) -> None:

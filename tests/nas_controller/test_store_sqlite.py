@@ -189,6 +189,19 @@ def test_a_result_is_there_whole_or_not_at_all(sqlite_store: SqlStore, url: str)
     assert sqlite_store.get_trial("s1", 1).reward == 0.5
 
 
+def test_a_reused_trial_is_there_whole_or_not_at_all(sqlite_store: SqlStore, url: str) -> None:
+    lease = claimed(sqlite_store)
+    measured = finished(sqlite_store, lease, 1, 0.5, measurement_key="k")
+    before = readable(sqlite_store)
+    statements = 0
+    while (code := _run([(processes.reuse_and_die_at, url, lease, measured, 2, statements + 1)])) == [-signal.SIGKILL]:
+        statements += 1
+        assert readable(sqlite_store) == before
+    assert code == [0]
+    assert statements >= 7  # begin, lease and newest trial read; trial, two ledger entries and search written
+    assert sqlite_store.get_trial("s1", 2).reward == 0.5
+
+
 def test_a_migration_that_is_killed_is_done_by_the_next(url: str) -> None:
     assert _run([(processes.migrate_and_die, url)]) == [-signal.SIGKILL]
     store = open_store(url)
@@ -224,6 +237,7 @@ def test_hot_queries_read_only_what_they_need(sqlite_store: SqlStore) -> None:
         lambda: store.list_trials("s1", 10, after=5),
         lambda: store.best_trials("s1", 10),
         lambda: store.reference_trials("s1"),
+        lambda: store.first_measured("k", "f1"),
         lambda: store.count_trials("s1"),
         lambda: store.list_jobs("s1", open_only=True),
         lambda: store.list_jobs("s1", 1),
@@ -252,3 +266,11 @@ def test_the_best_are_found_without_reading_the_others(sqlite_store: SqlStore) -
         " (search_id=? AND fingerprint=? AND reward>?)",
         " (search_id=? AND fingerprint=? AND reward=? AND number<?)",
     ]
+
+
+def test_what_was_measured_is_found_in_the_order_of_time(sqlite_store: SqlStore) -> None:
+    """Of a network that was trained a thousand times, the first row by the index is the answer."""
+    steps = _plans(sqlite_store, lambda: sqlite_store.first_measured("k", "f1"))
+    index = "USING INDEX ix_trial_measurement_key_fingerprint_finished_at (measurement_key=? AND fingerprint=?)"
+    assert steps[0] == f"SEARCH trial {index}"
+    assert "USE TEMP B-TREE FOR ORDER BY" not in steps  # only equal times are sorted

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 
 from search_space.decisions import (
     DecisionKind,
@@ -19,7 +19,8 @@ from search_space.duplicates import measure_duplicates
 from search_space.fingerprint import fingerprint
 from search_space.plan import TargetNetwork, resolve
 from search_space.reference import reference
-from search_space.spaces import R0_SP53, R35_SP18, SPACES, SPINENET_49
+from search_space.scale_permuted import ScalePermutedSpace
+from search_space.spaces import JOINT, R0_SP53, R35_SP18, SPACES, SPINENET_49
 from search_space.spec import ArchitectureSpec, BlockSpec, Stem
 from tests.search_space.strategies import SpaceAndGenotype, spaces_with_genotypes
 
@@ -33,6 +34,11 @@ def walk(space: SearchSpace, genotype: Genotype) -> list[tuple[DecisionPoint, Op
         steps.append((point, point.options[index]))
     assert space.options(genotype) is None
     return steps
+
+
+def only_type(space: SearchSpace) -> str:
+    """The type of searched blocks where types are not searched."""
+    return space.block_types[0] if isinstance(space, ScalePermutedSpace) else ""
 
 
 @given(spaces_with_genotypes())
@@ -50,6 +56,10 @@ def test_the_options_say_what_decode_does(drawn: SpaceAndGenotype) -> None:
     levels: dict[int, int] = {}
     types: dict[int, str] = {}
     parents: dict[int, list[int]] = {}
+    multipliers: dict[int, float] = {}
+    fixed = space.stem.blocks if isinstance(space, ScalePermutedSpace) else space.template.all_blocks
+    for feature, block in enumerate(fixed):
+        levels[feature], types[feature] = block.level, block.block_type
     for point, option in walk(space, genotype):
         if point.kind in (DecisionKind.INTERMEDIATE_LEVEL, DecisionKind.OUTPUT_LEVEL):
             levels[point.subject] = option.level
@@ -60,18 +70,23 @@ def test_the_options_say_what_decode_does(drawn: SpaceAndGenotype) -> None:
         elif point.kind is DecisionKind.BLOCK_TYPE:
             assert point.subject_level == levels[point.subject]
             types[point.subject] = option.block_type
+        elif point.kind is DecisionKind.RESOURCE_MULTIPLIER:
+            assert point.subject_level == levels[point.subject]
+            multipliers[point.subject] = option.multiplier
         else:
-            assert (point.subject_level, point.subject) == (levels[point.subject], point.subject)
+            assert point.subject_level == levels[point.subject]
             assert option.distance == point.subject - option.feature
             parents.setdefault(point.subject, []).append(option.feature)
             if option.feature in levels:
                 assert option.level == levels[option.feature]
-                assert option.block_type == types.get(option.feature, "bottleneck")
+                assert option.block_type == types.get(option.feature, only_type(space))
     spec = space.decode(genotype)
-    for feature, block in enumerate(spec.blocks, start=spec.num_stem_blocks):
+    for feature, block in enumerate(spec.all_blocks):
         assert block.level == levels[feature]
-        assert block.block_type == types.get(feature, "bottleneck")
-        assert list(block.parents) == sorted(parents[feature])
+        assert block.block_type == types.get(feature, only_type(space))
+        assert block.resource_multiplier == multipliers.get(feature, 1.0)
+        if feature in parents:
+            assert list(block.parents) == sorted(parents[feature])
 
 
 @given(spaces_with_genotypes())
@@ -83,6 +98,7 @@ def test_option_counts_are_those_of_the_options(drawn: SpaceAndGenotype) -> None
 @given(spaces_with_genotypes())
 def test_parents_follow_the_window(drawn: SpaceAndGenotype) -> None:
     space, genotype = drawn
+    assume(isinstance(space, ScalePermutedSpace))
     spec = space.decode(genotype)
     for feature, block in enumerate(spec.blocks, start=spec.num_stem_blocks):
         earliest = 0 if block.is_output else max(feature - 5, 0)
@@ -98,6 +114,8 @@ def test_order_of_the_points() -> None:
         + [DecisionKind.BLOCK_TYPE] * 15
         + [DecisionKind.PARENT] * 30
     )
+    joint = [point.kind for point, _ in walk(JOINT, (0,) * 87)]
+    assert joint == kinds + [DecisionKind.RESOURCE_MULTIPLIER] * 17
     assert {point.kind for point, _ in walk(R0_SP53, (0,) * 45)} == {
         DecisionKind.INTERMEDIATE_LEVEL,
         DecisionKind.OUTPUT_LEVEL,
@@ -143,9 +161,17 @@ def test_adjustment_split_prefers_none_and_still_finds_a_solution() -> None:
     assert space.encode(spec)[:2] == (0, 0)
 
 
-@pytest.mark.parametrize("name", ["spinenet-49", "r0-sp53"])
-def test_published_architectures_are_in_their_spaces(name: str) -> None:
-    space, spec = SPACES[name], reference(name)
+@pytest.mark.parametrize(
+    ("space_name", "name"),
+    [
+        ("spinenet-49", "spinenet-49"),
+        ("r0-sp53", "r0-sp53"),
+        ("spinenet-mbconv", "spinenet-mobile-49"),
+        ("eff-spinenet-b0", "sp-efficientnet-b0"),
+    ],
+)
+def test_published_architectures_are_in_their_spaces(space_name: str, name: str) -> None:
+    space, spec = SPACES[space_name], reference(name)
     assert space.decode(space.encode(spec), name) == spec
 
 
@@ -184,9 +210,11 @@ def test_encode_names_what_is_not_in_the_space() -> None:
         (replace(spec, endpoint_channels=64), "endpoint_channels 64: must be 256"),
         (replace(spec, stem=Stem(channels=32)), "stem"),
         (changed(spec, 8, replace(spec.blocks[6], parents=(1, 7))), "block 8: parents .1, 7.: must be 3 to 7"),
-        (changed(spec, 8, replace(spec.blocks[6], repeats=2)), "block 8: multiplier 1.0, repeats 2"),
+        (changed(spec, 8, replace(spec.blocks[6], repeats=2)), "block 8: kernel 3, expansion None, repeats 2"),
+        (changed(spec, 8, replace(spec.blocks[6], resource_multiplier=0.5)), "block 8: resource_multiplier 0.5"),
+        (changed(spec, 8, replace(spec.blocks[6], width=96)), "block 8: width 96"),
         (changed(spec, 2, replace(spec.blocks[0], level=3)), "intermediate levels .3, 3, 3, 4"),
-        (reference("resnet-50-fpn"), "stem"),
+        (reference("resnet-50-fpn"), "widths"),
     ]
     for other, message in cases:
         with pytest.raises(ValueError, match="not an architecture of r0-sp53: " + message):
@@ -225,6 +253,8 @@ def test_measured_duplicates_are_repeated_networks() -> None:
         ({"adjustments": (1, 2)}, "must contain 0"),
         ({"pool": (2, 6), "adjustments": (0, 1, 2)}, "must stay in 1 to 7"),
         ({"window": 1}, "window 1: must be at least 2"),
+        ({"multipliers": (0.5, 0.25)}, "must be positive and rise"),
+        ({"multipliers": (0.5, 1.0)}, "rounding none: goes with several multipliers only"),
     ],
 )
 def test_a_space_checks_itself(changes: dict[str, Any], message: str) -> None:

@@ -2,7 +2,7 @@ import json
 
 from hypothesis import given
 
-from search_space.export.spec_json import export_spec, short_document
+from search_space.export.spec_json import export_spec, short_document, written
 from search_space.reference import REFERENCES, reference
 from search_space.spec import ArchitectureSpec
 from tests.search_space.strategies import SpaceAndGenotype, spaces_with_genotypes
@@ -27,11 +27,20 @@ def test_the_text_is_the_whole_document_with_a_line_for_each_block() -> None:
     text = export_spec(spec)
     assert json.loads(text) == spec.to_document()
     assert sum('"block_type"' in line for line in text.splitlines()) == 17  # 2 stem and 15 searched blocks
-    assert '"schema_version": 1' in text
+    assert '"schema_version": 2' in text
     assert text.endswith("}\n")
 
 
 def test_the_short_document_keeps_what_differs_from_the_default() -> None:
     document = short_document(reference("spinenet-190"))
     assert document["blocks"][0] == {"block_type": "bottleneck", "level": 2, "parents": [0, 1], "repeats": 4}
-    assert document["stem"]["blocks"][0] == {"block_type": "bottleneck", "level": 2, "parents": [], "repeats": 4}
+    assert document["stem"]["blocks"][0] == {"block_type": "bottleneck", "level": 2, "repeats": 4}
+
+
+def test_long_blocks_are_continued_where_lines_have_a_limit() -> None:
+    document = short_document(reference("eff-spinenet-d1"))
+    text = written(document, line_length=60)
+    assert json.loads(text) == document
+    assert all(len(line) <= 60 for line in text.splitlines() if line.startswith("     "))
+    assert sum('"block_type"' in line for line in text.splitlines()) == 18  # 2 stem and 16 searched blocks
+    assert written(document, line_length=1000) == written(document)

@@ -3,45 +3,27 @@
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
+from typing import Any
 
 import networkx
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from search_space.decisions import random_genotype
 from search_space.fingerprint import Label, LabelledGraph, canonical_form, fingerprint, network_graph
 from search_space.graph import live_features, orphans_by_output
 from search_space.plan import TargetNetwork, resolve
 from search_space.reference import REFERENCES, reference
-from search_space.spec import ArchitectureSpec, BlockSpec, BlockType
-from tests.search_space.strategies import SpaceAndGenotype, spaces_with_genotypes
+from search_space.spaces import SPACES
+from search_space.spec import ArchitectureSpec, BlockSpec, BlockType, Fusion, Resampling
+from tests.search_space.strategies import SpaceAndGenotype, renumbered, spaces_with_genotypes
 
 TARGET = TargetNetwork(image_size=640)
 
 
 def mark(spec: ArchitectureSpec) -> str:
     return fingerprint(resolve(spec, TARGET))
-
-
-def renumbered(spec: ArchitectureSpec, rng: Random) -> tuple[ArchitectureSpec, dict[int, int]]:
-    """The spec with its searched blocks in another possible order, and the new feature index of each old one."""
-    num_stem = spec.num_stem_blocks
-    place_of = {index: index for index in range(num_stem)}
-    blocks: list[BlockSpec] = []
-    waiting = list(enumerate(spec.blocks, start=num_stem))
-    inner_left = sum(not block.is_output for block in spec.blocks)
-    while waiting:
-        ready = [
-            (index, block)
-            for index, block in waiting
-            if all(parent in place_of for parent in block.parents) and (not block.is_output or not inner_left)
-        ]
-        index, block = rng.choice(ready)
-        waiting.remove((index, block))
-        inner_left -= not block.is_output
-        place_of[index] = num_stem + len(blocks)
-        blocks.append(replace(block, parents=tuple(sorted(place_of[parent] for parent in block.parents))))
-    return replace(spec, blocks=tuple(blocks), name="another"), place_of
 
 
 @given(spaces_with_genotypes(), st.randoms(use_true_random=False))
@@ -112,6 +94,10 @@ def test_shared_and_unshared_siblings_differ_where_a_bottom_up_hash_is_blind() -
     assert mark(shared) != mark(apart)
 
 
+def last_block(spec: ArchitectureSpec, **changes: Any) -> ArchitectureSpec:
+    return replace(spec, blocks=(*spec.blocks[:-1], replace(spec.blocks[-1], **changes)))
+
+
 def test_global_facts_matter_and_the_head_does_not() -> None:
     spec = reference("spinenet-49")
     others = [
@@ -119,19 +105,31 @@ def test_global_facts_matter_and_the_head_does_not() -> None:
         replace(spec, endpoint_channels=128),
         replace(spec, resampling_alpha=1.0),
         replace(spec, stem=replace(spec.stem, channels=32)),
+        replace(spec, resampling=Resampling.SPACE_TO_DEPTH),
+        replace(spec, resampling=Resampling.DEPTHWISE),
+        replace(spec, fusion=Fusion.WEIGHTED),
         reference("spinenet-96"),
-        replace(spec, blocks=(*spec.blocks[:-1], replace(spec.blocks[-1], block_type=BlockType.RESIDUAL))),
+        last_block(spec, block_type=BlockType.RESIDUAL),
+        last_block(spec, width=264),
+        last_block(spec, block_type=BlockType.MBCONV),
+        last_block(spec, block_type=BlockType.MBCONV, kernel=5),
+        last_block(spec, block_type=BlockType.MBCONV, expansion=4),
+        last_block(replace(spec, se_ratio=0.25), block_type=BlockType.MBCONV),
     ]
-    assert len({mark(other) for other in [spec, *others]}) == 7
+    assert len({mark(other) for other in [spec, *others]}) == 1 + len(others)
+    # What no live block has does not matter.
+    assert mark(replace(spec, se_ratio=0.25)) == mark(spec)
+    assert mark(last_block(spec, width=256)) == mark(spec)
     for target in (replace(TARGET, head=None), replace(TARGET, num_classes=3), replace(TARGET, image_size=512)):
         assert fingerprint(resolve(spec, target)) == mark(spec)
     assert fingerprint(resolve(spec, replace(TARGET, width_scale=0.5))) != mark(spec)
 
 
 def test_references_are_different_networks() -> None:
-    # The 49S topology is that of 49: at one target they are the same network.
-    assert len({mark(reference(name)) for name in REFERENCES}) == len(REFERENCES) - 1
+    # Two differ from another one in their published target only: at one target they are the same network.
+    assert len({mark(reference(name)) for name in REFERENCES}) == len(REFERENCES) - 2
     assert mark(reference("spinenet-49s")) == mark(reference("spinenet-49"))
+    assert mark(reference("eff-spinenet-m2")) == mark(reference("eff-spinenet-d0"))
 
 
 # --- canonical_form on plain graphs ------------------------------------------------------------------------------
@@ -189,13 +187,28 @@ def isomorphic_by_networkx(one: LabelledGraph, other: LabelledGraph) -> bool:
 def test_agrees_with_networkx_on_random_pairs() -> None:
     rng = Random(11)
     answers = []
-    for _ in range(600):
+    for _ in range(10_000):
         one = random_graph(rng)
         other = one_edge_moved(shuffled(one, rng), rng)
         answers.append(isomorphic_by_networkx(one, other))
         assert (canonical_form(one) == canonical_form(other)) == answers[-1]
         assert canonical_form(shuffled(one, rng)) == canonical_form(one)
-    assert 60 < sum(answers) < 540  # both answers are common
+    assert 1000 < sum(answers) < 9000  # both answers are common
+
+
+def test_agrees_with_networkx_on_random_pairs_of_networks() -> None:
+    rng, answers = Random(12), []
+    spaces = list(SPACES.values())
+    for number in range(1000):
+        space = spaces[number % len(spaces)]
+        spec = space.decode(random_genotype(space, rng))
+        other = renumbered(spec, rng)[0] if space.name != "eff-spinenet-b0" else spec
+        if rng.random() < 0.5:
+            other = space.decode(space.mutate(space.encode(spec), number)[0])
+        plans = [resolve(one, TARGET) for one in (spec, other)]
+        answers.append(isomorphic_by_networkx(*map(network_graph, plans)))
+        assert (fingerprint(plans[0]) == fingerprint(plans[1])) == answers[-1]
+    assert 200 < sum(answers) < 800
 
 
 def ring(*lengths: int) -> LabelledGraph:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from search_space.budget import FlopsBudget, backbone_multiply_adds, budget_from, feasible_share
+from search_space.budget import FlopsBudget, backbone_multiply_adds, budget_from, feasible_share, own_budget
 from search_space.plan import TargetNetwork
 from search_space.reference import reference
 from search_space.spaces import SPACES, SPINENET_49
@@ -43,11 +43,11 @@ def test_a_wrong_budget_is_named() -> None:
 @pytest.mark.parametrize("name", list(SPACES))
 def test_the_default_budget_of_a_space_lets_enough_through(name: str) -> None:
     space = SPACES[name]
-    budget = budget_from(TARGET, relative_to=space.budget_reference, tolerance=space.budget_tolerance)
-    found = feasible_share(space, budget, TARGET, draws=200, seed=0)
+    budget = own_budget(space, space.target)
+    found = feasible_share(space, budget, space.target, draws=200, seed=0)
     assert found.interval[0] > 0.2
     assert found.smallest <= found.low <= found.high <= found.largest
-    assert found == feasible_share(space, budget, TARGET, draws=200, seed=0)
+    assert found == feasible_share(space, budget, space.target, draws=200, seed=0)
 
 
 def test_spinenet_49_space_around_spinenet_49() -> None:

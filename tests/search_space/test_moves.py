@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_space.spaces import R0_SP53, R35_SP18, SPINENET_49
+from search_space.spaces import JOINT, R0_SP53, R35_SP18, SPINENET_49
 from search_space.spec import ArchitectureSpec
 from tests.search_space.strategies import SpaceAndGenotype, spaces_with_genotypes
 
@@ -19,8 +19,8 @@ def test_a_mutation_is_another_architecture_of_the_space(drawn: SpaceAndGenotype
     assert (mutated, edits) == space.mutate(genotype, seed)
 
 
-def looks(spec: ArchitectureSpec) -> list[tuple[int, str]]:
-    return [(block.level, block.block_type) for block in spec.blocks]
+def looks(spec: ArchitectureSpec) -> list[tuple[int, str, float]]:
+    return [(block.level, block.block_type, block.resource_multiplier) for block in spec.blocks]
 
 
 @given(spaces_with_genotypes(), st.integers(0, 2**63 - 1))
@@ -38,14 +38,21 @@ def test_the_edit_is_what_was_done(drawn: SpaceAndGenotype, seed: int) -> None:
         expected.insert(int(words[4]) - first, expected.pop(int(words[2]) - first))
     else:
         place, what, new = int(words[1]) - first, words[2], words[-1]
-        level, block_type = expected[place]
+        if place < 0:
+            assert what == "multiplier"
+            assert after.stem.blocks[int(words[1])].resource_multiplier == float(new)
+            assert before.stem.blocks[int(words[1])].resource_multiplier == float(words[3])
+            place, what, new = 0, "level", str(expected[0][0])
+        level, block_type, multiplier = expected[place]
         if what == "parent":
             parents[place].remove(int(words[3]))
             parents[place] = sorted([*parents[place], int(new)])
         elif what == "level":
-            expected[place] = (int(new), block_type)
+            expected[place] = (int(new), block_type, multiplier)
+        elif what == "multiplier":
+            expected[place] = (level, block_type, float(new))
         else:
-            expected[place] = (level, new)
+            expected[place] = (level, new, multiplier)
     assert looks(after) == expected
     assert [list(block.parents) for block in after.blocks] == parents
 
@@ -65,6 +72,8 @@ def test_every_kind_of_move_happens() -> None:
         "block level ->",
         "block bottleneck -> residual",
     }
+    joint = [JOINT.mutate((0,) * 70 + (1,) * 17, seed)[1][0] for seed in range(300)]
+    assert any(edit.startswith("block 0: multiplier 0.25 -> ") for edit in joint)
     swapped = {edit for edit in edits if edit.startswith("swap")}
     assert any(int(edit.split()[2]) < 12 for edit in swapped)
     assert any(int(edit.split()[2]) >= 12 for edit in swapped)

@@ -4,7 +4,9 @@ from collections import Counter
 
 import pytest
 
-from search_space.spaces import SPACES, find_space
+from search_space.reference import reference
+from search_space.scale_permuted import ScalePermutedSpace
+from search_space.spaces import JOINT, SPACES, find_space
 
 # Blocks at levels 2 to 7 of stem and scale-permuted part.
 TABLE_1 = {
@@ -19,6 +21,7 @@ TABLE_1 = {
 @pytest.mark.parametrize("name", list(TABLE_1))
 def test_pools(name: str) -> None:
     space, (stem, permuted) = SPACES[name], TABLE_1[name]
+    assert isinstance(space, ScalePermutedSpace)
     levels = range(2, 8)
     stem_counts = Counter(block.level for block in space.stem.blocks)
     outputs = [0, 1, 1, 1, 1, 1]
@@ -33,15 +36,36 @@ def test_the_name_counts_layers(name: str) -> None:
         assert SPACES[name].num_searched_blocks == 15
         return
     space = SPACES[name]
+    assert isinstance(space, ScalePermutedSpace)
     stem, permuted = (int(part[1:].lstrip("p")) for part in name.split("-"))
     blocks = len(space.stem.blocks), space.num_searched_blocks
     assert (3 * blocks[0] + 2, 3 * blocks[1]) == (stem, permuted) if stem else 3 * sum(blocks) + 2 == permuted
 
 
-def test_only_spinenet_49_adjusts() -> None:
-    searched = {name: (space.adjustments, len(space.block_types)) for name, space in SPACES.items()}
-    assert searched.pop("spinenet-49") == ((-1, 0, 1, 2), 2)
-    assert set(searched.values()) == {((0,), 1)}
+def test_what_each_space_searches() -> None:
+    table_1 = {name: ((0,), ["bottleneck"], 1) for name in TABLE_1}
+    permuted = [space for space in SPACES.values() if isinstance(space, ScalePermutedSpace)]
+    searched = {s.name: (s.adjustments, list(map(str, s.block_types)), len(s.multipliers)) for s in permuted}
+    assert searched == {
+        **table_1,
+        "spinenet-49": ((-1, 0, 1, 2), ["bottleneck", "residual"], 1),
+        "spinenet-mbconv": ((-1, 0, 1, 2), ["mbconv"], 1),
+        "joint": ((-1, 0, 1, 2), ["bottleneck", "residual", "mbconv"], 5),
+    }
+    assert {name for name, space in SPACES.items() if space not in permuted} == {"eff-spinenet-b0"}
+    assert SPACES["eff-spinenet-b0"].option_counts == (5,) * 18
+
+
+def test_the_mobile_pool_has_eleven_intermediate_blocks() -> None:
+    space = SPACES["spinenet-mbconv"]
+    assert isinstance(space, ScalePermutedSpace)
+    assert Counter(space.pool) == {2: 1, 3: 1, 4: 5, 5: 4}
+
+
+@pytest.mark.parametrize("name", ["r0-sp53", "spinenet-49"])
+def test_joint_holds_every_architecture_that_spinenet_49_holds(name: str) -> None:
+    spec = reference(name)
+    assert JOINT.decode(JOINT.encode(spec), name) == spec
 
 
 def test_an_unknown_space_lists_the_known_ones() -> None:

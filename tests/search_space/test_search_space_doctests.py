@@ -5,10 +5,12 @@ from types import ModuleType
 
 import pytest
 
-from search_space import budget, intervals, plan
+from search_space import budget, intervals, plan, published, reference, spec
 
 
-@pytest.mark.parametrize("module", [budget, intervals, plan], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [budget, intervals, plan, published, reference, spec], ids=lambda module: module.__name__
+)
 def test_examples(module: ModuleType) -> None:
     results = doctest.testmod(module)
     assert results.attempted > 0

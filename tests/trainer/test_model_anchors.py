@@ -1,10 +1,12 @@
 """Anchors, matching and box deltas."""
 
+import pytest
 import torch
 from torchvision.models.detection._utils import BoxCoder, Matcher
 from torchvision.ops import box_iou
 
-from search_space.plan import RetinaNetHead, TargetNetwork, resolve
+from search_space.heads import ClassificationHead, Head, MaskRCNNHead, RetinaNetHead
+from search_space.plan import TargetNetwork, resolve
 from search_space.reference import REFERENCES
 from trainer.model.anchors import (
     BACKGROUND,
@@ -28,19 +30,40 @@ def random_boxes(*shape: int, seed: int = 0, size: float = 100.0) -> torch.Tenso
 
 
 def test_anchors_of_a_small_plan() -> None:
-    plan = resolve(REFERENCES["spinenet-49"].spec, TargetNetwork(image_size=50, head=RetinaNetHead()))
+    plan = resolve(REFERENCES["spinenet-49"].spec, TargetNetwork(image_size=(70, 100), head=RetinaNetHead()))
     anchors_A4 = anchor_boxes(plan)
-    # Sides ceil(50 / 8, 16, 32, 64, 128) = 7, 4, 2, 1, 1.
-    assert anchors_by_level(plan) == (9 * 49, 9 * 16, 9 * 4, 9, 9)
+    # Rows ceil(70 / 8, 16, 32, 64, 128) = 9, 5, 3, 2, 1; columns ceil(100 / 8, ...) = 13, 7, 4, 2, 1.
+    assert anchors_by_level(plan) == (9 * 117, 9 * 35, 9 * 12, 9 * 4, 9)
     assert len(anchors_A4) == sum(anchors_by_level(plan))
     # The first: level 3, centre (4, 4), side 3 * 8, square. The tenth is the next place to the right.
     torch.testing.assert_close(anchors_A4[0], torch.tensor([-8.0, -8.0, 16.0, 16.0]))
     torch.testing.assert_close(anchors_A4[9], torch.tensor([0.0, -8.0, 24.0, 16.0]))
-    torch.testing.assert_close(anchors_A4[9 * 7], torch.tensor([-8.0, 0.0, 16.0, 24.0]))
+    torch.testing.assert_close(anchors_A4[9 * 13], torch.tensor([-8.0, 0.0, 16.0, 24.0]))
     # The second is twice as wide as high, of the same area.
     wide = anchors_A4[1]
     torch.testing.assert_close((wide[2] - wide[0]) / (wide[3] - wide[1]), torch.tensor(2.0))
     torch.testing.assert_close(areas(wide), torch.tensor(24.0**2))
+    # The last: level 7, centre (64, 64), third scale, half as wide as high.
+    side = 3 * 128 * 2 ** (2 / 3)
+    half_width, half_height = side * 0.5**0.5 / 2, side / 0.5**0.5 / 2
+    corners = [64 - half_width, 64 - half_height, 64 + half_width, 64 + half_height]
+    torch.testing.assert_close(anchors_A4[-1], torch.tensor(corners))
+
+
+def test_one_scale_has_the_first_anchors_of_three() -> None:
+    spec = REFERENCES["spinenet-49"].spec
+    three = anchor_boxes(resolve(spec, TargetNetwork(image_size=70, head=RetinaNetHead())))
+    plan = resolve(spec, TargetNetwork(image_size=70, head=MaskRCNNHead()))
+    one = anchor_boxes(plan)
+    assert anchors_by_level(plan) == (3 * 81, 3 * 25, 3 * 9, 3 * 4, 3)
+    assert torch.equal(one.reshape(-1, 3, 4), three.reshape(-1, 9, 4)[:, :3])
+
+
+@pytest.mark.parametrize("head", [None, ClassificationHead(), RetinaNetHead(anchors_per_location=4)])
+def test_heads_without_such_anchors_are_refused(head: Head | None) -> None:
+    plan = resolve(REFERENCES["spinenet-49"].spec, TargetNetwork(image_size=70, head=head))
+    with pytest.raises(ValueError, match=r"has no anchors|anchors_per_location 4: must be a multiple of 3"):
+        anchor_boxes(plan)
 
 
 def test_overlap_equals_torchvision() -> None:

@@ -9,9 +9,10 @@ import torch
 from search_space.cost import cost
 from search_space.plan import resolve
 from search_space.reference import REFERENCES
+from trainer.data.dataset import data_hash
 from trainer.data.generated import generate
 from trainer.evaluate import evaluate_architecture
-from trainer.task import CocoSource, DataSource, Evaluation, EvaluationRequest, ProxyTask, Split
+from trainer.task import TRAINER_VERSION, CocoSource, DataSource, Evaluation, EvaluationRequest, ProxyTask, Split
 
 SPINENET_49 = REFERENCES["spinenet-49"].spec
 TASK = ProxyTask(
@@ -48,6 +49,8 @@ def test_an_evaluation_says_what_it_measured(drawn_data: DataSource) -> None:
     assert len(evaluation.class_average_precision) == 4
     assert set(evaluation.metrics) >= {"ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar_1", "ar_10", "ar_100"}
     assert evaluation.device.startswith("cpu (")
+    assert evaluation.provenance["trainer"] == str(TRAINER_VERSION)
+    assert evaluation.provenance["data"] == data_hash(drawn_data)
     assert min(evaluation.train_seconds, evaluation.eval_seconds, evaluation.setup_seconds) > 0
     assert Evaluation.from_document(evaluation.to_document()) == evaluation
 

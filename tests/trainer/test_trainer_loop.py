@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from search_space.plan import resolve
 from search_space.reference import REFERENCES
+from tests.trainer.architectures import ARCHITECTURES
 from trainer.data.tensors import DetectionTensors
 from trainer.device import ComputeDevice, choose_device, computes_bf16
 from trainer.evaluate import detection_rows
@@ -153,6 +154,16 @@ def test_bf16_and_sgd_train() -> None:
     assert all(math.isfinite(loss) for _, loss in training.losses)
 
 
+def test_weighted_fusion_is_trained() -> None:
+    plan = resolve(ARCHITECTURES["mobile-space-to-depth"], TASK.network(2))
+    model = build_retinanet(plan, torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
+    training = train(model, anchor_boxes(plan), drawn_images(), TASK, 0, CPU)
+    assert all(math.isfinite(loss) for _, loss in training.losses)
+    fusion = {name: weights for name, weights in model.named_parameters() if name.endswith(".fusion")}
+    assert len(fusion) == 16  # every block after the stem
+    assert all(bool((weights != 1).all()) for weights in fusion.values())
+
+
 def test_steps_and_epochs() -> None:
     assert num_steps(TASK, 1000) == 3
     # 2.5 passes over 100 images in batches of 8: 31.25 steps.
@@ -243,9 +254,10 @@ def test_choose_device() -> None:
 
 
 @pytest.mark.skipif(not computes_bf16(torch.device("cpu")), reason="this CPU has no bfloat16")
-def test_bf16_training_is_deterministic_where_features_are_one_pixel() -> None:
+@pytest.mark.parametrize("name", ["spinenet-49", "mobile-depthwise", "mobile-space-to-depth"])
+def test_bf16_training_is_deterministic_where_features_are_one_pixel(name: str) -> None:
     # At 64 pixels level 6 has one, and the way down to level 7 is a stride-2 convolution on it.
-    plan = resolve(REFERENCES["spinenet-49"].spec, TASK.network(2))
+    plan = resolve(ARCHITECTURES[name], TASK.network(2))
     on = ComputeDevice(torch.device("cpu"), uses_bf16=True)
     losses = set()
     for junk_value in (1e4, math.nan, 0.0, math.nan):

@@ -1,6 +1,5 @@
 """The parts of a data set as tensors: decoded once in a process, then shared by every training in it."""
 
-import hashlib
 from functools import lru_cache
 from typing import Any
 
@@ -9,6 +8,7 @@ import torch
 from PIL import Image
 
 from trainer.data.coco import Annotation, CocoIndex, ImageRecord, read_coco, shared_categories, split_train
+from trainer.data.content import content_hash
 from trainer.data.images import decode_image, image_path
 from trainer.data.tensors import PADDING_LABEL, PADDING_RGB, DetectionTensors
 from trainer.task import CocoSource, DataSource, TaskError
@@ -92,21 +92,12 @@ def coco_ground_truth(data: DataSource, part: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=16)
 def data_hash(data: DataSource) -> str:
-    """A hash of what AP depends on: annotations, names and sizes of the image files, and the held-out images.
+    """The data set's `content_hash`.
 
     Raises:
         TaskError: a data set that cannot be read.
     """
-    digest = hashlib.sha256(f"{data.reward_split}/{data.split_seed}".encode())
-    for part, source in (("train", data.train), ("val", data.val)):
-        digest.update(source.annotations.read_bytes() if source.annotations.is_file() else b"")
-        for image in _index(data, part).images:
-            path = image_path(source, image.file_name)
-            try:
-                digest.update(f"{image.file_name}/{path.stat().st_size}\n".encode())
-            except OSError as error:
-                raise TaskError(f"{path}: no such image") from error
-    return digest.hexdigest()
+    return content_hash(data, _read(data.train), _read(data.val))
 
 
 def _source(data: DataSource, part: str) -> CocoSource:

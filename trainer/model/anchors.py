@@ -9,10 +9,11 @@ import math
 import torch
 from torch import Tensor
 
-from search_space.plan import NetworkPlan
+from search_space.heads import MaskRCNNHead, RetinaNetHead
+from search_space.operations import area
+from search_space.plan import NetworkPlan, Size
 
 ANCHOR_SCALE = 3.0
-OCTAVES = (0.0, 1.0 / 3.0, 2.0 / 3.0)
 ASPECT_RATIOS = (1.0, 2.0, 0.5)  # width by height
 
 POSITIVE_OVERLAP = 0.5
@@ -26,29 +27,47 @@ MAX_LOG_RATIO = math.log(1000.0 / 16.0)  # a decoded side is at most 62.5 times 
 
 
 def anchor_boxes(plan: NetworkPlan) -> Tensor:
-    """All anchors (A, 4), float32: level by level, row by row, column by column, nine at each place.
+    """All anchors (A, 4), float32: level by level, row by row, column by column, all of a place together.
 
-    Sides are `ANCHOR_SCALE` strides times 2**(0, 1/3, 2/3), by three aspect ratios of equal area (Lin et al.
-    2017; base scale 3 as in the published SpineNet configurations). They may reach beyond the image.
+    A place has so many scales times three aspect ratios of equal area. Sides of scale i of n are `ANCHOR_SCALE`
+    strides times 2**(i / n) (three scales: Lin et al. 2017; base scale 3 as in the published SpineNet
+    configurations). Anchors may reach beyond the image.
+
+    Raises:
+        ValueError: a head without anchors, or whose number of them is no multiple of the aspect ratios.
     """
-    return torch.cat([_level_anchors(endpoint.level, endpoint.size) for endpoint in plan.endpoints])
+    num_scales = _num_scales(plan)
+    return torch.cat([_level_anchors(endpoint.level, endpoint.size, num_scales) for endpoint in plan.endpoints])
 
 
 def anchors_by_level(plan: NetworkPlan) -> tuple[int, ...]:
-    """Number of anchors of each level, in the order of `anchor_boxes`."""
-    return tuple(endpoint.size**2 * len(OCTAVES) * len(ASPECT_RATIOS) for endpoint in plan.endpoints)
+    """Number of anchors of each level, in the order of `anchor_boxes`; raises like it."""
+    anchors_of_place = _num_scales(plan) * len(ASPECT_RATIOS)
+    return tuple(area(endpoint.size) * anchors_of_place for endpoint in plan.endpoints)
 
 
-def _level_anchors(level: int, size: int) -> Tensor:
+def _num_scales(plan: NetworkPlan) -> int:
+    head = plan.head
+    if not isinstance(head, RetinaNetHead | MaskRCNNHead):
+        raise ValueError(f"head {head}: has no anchors")
+    num_scales, rest = divmod(head.anchors_per_location, len(ASPECT_RATIOS))
+    if rest:
+        raise ValueError(
+            f"anchors_per_location {head.anchors_per_location}: must be a multiple of {len(ASPECT_RATIOS)}"
+        )
+    return num_scales
+
+
+def _level_anchors(level: int, size: Size, num_scales: int) -> Tensor:
     stride = 2**level
-    sides = [ANCHOR_SCALE * stride * 2**octave for octave in OCTAVES]
-    half_92 = torch.tensor(
+    sides = [ANCHOR_SCALE * stride * 2 ** (scale / num_scales) for scale in range(num_scales)]
+    half_N2 = torch.tensor(
         [[side * math.sqrt(ratio) / 2, side / math.sqrt(ratio) / 2] for side in sides for ratio in ASPECT_RATIOS]
     )
-    centre_S = (torch.arange(size, dtype=torch.float32) + 0.5) * stride
-    y_SS, x_SS = torch.meshgrid(centre_S, centre_S, indexing="ij")
-    centre_SS12 = torch.stack([x_SS, y_SS], dim=2)[:, :, None, :]
-    return torch.cat([centre_SS12 - half_92, centre_SS12 + half_92], dim=3).reshape(-1, 4)
+    y_H, x_W = ((torch.arange(count, dtype=torch.float32) + 0.5) * stride for count in size)
+    y_HW, x_HW = torch.meshgrid(y_H, x_W, indexing="ij")
+    centre_HW12 = torch.stack([x_HW, y_HW], dim=2)[:, :, None, :]
+    return torch.cat([centre_HW12 - half_N2, centre_HW12 + half_N2], dim=3).reshape(-1, 4)
 
 
 def intersections(boxes_BM4: Tensor, anchors_A4: Tensor) -> Tensor:

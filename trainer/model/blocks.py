@@ -1,4 +1,4 @@
-"""Convolution with batch norm, and the two residual operations of SpineNet.
+"""Convolutions with and without batch norm, and the two residual operations of SpineNet.
 
 Legend: B images, C channels, H and W height and width.
 """
@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from search_space.plan import PlannedBlock
-from search_space.spec import BlockType
+from search_space.plan import PlannedLayer, Size
 
 BATCH_NORM_MOMENTUM = 0.1
 BATCH_NORM_EPSILON = 1e-3
@@ -38,21 +37,25 @@ class BatchNorm(nn.BatchNorm2d):
         return functional.batch_norm(features_BCHW, *statistics, self.training, self.momentum or 0.0, self.eps)
 
 
-def halving_stride(in_size: int) -> int:
-    """The stride of a 3x3 convolution that halves a feature of that size: 2, or 1 on a single pixel.
+def halving_stride(in_size: Size) -> Size:
+    """The stride of a 3x3 convolution that halves a feature of that size: 2, or 1 along a side of a single pixel.
 
     There both give the same output. But the bfloat16 weight gradient that torch 2.15 computes on a CPU for stride
-    2 on one pixel depends on memory that nobody wrote.
+    2 along a side of one pixel depends on memory that nobody wrote.
     """
-    return 2 if in_size > 1 else 1
+    height, width = in_size
+    return min(2, height), min(2, width)
 
 
 class ConvNorm(nn.Module):
     """A convolution, padded so that stride 1 keeps the size, then batch norm."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, bias: bool = False) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, stride: int | Size = 1, *, groups: int = 1
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=bias)
+        pad = kernel // 2
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, pad, groups=groups, bias=False)
         self.norm = BatchNorm(out_channels)
 
     def forward(self, features_BCHW: Tensor) -> Tensor:
@@ -61,14 +64,42 @@ class ConvNorm(nn.Module):
         return normalised
 
 
+class Separable(nn.Module):
+    """A depthwise 3x3 convolution without bias, then a 1x1 convolution with bias."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int | Size = 1) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(in_channels, in_channels, 3, stride, 1, groups=in_channels, bias=False)
+        self.pointwise = nn.Conv2d(in_channels, out_channels, 1)
+
+    @property
+    def bias(self) -> Tensor | None:
+        """What is added to each output channel, as of a dense convolution."""
+        return self.pointwise.bias
+
+    def forward(self, features_BCHW: Tensor) -> Tensor:
+        """The convolved features, ceil(size / stride) a side."""
+        convolved: Tensor = self.pointwise(self.depthwise(features_BCHW))
+        return convolved
+
+
+def square_convolution(
+    in_channels: int, out_channels: int, stride: int | Size = 1, *, separable: bool
+) -> nn.Conv2d | Separable:
+    """A 3x3 convolution with bias, dense or separable."""
+    if separable:
+        return Separable(in_channels, out_channels, stride)
+    return nn.Conv2d(in_channels, out_channels, 3, stride, padding=1)
+
+
 class Residual(nn.Module):
     """Two 3x3 convolutions and a shortcut (He et al. 2016)."""
 
-    def __init__(self, in_channels: int, width: int, stride: int, activate: Activation) -> None:
+    def __init__(self, layer: PlannedLayer, activate: Activation) -> None:
         super().__init__()
-        self.conv1 = ConvNorm(in_channels, width, 3, stride)
-        self.conv2 = ConvNorm(width, width, 3)
-        self.shortcut = projection(in_channels, width, stride)
+        self.conv1 = ConvNorm(layer.in_channels, layer.mid_channels, 3, layer.stride)
+        self.conv2 = ConvNorm(layer.mid_channels, layer.out_channels, 3)
+        self.shortcut = projection(layer)
         self.activate = activate
 
     @property
@@ -85,12 +116,12 @@ class Residual(nn.Module):
 class Bottleneck(nn.Module):
     """1x1, 3x3 and 1x1 convolutions and a shortcut; the output has four times the width (He et al. 2016)."""
 
-    def __init__(self, in_channels: int, width: int, out_channels: int, stride: int, activate: Activation) -> None:
+    def __init__(self, layer: PlannedLayer, activate: Activation) -> None:
         super().__init__()
-        self.conv1 = ConvNorm(in_channels, width, 1)
-        self.conv2 = ConvNorm(width, width, 3, stride)
-        self.conv3 = ConvNorm(width, out_channels, 1)
-        self.shortcut = projection(in_channels, out_channels, stride)
+        self.conv1 = ConvNorm(layer.in_channels, layer.mid_channels, 1)
+        self.conv2 = ConvNorm(layer.mid_channels, layer.mid_channels, 3, layer.stride)
+        self.conv3 = ConvNorm(layer.mid_channels, layer.out_channels, 1)
+        self.shortcut = projection(layer)
         self.activate = activate
 
     @property
@@ -105,21 +136,8 @@ class Bottleneck(nn.Module):
         return self.activate(residual + self.shortcut(features_BCHW))
 
 
-def projection(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+def projection(layer: PlannedLayer) -> nn.Module:
     """A 1x1 convolution with batch norm where the shape changes, else the identity."""
-    if in_channels == out_channels and stride == 1:
+    if layer.in_channels == layer.out_channels and layer.stride == 1:
         return nn.Identity()
-    return ConvNorm(in_channels, out_channels, 1, stride)
-
-
-def block_layers(block: PlannedBlock, activate: Activation) -> nn.Sequential:
-    """The block's operation, `repeats` times in a row; only the first one has its stride and projection."""
-    layers: list[nn.Module] = []
-    for repeat in range(block.repeats):
-        in_channels = block.in_channels if repeat == 0 else block.out_channels
-        stride = block.stride if repeat == 0 else 1
-        if block.block_type is BlockType.BOTTLENECK:
-            layers.append(Bottleneck(in_channels, block.mid_channels, block.out_channels, stride, activate))
-        else:
-            layers.append(Residual(in_channels, block.mid_channels, stride, activate))
-    return nn.Sequential(*layers)
+    return ConvNorm(layer.in_channels, layer.out_channels, 1, layer.stride)

@@ -3,6 +3,7 @@
 import { exportPath } from "./api.js";
 import { byId, element, fill, show } from "./dom.js";
 import { amount, ap, apWithError, NONE, signed } from "./format.js";
+import { reuseNote } from "./reuse.js";
 
 const FORMATS = ["spec", "pytorch", "svg"];
 
@@ -31,7 +32,7 @@ function row(searchId, trial, rank, selected) {
     number(rank),
     element("td", {}, element("a", { href: `#trial=${trial.number}` }, label)),
     element("td", {}, isReference ? "published" : trial.arm),
-    number(ap(trial.reward)),
+    number([ap(trial.reward), " ", reuseNote(searchId, trial.reused_from)]),
     number(apWithError(trial.val_average_precision, trial.val_standard_error, trial.val_count)),
     number(difference(trial)),
     number(amount(trial.target_cost.backbone_multiply_adds)),

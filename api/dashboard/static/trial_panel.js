@@ -4,13 +4,14 @@ import { exportPath, getDrawing, getTrial } from "./api.js";
 import { byId, element, fill, show } from "./dom.js";
 import { amount, ap, apWithError, duration, NONE, secondsBetween, time } from "./format.js";
 import { lossCurve } from "./loss_curve.js";
+import { reuseNote } from "./reuse.js";
 import { stateLabel } from "./state.js";
 
-function figures(trial) {
+function figures(searchId, trial) {
   const rows = [
     ["State", stateLabel(trial.state)],
     ["Found by", trial.arm === "reference" ? "published architecture" : trial.arm],
-    ["Reward", ap(trial.reward)],
+    ["Reward", [ap(trial.reward), " ", reuseNote(searchId, trial.reused_from)]],
     ["AP, reward split", ap(trial.average_precision)],
     ["AP on val", apWithError(trial.val_average_precision, trial.val_standard_error, trial.val_count)],
     ["Dead blocks", String(trial.num_dead_blocks)],
@@ -129,7 +130,7 @@ export async function showTrial(searchId, number) {
       trial.failure && element("p", { class: "reason" }, trial.failure),
       picture,
       exports(searchId, number),
-      figures(trial),
+      figures(searchId, trial),
       element("h3", {}, "Cost"),
       costs(trial),
       element("h3", {}, "Trainings"),
