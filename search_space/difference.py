@@ -5,9 +5,7 @@ not. A permutation moves operations between places while the connections stay; a
 its connections. So places and operations are matched apart:
 
 * Places are matched so that the fewest connections and fields differ: a local search that exchanges two partners,
-  begun once from equal numbers and once from equal surroundings. Of what it finds and equal numbers as they are,
-  the one with the fewest edits counts. A renumbered copy of a network matches wholly where the surroundings of its
-  blocks tell them apart.
+  begun from equal surroundings. Of what it finds and equal numbers the one with fewer edits counts.
 * Operations of matched places are matched in place, or by what they are (level, type, output), or along the longest
   common subsequence of both rows: whichever leaves the fewest edits. What then stands in another order has moved.
 """
@@ -165,14 +163,14 @@ def _stem_places(before: ArchitectureSpec, after: ArchitectureSpec) -> list[Pair
 def _searched_places(before: ArchitectureSpec, after: ArchitectureSpec, stem: list[Pair]) -> list[Pair]:
     """Equal numbers, or the partners that the local search finds: whichever leave the fewest edits."""
     cost = _PlaceCost(before, after, stem)
-    starts = [list(range(cost.size)), _by_surroundings(before, after, cost.size)]
+    in_order, by_surroundings = list(range(cost.size)), _by_surroundings(before, after, cost.size)
 
     def num_edits(partners: Sequence[int]) -> int:
         pairs = cost.pairs(partners)
         operations = _num_edits(before, after, _matched_operations(before, after, pairs))
         return cost.num_connections(pairs) + operations
 
-    return cost.pairs(min((starts[0], *(_improved(start, cost.of) for start in starts)), key=num_edits))
+    return cost.pairs(min((in_order, _improved(by_surroundings, cost.of)), key=num_edits))
 
 
 class _PlaceCost:

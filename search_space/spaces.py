@@ -60,7 +60,7 @@ SPINENET_49 = replace(
 )
 SPINENET_MBCONV = ScalePermutedSpace(
     name="spinenet-mbconv",
-    source="Du et al. 2020, arXiv 1912.05027, appendix A; pool and adjustments of google/vertex-ai-nas, spinenet_mbconv",
+    source="Du et al. 2020, arXiv 1912.05027, appendix A; pool and adjustments of google/vertex-ai-nas",
     template=_MOBILE,
     stem=_MOBILE.stem,
     pool=(2, 3, 4, 4, 4, 4, 4, 5, 5, 5, 5),
