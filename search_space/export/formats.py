@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from search_space.drawing import draw
+from search_space.drawing.svg import draw
 from search_space.export.pytorch import export_pytorch
 from search_space.export.spec_json import export_spec
 from search_space.plan import TargetNetwork, resolve

@@ -105,8 +105,8 @@ def draw(
     """Draw an architecture as SVG, or what differs between it and another."""
     from search_space.difference import compare
     from search_space.difference_text import edit_list
-    from search_space.drawing import draw as draw_svg
-    from search_space.drawing import draw_difference
+    from search_space.drawing.svg import draw as draw_svg
+    from search_space.drawing.svg import draw_difference
     from search_space.reference import REFERENCES
 
     if output is None and against is None:

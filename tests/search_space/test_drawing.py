@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search_space.difference import compare
-from search_space.drawing import draw, draw_difference
-from search_space.drawing_graph import EdgeRole, Mark, graph_of, graph_of_difference
-from search_space.drawing_style import SURFACES
+from search_space.drawing.graph import EdgeRole, Mark, graph_of, graph_of_difference
+from search_space.drawing.style import SURFACES
+from search_space.drawing.svg import draw, draw_difference
 from search_space.graph import feature_inputs, live_features
 from search_space.plan import TargetNetwork, resolve
 from search_space.reference import published_target, reference

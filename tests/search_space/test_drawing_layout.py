@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_space.difference import compare
-from search_space.drawing_graph import EdgeRole, graph_of, graph_of_difference
-from search_space.drawing_layout import Layout, Route, lay_out
+from search_space.drawing.graph import EdgeRole, graph_of, graph_of_difference
+from search_space.drawing.layout import Layout, Route, lay_out
 from search_space.spaces import SPACES
 from search_space.spec import ArchitectureSpec, BlockSpec, BlockType
 from tests.search_space.strategies import genotypes

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from search_space.drawing_style import LEVEL_COLOURS, SURFACES
+from search_space.drawing.style import LEVEL_COLOURS, SURFACES
 
 # Machado et al. 2009, severity 1, on linear RGB.
 VISIONS = {

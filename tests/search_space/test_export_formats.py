@@ -1,6 +1,6 @@
 import pytest
 
-from search_space.drawing import draw
+from search_space.drawing.svg import draw
 from search_space.export.formats import FORMATS, ExportFormatError, export_text
 from search_space.export.pytorch import export_pytorch
 from search_space.export.spec_json import export_spec

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from search_space.difference import compare
-from search_space.drawing import draw, draw_difference
+from search_space.drawing.svg import draw, draw_difference
 from search_space.reference import reference
 from tests.spinesearch.test_cli import spinesearch
 

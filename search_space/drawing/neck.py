@@ -4,8 +4,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from search_space.drawing_layout import OUTPUT_BORDER, TIP, Node, line, number
-from search_space.drawing_pen import PathAndElement, Pen
+from search_space.drawing.layout import OUTPUT_BORDER, TIP, Node, line, number
+from search_space.drawing.pen import PathAndElement, Pen
 from search_space.plan import NetworkPlan, feature_size
 from search_space.spec import ArchitectureSpec, Neck
 

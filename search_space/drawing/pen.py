@@ -1,6 +1,6 @@
 """The elements that a drawing is made of, as SVG text: `Pen`."""
 
-from search_space.drawing_layout import TIP, arrow_head, closed, line, number
+from search_space.drawing.layout import TIP, arrow_head, closed, line, number
 from search_space.spec import BlockType
 
 Point = tuple[float, float]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from search_space.drawing_graph import DrawnBlock, DrawnEdge, DrawnGraph, EdgeRole, Mark
+from search_space.drawing.graph import DrawnBlock, DrawnEdge, DrawnGraph, EdgeRole, Mark
 from search_space.spec import BlockType
 
 GAP = 24.0

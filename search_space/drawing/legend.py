@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from search_space.drawing_graph import EdgeRole, Mark
-from search_space.drawing_layout import Layout, arrow_head, number
-from search_space.drawing_pen import Pen
+from search_space.drawing.graph import EdgeRole, Mark
+from search_space.drawing.layout import Layout, arrow_head, number
+from search_space.drawing.pen import Pen
 from search_space.spec import BlockType
 
 ROW_HEIGHT = 24.0

@@ -17,12 +17,12 @@ from xml.sax.saxutils import escape, quoteattr
 
 from search_space.difference import ArchitectureDifference
 from search_space.difference_text import edit_list
-from search_space.drawing_graph import DrawnGraph, EdgeRole, Mark, graph_of, graph_of_difference
-from search_space.drawing_layout import HALF_ROW, NOTE_LINE, TIP, Node, Route, lay_out, line, number
-from search_space.drawing_legend import legend
-from search_space.drawing_neck import PYRAMID_WIDTH, NeckDrawing
-from search_space.drawing_pen import PathAndElement, Pen
-from search_space.drawing_style import THEMES, style_sheet
+from search_space.drawing.graph import DrawnGraph, EdgeRole, Mark, graph_of, graph_of_difference
+from search_space.drawing.layout import HALF_ROW, NOTE_LINE, TIP, Node, Route, lay_out, line, number
+from search_space.drawing.legend import legend
+from search_space.drawing.neck import PYRAMID_WIDTH, NeckDrawing
+from search_space.drawing.pen import PathAndElement, Pen
+from search_space.drawing.style import THEMES, style_sheet
 from search_space.plan import NetworkPlan
 from search_space.spec import ArchitectureSpec, Neck, StemKind
 
