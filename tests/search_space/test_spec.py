@@ -87,7 +87,7 @@ def broken(change: Callable[[dict[str, Any]], Any], name: str = "spinenet-49") -
         (lambda d: d["blocks"][3].update(parents=["a", "b"]), "block 5: parent 'a': must be an integer"),
         (lambda d: d["blocks"][3].update(block_type="conv"), "block 5: block_type 'conv': must be bottleneck, "),
         (lambda d: d["blocks"][3].update(kernel=5), "block 5: bottleneck: kernel and expansion belong to mbconv only"),
-        (lambda d: d["blocks"][3].update(repeats=0), "block 5: repeats 0: must be at least 1"),
+        (lambda d: d["blocks"][3].update(repeats=0), "block 5: repeats 0: must be 1 to 100"),
         (
             lambda d: d["blocks"][3].update(resource_multiplier=-1),
             "block 5: resource_multiplier -1: must be in .0, 64.",
