@@ -10,6 +10,7 @@ from nas_controller.records import (
     AttemptState,
     EntryKind,
     FailureKind,
+    FailureReason,
     JobKind,
     JobState,
     SearchState,
@@ -185,7 +186,8 @@ class BestTrials(BaseModel):
 class FailureDetail(BaseModel):
     """Why an attempt gave nothing."""
 
-    kind: FailureKind
+    reason: FailureReason
+    kind: FailureKind = Field(description="whose failure it was; it follows from the reason")
     message: str
     traceback: str
 

@@ -171,7 +171,9 @@ def _job(job: Job, attempts: list[Attempt]) -> schemas.JobDetail:
 def _failure(failure: Failure | None) -> schemas.FailureDetail | None:
     if failure is None:
         return None
-    return schemas.FailureDetail(kind=failure.kind, message=failure.message, traceback=failure.traceback)
+    return schemas.FailureDetail(
+        reason=failure.reason, kind=failure.kind, message=failure.message, traceback=failure.traceback
+    )
 
 
 def _artifact(artifact: Artifact) -> schemas.ArtifactDetail:

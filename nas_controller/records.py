@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from search_space.decisions import Genotype
+from trainer.session import Checkpoint
 
 
 class SearchState(StrEnum):
@@ -33,7 +34,8 @@ class SearchState(StrEnum):
 
 
 class TrialState(StrEnum):
-    """Where a trial is. INFEASIBLE was never trained; FAILED was, and raised; CANCELLED is neither."""
+    """Where a trial is. STOPPED_EARLY was trained in part, and measured; INFEASIBLE was never trained; FAILED was, and
+    raised; CANCELLED is neither."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -82,11 +84,58 @@ class AttemptState(StrEnum):
 
 
 class FailureKind(StrEnum):
-    """Whose failure it was. MODEL counts against the architecture; INFRASTRUCTURE is tried again."""
+    """Whose failure it was. MODEL counts against the architecture; DATA ends the search: no architecture can do
+    better, and trying again would not help."""
 
     MODEL = "model"
     INFRASTRUCTURE = "infrastructure"
     DATA = "data"
+
+
+class FailureReason(StrEnum):
+    """Why an attempt gave no evaluation; `FAILURE_RULES` says what follows from it."""
+
+    DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out_of_memory"
+    TIME_LIMIT = "time_limit"
+    RAISED = "raised"
+    BROKEN_DATA = "broken_data"
+    WORKER_LOST = "worker_lost"
+    MACHINE_ERROR = "machine_error"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRule:
+    """What follows from a failure of one reason.
+
+    Args:
+        kind: whose failure it is.
+        max_attempts: the job is queued again after a failure of this reason while it has had fewer attempts. Then
+            it FAILED, and so has its trial: the algorithm is told so with no reward, whatever the reason.
+        ends_worker: another process takes the worker's place before its next attempt.
+    """
+
+    kind: FailureKind
+    max_attempts: int
+    ends_worker: bool
+
+
+FAILURE_RULES: Mapping[FailureReason, FailureRule] = {
+    # The same steps would diverge again.
+    FailureReason.DIVERGED: FailureRule(FailureKind.MODEL, 1, False),
+    # Once more, for the memory may have been another's; a new process has all of it that it can get.
+    FailureReason.OUT_OF_MEMORY: FailureRule(FailureKind.MODEL, 2, True),
+    FailureReason.TIME_LIMIT: FailureRule(FailureKind.MODEL, 1, False),
+    # An unknown exception: for this architecture, the evaluator's code does not work.
+    FailureReason.RAISED: FailureRule(FailureKind.MODEL, 1, False),
+    FailureReason.BROKEN_DATA: FailureRule(FailureKind.DATA, 1, False),
+    FailureReason.WORKER_LOST: FailureRule(FailureKind.INFRASTRUCTURE, 3, True),
+    # A full disk, an accelerator in a bad state: another process, perhaps on another node, may do better.
+    FailureReason.MACHINE_ERROR: FailureRule(FailureKind.INFRASTRUCTURE, 3, True),
+    FailureReason.CANCELLED: FailureRule(FailureKind.INFRASTRUCTURE, 3, True),
+}
+"""The rule of each reason, here and nowhere else."""
 
 
 def search_id_of(name: str, suffix: str) -> str:
@@ -102,9 +151,19 @@ def search_id_of(name: str, suffix: str) -> str:
 class Failure:
     """Why an attempt gave no evaluation: one line for people, and the whole traceback for developers."""
 
-    kind: FailureKind
+    reason: FailureReason
     message: str
     traceback: str = ""
+
+    @property
+    def rule(self) -> FailureRule:
+        """What follows from it."""
+        return FAILURE_RULES[self.reason]
+
+    @property
+    def kind(self) -> FailureKind:
+        """Whose failure it was."""
+        return self.rule.kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,8 +238,8 @@ class Trial:
     """One architecture in a search.
 
     Args:
-        reward: what the algorithm was told; None until completed.
-        average_precision: AP of the proxy job on the reward split; None until completed.
+        reward: what the algorithm was told; None until completed or stopped early.
+        average_precision: AP of the proxy job on the reward split, measured where it ended; None until then.
         val_average_precision, val_standard_error, val_count: mean over the completed `reevaluate` jobs on
             val, its standard error (None below two jobs), and their number.
         failure: "" or one line why it failed or is infeasible.
@@ -224,6 +283,8 @@ class Job:
     evaluation: Mapping[str, Any] | None = None
     """`Evaluation.to_document()` of the attempt that completed it."""
     failure: Failure | None = None
+    checkpoint: Checkpoint | None = None
+    """What the next attempt goes on from; None to begin at the beginning. Deleted when the job is final."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +307,7 @@ class EntryKind(StrEnum):
     SEARCH_STATE = "search.state"
     TRIAL_CREATED = "trial.created"
     TRIAL_STARTED = "trial.started"
+    TRIAL_MEASURED = "trial.measured"
     TRIAL_FINISHED = "trial.finished"
     JOB_FINISHED = "job.finished"
 

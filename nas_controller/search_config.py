@@ -178,6 +178,25 @@ class Duplicates(_Section):
     policy: Literal["remeasure", "reuse"] = "remeasure"
 
 
+class EarlyStopping(_Section):
+    """Ends trainings that are behind the others. AP is measured after the shares `at` of the steps; a training that
+    is given up at one of them ends at the next, and its reward is what it measured there."""
+
+    rule: Literal["none", "median", "successive_halving"] = Field(
+        default="none", description="median: the worse half ends; successive_halving: all but the best 1 / eta"
+    )
+    at: tuple[Number, ...] = Field(default=(0.25, 0.5), min_length=1, description="rising, in (0, 1)")
+    eta: Number = Field(default=3, gt=1, le=100)
+    min_trials: Whole = Field(default=5, ge=1, description="trials measured at a step before one is ended there")
+
+
+class Attempts(_Section):
+    """What one run of a training may take, and how often its state is kept: the next attempt goes on from there."""
+
+    checkpoint_seconds: Number = Field(default=60, gt=0, description="wall time between two checkpoints")
+    time_limit_minutes: Number | None = Field(default=None, gt=0, description="a training that takes longer failed")
+
+
 class SearchConfig(_Section):
     """A whole search. Only `space` and `data` have no default."""
 
@@ -193,6 +212,8 @@ class SearchConfig(_Section):
     workers: tuple[Workers, ...] = Field(default=(Workers(),), min_length=1)
     reevaluate: Reevaluation = Reevaluation()
     duplicates: Duplicates = Duplicates()
+    early_stopping: EarlyStopping = EarlyStopping()
+    attempts: Attempts = Attempts()
     evaluator: str = Field(default="spinesearch.detection", pattern=r"^[A-Za-z_][\w.]*(:[A-Za-z_]\w*)?$")
 
     @model_validator(mode="before")
@@ -217,6 +238,20 @@ class SearchConfig(_Section):
             raise ValueError(str(error)) from error
         return document
 
+    @model_validator(mode="after")
+    def _measured_where_it_is_decided(self) -> Self:
+        """The shares of early stopping are a proxy task's, and the only ones where there is a rule."""
+        given = tuple(self.proxy.get("measure_at", ()))
+        if self.early_stopping.rule == "none":
+            return self
+        try:
+            task = self.task()
+        except TaskError as error:
+            raise ValueError(f"early_stopping.at: {str(error).removeprefix('proxy.measure_at: ')}") from error
+        if given not in ((), task.measure_at):
+            raise ValueError("proxy.measure_at: leave it out: early_stopping.at says where AP is measured")
+        return self
+
     def target_network(self) -> TargetNetwork:
         """The target as the search space understands it, with the head of the space's own target."""
         target = self.target
@@ -228,8 +263,9 @@ class SearchConfig(_Section):
         )
 
     def task(self) -> ProxyTask:
-        """The proxy task with its preset filled in."""
-        return ProxyTask.from_document(self.proxy)
+        """The proxy task with its preset filled in, measured where early stopping decides."""
+        task = ProxyTask.from_document(self.proxy)
+        return task if self.early_stopping.rule == "none" else replace(task, measure_at=self.early_stopping.at)
 
     def flops_budget(self) -> FlopsBudget:
         """The budget at the target, by default the space's own."""
@@ -266,7 +302,7 @@ class SearchConfig(_Section):
             first = error.errors(include_url=False)[0]
             place = ".".join(str(part) for part in first["loc"] if part not in ("CocoData", "literal['generated']"))
             message = first["msg"].removeprefix("Value error, ")
-            if message.startswith("proxy."):
+            if message.startswith(("proxy.", "early_stopping.")):
                 place, _, message = message.partition(": ")
             elif first["type"] not in ("missing", "value_error"):
                 message += f" (given: {_short(first['input'])})"

@@ -1,15 +1,19 @@
 """The whole service on one page: ask, draft, dispatch, record, tell, until a limit; then re-evaluate the best.
 
+What running attempts report on the way is recorded too; a stopping rule may end them early.
+
 The store is the only truth. A turn of the loop may be cut at any point: what is not committed is asked again,
 what was running is queued again, and the algorithm's state is rebuilt by folding the ledger's told trials.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from nas_controller.algorithms.base import SearchAlgorithm, ToldTrial
+from nas_controller.artifacts.base import ArtifactStore
 from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, Dispatcher
+from nas_controller.early_stopping.base import StoppingRule
 from nas_controller.records import (
     Failure,
     FailureKind,
@@ -26,12 +30,11 @@ from nas_controller.replay import replay
 from nas_controller.reward import reward_of
 from nas_controller.setup import SearchSetup, derive_seed
 from nas_controller.store.base import ConflictError, Store
-from trainer.task import Split
+from trainer.session import Checkpoint
 
 LEASE_SECONDS = 20.0
 """A turn takes a second or two; after a kill, the next controller waits at most this long."""
 TURN_SECONDS = 1.0
-MAX_ATTEMPTS = 3
 MAX_PROPOSALS_PER_TURN = 50
 MAX_INFEASIBLE_IN_A_ROW = 2000
 
@@ -47,6 +50,8 @@ class RunningSearch:
     """One claim of a search by one controller: the parts, and what is only known while it runs.
 
     Args:
+        stopping_rule: None where every training goes to its end.
+        artifacts: where workers put checkpoints; None where they do not.
         lease: taken by the caller; renewed here.
         now: UTC; with a simulated dispatcher its virtual clock.
     """
@@ -54,7 +59,9 @@ class RunningSearch:
     setup: SearchSetup
     store: Store
     algorithm: SearchAlgorithm
+    stopping_rule: StoppingRule | None
     dispatcher: Dispatcher
+    artifacts: ArtifactStore | None
     lease: SearchLease
     now: Clock
     running: dict[AttemptKey, Job] = field(default_factory=dict)
@@ -99,6 +106,8 @@ def run_search(search: RunningSearch) -> Iterator[SearchState]:
                 raise
     for key in search.running:
         search.dispatcher.cancel(key)
+    for job in [*search.running.values(), *search.queued]:
+        _forget_checkpoint(search, job.id)
     yield state
 
 
@@ -133,6 +142,7 @@ def _turn(search: RunningSearch) -> SearchState:
             return _set_state(search, SearchState.SUCCEEDED, limit)
     elif state is SearchState.STOPPING and not search.running:
         return _set_state(search, SearchState.SUCCEEDED, "stopped by the user")
+    _take_progress(search)
     for outcome in search.dispatcher.wait(0.0 if more_to_propose else TURN_SECONDS):
         _record(search, outcome)
     state = search.store.get_search(search.search_id).state
@@ -252,9 +262,61 @@ def _submit_queued(search: RunningSearch) -> None:
         trial = search.store.get_trial(search.search_id, job.trial_number)
         attempt = search.store.start_attempt(search.lease, job.id, worker, search.now())
         key = AttemptKey(job.id, attempt.number)
-        split = Split.REWARD if job.kind is JobKind.PROXY else Split.VAL
-        search.dispatcher.submit(worker, key, search.setup.request(trial.draft, job.seed, split))
+        search.dispatcher.submit(worker, key, search.setup.request(trial.draft, job))
         search.running[key] = job
+        if _was_given_up(search, job):
+            search.dispatcher.stop(key)
+
+
+def _take_progress(search: RunningSearch) -> None:
+    """Commits what running attempts reported, and asks those to end that the rule gives up. Said late or twice, it
+    changes nothing."""
+    for key, progress in search.dispatcher.progress():
+        job = search.running.get(key)
+        if job is None:
+            continue
+        replaced = search.store.get_job(job.id).checkpoint
+        search.store.record_progress(search.lease, key.job_id, key.number, progress, search.now())
+        if isinstance(progress, Checkpoint):
+            _delete_checkpoints(search, job.id, [replaced, progress])
+        elif _is_given_up(search, job, progress.step):
+            search.dispatcher.stop(key)
+
+
+def _is_given_up(search: RunningSearch, job: Job, step: int) -> bool:
+    """What the rule says of a trial that was measured at a step, from what had been measured there before: whoever
+    asks, and whenever, it is the same."""
+    if search.stopping_rule is None or job.kind is not JobKind.PROXY:
+        return False
+    measured = search.store.measured_at(search.search_id, step)
+    numbers = [number for number, _ in measured]
+    if job.trial_number not in numbers:
+        return False
+    place = numbers.index(job.trial_number)
+    return search.stopping_rule.decide([value for _, value in measured[:place]], measured[place][1])
+
+
+def _was_given_up(search: RunningSearch, job: Job) -> bool:
+    """Whether an earlier attempt was, at a step that one from the job's checkpoint does not come to again."""
+    if job.checkpoint is None:
+        return False
+    curve = search.store.list_measurements(search.search_id, job.trial_number)
+    return any(_is_given_up(search, job, point.step) for point in curve if point.step <= job.checkpoint.step)
+
+
+def _delete_checkpoints(search: RunningSearch, job_id: str, checkpoints: Sequence[Checkpoint | None]) -> None:
+    """Deletes those that no attempt of the job goes on from. What is needed was committed before: a crash leaves a
+    file too many, never one too few."""
+    job = search.store.get_job(job_id)
+    needed = "" if job.state.is_final or job.checkpoint is None else job.checkpoint.key
+    for checkpoint in checkpoints:
+        if search.artifacts is not None and checkpoint is not None and checkpoint.key != needed:
+            search.artifacts.delete(checkpoint.key)
+
+
+def _forget_checkpoint(search: RunningSearch, job_id: str) -> None:
+    """Deletes the checkpoint of a job that is final; one that is queued again needs it."""
+    _delete_checkpoints(search, job_id, [search.store.get_job(job_id).checkpoint])
 
 
 def _record(search: RunningSearch, outcome: AttemptOutcome) -> None:
@@ -265,6 +327,7 @@ def _record(search: RunningSearch, outcome: AttemptOutcome) -> None:
         value = reward_of(outcome.evaluation, search.setup.config.reward.metric) if job.kind is JobKind.PROXY else None
         document = outcome.evaluation.to_document()
         trial = search.store.complete_attempt(search.lease, key.job_id, key.number, document, value, now)
+        _forget_checkpoint(search, job.id)
     else:
         assert outcome.failure is not None
         trial = _record_failure(search, job, key, outcome.failure)
@@ -274,9 +337,10 @@ def _record(search: RunningSearch, outcome: AttemptOutcome) -> None:
 
 
 def _record_failure(search: RunningSearch, job: Job, key: AttemptKey, failure: Failure) -> Trial:
-    """Infrastructure failures are tried again; a broken data set ends the search, no architecture is to blame."""
-    retry = failure.kind is FailureKind.INFRASTRUCTURE and key.number < MAX_ATTEMPTS
+    """`FAILURE_RULES` says what is tried again; a broken data set ends the search, no architecture is to blame."""
+    retry = key.number < failure.rule.max_attempts
     trial = search.store.fail_attempt(search.lease, key.job_id, key.number, failure, retry, search.now())
+    _forget_checkpoint(search, job.id)
     if failure.kind is FailureKind.DATA:
         raise SearchFailedError(failure.message)
     if retry and trial.state is not TrialState.CANCELLED:

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from nas_controller.algorithms.base import Proposal
-from nas_controller.records import NetworkCost, TrialDraft
+from nas_controller.records import Job, JobKind, NetworkCost, TrialDraft
 from nas_controller.search_config import SearchConfig
 from search_space.budget import FlopsBudget, decode_within
 from search_space.cost import cost
@@ -14,7 +15,7 @@ from search_space.fingerprint import fingerprint
 from search_space.plan import NetworkPlan, TargetNetwork, resolve
 from search_space.reference import reference
 from search_space.spec import ArchitectureSpec
-from trainer.task import TRAINER_VERSION, DataSource, EvaluationRequest, ProxyTask, Split
+from trainer.task import TRAINER_VERSION, DataSource, EvaluationRequest, ImageCache, ProxyTask, Split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,8 @@ class SearchSetup:
     Args:
         num_classes: categories of the data set: outputs of the network that is trained.
         measurement_key: of the function of that name.
+        cache: where workers keep resized images; None: in the memory of each.
+        artifact_dir: where workers keep checkpoints; None: nowhere.
     """
 
     search_id: str
@@ -35,6 +38,8 @@ class SearchSetup:
     data: DataSource
     num_classes: int
     measurement_key: str
+    cache: ImageCache | None = None
+    artifact_dir: Path | None = None
 
     def draft(self, proposal: Proposal, number: int) -> TrialDraft:
         """The candidate decoded, resolved, counted and held against the budget."""
@@ -79,10 +84,21 @@ class SearchSetup:
     def _proxy_cost(self, spec: ArchitectureSpec) -> NetworkCost:
         return network_cost(resolve(spec, self.task.network(self.num_classes)))
 
-    def request(self, draft: TrialDraft, seed: int, split: Split) -> EvaluationRequest:
-        """What a worker needs to train and measure one candidate once."""
-        spec = ArchitectureSpec.from_document(draft.spec)
-        return EvaluationRequest(spec=spec, task=self.task, data=self.data, seed=seed, split=split)
+    def request(self, draft: TrialDraft, job: Job) -> EvaluationRequest:
+        """What a worker needs to train and measure one candidate once; on val there is one measurement, at the end."""
+        is_proxy, minutes = job.kind is JobKind.PROXY, self.config.attempts.time_limit_minutes
+        return EvaluationRequest(
+            spec=ArchitectureSpec.from_document(draft.spec),
+            task=self.task if is_proxy else replace(self.task, measure_at=()),
+            data=self.data,
+            seed=job.seed,
+            split=Split.REWARD if is_proxy else Split.VAL,
+            cache=self.cache,
+            time_limit_seconds=None if minutes is None else minutes * 60,
+            artifact_dir=self.artifact_dir,
+            checkpoint_seconds=self.config.attempts.checkpoint_seconds,
+            resume_from="" if job.checkpoint is None else job.checkpoint.key,
+        )
 
 
 def network_cost(plan: NetworkPlan) -> NetworkCost:
@@ -105,9 +121,11 @@ def measurement_key(config: SearchConfig, data_hash: str) -> str:
     Args:
         data_hash: of the data set, its division into train and reward split included.
     """
+    task = config.task().to_document()
+    del task["measure_at"]
     document = {
         "target": asdict(config.target_network()),
-        "task": config.task().to_document(),
+        "task": task,
         "data": data_hash,
         "trainer": TRAINER_VERSION,
         "evaluator": config.evaluator,

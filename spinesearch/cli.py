@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from spinesearch.commands import architecture, bench, data, search, service
+from spinesearch.commands import architecture, bench, data, evaluator, search, service
 
 app = typer.Typer(
     name="spinesearch",
@@ -20,6 +20,7 @@ app.command("export")(architecture.export)
 app.command("cost")(architecture.cost)
 app.command("draw")(architecture.draw)
 app.add_typer(data.app, name="data", help="Make and check COCO-format data sets.")
+app.add_typer(evaluator.app, name="evaluator", help="Functions of your own that measure architectures.")
 app.add_typer(bench.app, name="bench", help="Measurements; each prints its table.")
 app.add_typer(service.internal, name="internal", hidden=True)
 

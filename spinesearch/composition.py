@@ -61,11 +61,14 @@ def search_setup(search_id: str, config: SearchConfig, home: Home) -> "SearchSet
     """The fixed parts of a search."""
     from nas_controller.setup import SearchSetup, measurement_key
     from search_space.spaces import find_space
+    from trainer.data.cache import choose_form
     from trainer.data.coco import read_coco, shared_categories
     from trainer.data.content import content_hash
 
     data = data_source(config, home)
     train, val = read_coco(data.train), read_coco(data.val)
+    num_images = max(len(train.images), len(val.images))
+    form = choose_form(num_images, config.task().image_size, home.cache_limit_bytes)
     return SearchSetup(
         search_id=search_id,
         config=config,
@@ -75,7 +78,9 @@ def search_setup(search_id: str, config: SearchConfig, home: Home) -> "SearchSet
         task=config.task(),
         data=data,
         num_classes=len(shared_categories(data, train, val)),
-        measurement_key=measurement_key(config, content_hash(data, train, val)),
+        measurement_key=measurement_key(config, content_hash(data, train, val, form)),
+        cache=home.image_cache(form),
+        artifact_dir=home.artifacts,
     )
 
 
@@ -95,6 +100,7 @@ def running_search(home: Home, store: Store, lease: SearchLease) -> Iterator["Ru
     answers at the home's address it stays PENDING.
     """
     from nas_controller.algorithms.table import make_algorithm
+    from nas_controller.early_stopping.table import make_rule
     from nas_controller.search_loop import RunningSearch
 
     config = SearchConfig.from_document(store.get_search(lease.search_id).config)
@@ -113,7 +119,14 @@ def running_search(home: Home, store: Store, lease: SearchLease) -> Iterator["Ru
             store.set_search_state(lease, SearchState.FAILED, str(error), now())
             raise
         search = RunningSearch(
-            setup=setup, store=store, algorithm=algorithm, dispatcher=dispatcher, lease=lease, now=now
+            setup=setup,
+            store=store,
+            algorithm=algorithm,
+            stopping_rule=make_rule(config.early_stopping),
+            dispatcher=dispatcher,
+            artifacts=open_home_artifacts(home),
+            lease=lease,
+            now=now,
         )
         yield search
     finally:

@@ -40,6 +40,11 @@ class CocoScores:
     metrics: Mapping[str, float]
     class_average_precision: Mapping[str, float]
 
+    @property
+    def average_precision(self) -> float:
+        """AP in [0, 1], 0 where the split has no object that counts."""
+        return max(0.0, self.metrics["ap"])
+
 
 def coco_scores(ground_truth: Mapping[str, Any], rows_D7: NDArray[np.float64], backend: str = "faster") -> CocoScores:
     """The scores of box detections against a COCO document.

@@ -1,6 +1,7 @@
 """Where a training runs and in which precision."""
 
 import ctypes
+import importlib
 import resource
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from trainer.task import TaskError
 
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
 _KEEP_BYTES = 2**30
+_HUGE_BYTES, _PAGE_BYTES, _MADV_HUGEPAGE = 2**30 - 2**21, 2**12, 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,11 @@ class ComputeDevice:
     def autocast(self) -> AbstractContextManager[object]:
         """The context that convolutions run in."""
         return torch.autocast(self.device.type, torch.bfloat16) if self.uses_bf16 else nullcontext()
+
+    def end_step(self) -> None:
+        """Runs what was recorded of a step, on XLA; other devices compute as they are told."""
+        if self.device.type == "xla":
+            importlib.import_module("torch_xla").sync()
 
     def describe(self) -> str:
         """For people, e.g. ``cpu (bf16)``."""
@@ -46,13 +53,25 @@ def choose_device(name: str, precision: str) -> ComputeDevice:
     Raises:
         TaskError: a device that this machine, or this release, does not have.
     """
-    if name not in ("auto", "cpu", "cuda"):
-        raise TaskError(f"device: {name!r}: must be auto, cpu or cuda")
+    if name not in ("auto", "cpu", "cuda", "xla"):
+        raise TaskError(f"device: {name!r}: must be auto, cpu, cuda or xla")
+    if name == "xla":
+        return _xla_device(precision)
     has_cuda = torch.cuda.is_available()
     if name == "cuda" and not has_cuda:
         raise TaskError("device: 'cuda': this machine has no CUDA device")
     device = torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
     return ComputeDevice(device, precision == "bf16" or (precision == "auto" and computes_bf16(device)))
+
+
+def _xla_device(precision: str) -> ComputeDevice:
+    """A TPU, or whatever PJRT_DEVICE names; ``auto`` is bf16 on a TPU only."""
+    try:
+        torch_xla, runtime = importlib.import_module("torch_xla"), importlib.import_module("torch_xla.runtime")
+    except ImportError as error:
+        raise TaskError(f"device: 'xla': torch_xla cannot be loaded here: {error}") from error
+    is_tpu = runtime.device_type() == "TPU"
+    return ComputeDevice(torch_xla.device(), precision == "bf16" or (precision == "auto" and is_tpu))
 
 
 def computes_bf16(device: torch.device) -> bool:
@@ -64,14 +83,32 @@ def computes_bf16(device: torch.device) -> bool:
 
 
 def keep_freed_memory() -> None:
-    """Tells glibc's allocator to keep freed memory for the process instead of returning it; else does nothing.
+    """Tells glibc's allocator to keep freed memory for the process, in huge pages; elsewhere does nothing.
 
     Every training step allocates the same tensors. Returned and taken anew, each page faults again: that was a
-    tenth of a step. It holds for the rest of the process.
+    tenth of a step. In small pages their addresses do not fit the processor's table: that was a twentieth. It holds for
+    the rest of the process.
     """
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        library = ctypes.CDLL(None)
+        mallopt, madvise, malloc, free = library.mallopt, library.madvise, library.malloc, library.free
     except (OSError, AttributeError, TypeError):
         return
     mallopt(_M_MMAP_THRESHOLD, _KEEP_BYTES)
     mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
+    # The heap grows by a block that is given back at once, untouched: what is allocated next lies in it.
+    malloc.restype, malloc.argtypes, free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+    madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    block = malloc(_HUGE_BYTES)
+    if block:
+        first = -(-block // _PAGE_BYTES) * _PAGE_BYTES
+        madvise(first, block + _HUGE_BYTES - first, _MADV_HUGEPAGE)
+        free(block)
+
+
+def return_freed_memory() -> None:
+    """Gives the memory that `keep_freed_memory` kept back to the machine, so that others see it; else does nothing."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError, TypeError):
+        return

@@ -1,4 +1,4 @@
-"""The training loop: `train(...)`, flat and once.
+"""The training loop: `train_steps(...)`, flat and once.
 
 What happens at a step depends on the seed and the step number alone, never on the process' random state.
 
@@ -8,55 +8,125 @@ Legend: B images of a batch, C channels, H and W pixels, S steps, M boxes, A anc
 import math
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from trainer.data.augment import Batch, augment
-from trainer.data.tensors import DetectionTensors
+from trainer.data.tensors import DetectionTensors, pixel_batches
 from trainer.device import ComputeDevice
 from trainer.model.blocks import BATCH_NORM_MOMENTUM, BatchNorm
-from trainer.model.loss import detection_loss
-from trainer.model.retinanet import RetinaNet
-from trainer.task import ProxyTask, TrainingDiverged
+from trainer.model.loss import FOCAL_ALPHA, FOCAL_GAMMA, detection_loss
+from trainer.model.retinanet import PRIOR_PROBABILITY, RetinaNet
+from trainer.task import ProxyTask, TimeLimitReached, TrainingDiverged
 
 PIXEL_MEAN = (123.7, 116.3, 103.5)
 PIXEL_DEVIATION = (58.4, 57.1, 57.4)
 ADAM_BETAS = (0.9, 0.99)  # a short memory of squared gradients: a proxy task has a few hundred steps
 CHECK_INTERVAL = 20
 MAX_LOSS_POINTS = 100
+EXPLOSION_FACTOR = 100.0
+UNTRAINED_OBJECT_LOSS = 10.0  # for each positive anchor: its class about 1, its four deltas about 2 each
 STATISTICS_BATCHES, STATISTICS_BATCH_SIZE = 6, 32
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Training:
-    """What a training leaves besides the model.
+    """A training under way, or ended.
 
     Args:
-        losses: (step, mean total loss since the point before), at most 100 points.
-        seconds: wall time of the steps.
+        model: trained in place.
+        optimizer: on flat vectors, of which the model's parameters are views.
+        losses_S: total loss of each step; zero for those to come.
+        step: steps done.
+        seconds: wall time of the steps, of those before an interruption too.
+        measuring_seconds: wall time of the measurements between them, likewise.
     """
 
-    losses: tuple[tuple[int, float], ...]
-    seconds: float
+    model: RetinaNet
+    optimizer: torch.optim.Optimizer
+    losses_S: Tensor
+    step: int = 0
+    seconds: float = 0.0
+    measuring_seconds: float = 0.0
+
+    @property
+    def num_steps(self) -> int:
+        """Of the whole training."""
+        return self.losses_S.shape[0]
+
+    @property
+    def all_seconds(self) -> float:
+        """Wall time of steps and measurements."""
+        return self.seconds + self.measuring_seconds
+
+    @property
+    def losses(self) -> tuple[tuple[int, float], ...]:
+        """(Step, mean total loss since the point before), at most 100 points."""
+        return loss_points(self.losses_S[: self.step])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deadline:
+    """When a training is over, finished or not.
+
+    Args:
+        limit_seconds: None for no limit.
+        started: when it began by `time.perf_counter`; earlier by what was done before an interruption.
+    """
+
+    training: Training
+    limit_seconds: float | None
+    started: float
+
+    def check(self) -> None:
+        """Raises TimeLimitReached when the time is over."""
+        seconds = time.perf_counter() - self.started
+        if self.limit_seconds is not None and seconds > self.limit_seconds:
+            progress = f"at step {self.training.step} of {self.training.num_steps} after {seconds:.1f} s"
+            raise TimeLimitReached(f"{progress}; the limit is {self.limit_seconds:g} s")
+
+
+def begin_training(model: RetinaNet, task: ProxyTask, num_images: int, on: ComputeDevice) -> Training:
+    """The training of `model`, already on the device, before its first step."""
+    model.train()
+    return Training(model, make_optimizer(model, task), torch.zeros(num_steps(task, num_images), device=on.device))
 
 
 def train(
     model: RetinaNet, anchors_A4: Tensor, images: DetectionTensors, task: ProxyTask, seed: int, on: ComputeDevice
 ) -> Training:
-    """Trains `model` in place for the task's steps.
+    """Trains `model` in place for the task's steps, uninterrupted; its batch norms are then ready to predict.
 
     Raises:
-        TrainingDiverged: the loss was not finite; the message names the step.
+        TrainingDiverged: as `train_steps`.
     """
-    started = time.perf_counter()
-    steps = num_steps(task, images.num_images)
-    optimizer = make_optimizer(model, task)
+    training = begin_training(model, task, images.num_images, on)
+    for _ in train_steps(training, anchors_A4, images, task, seed, on):
+        pass
+    reestimate_batch_norm(model, images, task, seed, on)
+    return training
+
+
+def train_steps(
+    training: Training, anchors_A4: Tensor, images: DetectionTensors, task: ProxyTask, seed: int, on: ComputeDevice
+) -> Iterator[int]:
+    """Trains from `training.step` to the end; yields the number of steps done after each.
+
+    Between two steps the caller may do what it likes, if it leaves parameters, optimizer and training mode alone.
+
+    Raises:
+        TrainingDiverged: the loss was not finite, or above `largest_healthy_loss`; seen at once on a CPU, elsewhere
+            within 20 steps. The message names step and loss.
+    """
+    model, optimizer, losses_S, steps = training.model, training.optimizer, training.losses_S, training.num_steps
     flat_parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    losses_S = torch.zeros(steps, device=on.device)
-    model.train()
-    for step, batch in enumerate(batches(images, task, steps, seed, on)):
+    largest_loss = largest_healthy_loss(task.batch_size * anchors_A4.shape[0] * model.num_classes)
+    check_interval = 1 if on.device.type == "cpu" else CHECK_INTERVAL  # elsewhere reading a loss waits for the device
+    started = time.perf_counter()
+    for step, batch in enumerate(batches(images, task, steps, seed, on, first_step=training.step), training.step):
         for group in optimizer.param_groups:
             group["lr"] = task.learning_rate * learning_rate_factor(task, step, steps)
         with on.autocast():
@@ -68,10 +138,13 @@ def train(
             nn.utils.clip_grad_norm_(flat_parameters, task.clip_norm)
         optimizer.step()
         losses_S[step] = loss.detach()
-        if (step + 1) % CHECK_INTERVAL == 0 or step + 1 == steps:
-            require_finite(losses_S[: step + 1])
-    reestimate_batch_norm(model, images, task, seed, on)
-    return Training(loss_points(losses_S), time.perf_counter() - started)
+        on.end_step()
+        training.step = step + 1
+        if training.step % check_interval == 0 or training.step == steps:
+            require_healthy(losses_S, training.step - check_interval, training.step, largest_loss)
+        training.seconds += time.perf_counter() - started
+        yield training.step
+        started = time.perf_counter()
 
 
 def reestimate_batch_norm(
@@ -94,11 +167,30 @@ def reestimate_batch_norm(
         norm.momentum = BATCH_NORM_MOMENTUM
 
 
+@contextmanager
+def reestimated_batch_norm(
+    model: RetinaNet, images: DetectionTensors, task: ProxyTask, seed: int, on: ComputeDevice
+) -> Iterator[None]:
+    """Predictions inside see batch norms as `reestimate_batch_norm` makes them; the training goes on with the old."""
+    kept = {name: statistics.clone() for name, statistics in model.named_buffers()}
+    reestimate_batch_norm(model, images, task, seed, on)
+    yield
+    for name, statistics in model.named_buffers():
+        statistics.copy_(kept[name])
+    model.train()
+
+
 def num_steps(task: ProxyTask, num_images: int) -> int:
     """Optimizer steps of the task on so many images, at least 1."""
     if task.steps is not None:
         return task.steps
     return max(1, round((task.epochs or 0.0) * num_images / task.batch_size))
+
+
+def measured_steps(task: ProxyTask, steps: int) -> tuple[int, ...]:
+    """The steps after which AP is measured on the way, rising; the last step is not one of them."""
+    nearest = {round(share * steps) for share in task.measure_at}
+    return tuple(sorted(nearest - {0, steps}))
 
 
 def learning_rate_factor(task: ProxyTask, step: int, steps: int) -> float:
@@ -156,14 +248,17 @@ def image_order(num_images: int, batch_size: int, steps: int, seed: int) -> Tens
     return order[: steps * batch_size].reshape(steps, batch_size)
 
 
-def batches(images: DetectionTensors, task: ProxyTask, steps: int, seed: int, on: ComputeDevice) -> Iterator[Batch]:
-    """The augmented, normalised batches of all steps, on the device."""
+def batches(
+    images: DetectionTensors, task: ProxyTask, steps: int, seed: int, on: ComputeDevice, first_step: int = 0
+) -> Iterator[Batch]:
+    """The augmented, normalised batches of the steps from `first_step` on, on the device."""
     order_SB = image_order(images.num_images, task.batch_size, steps, seed)
-    for step in range(steps):
+    pixels = pixel_batches(images.images_NCHW, order_SB[first_step:], on.device)
+    for step, pixels_BCHW in enumerate(pixels, first_step):
         generator = torch.Generator().manual_seed((seed % 2**31 << 32) + step)
         index_B = order_SB[step]
         batch = augment(
-            images.images_NCHW[index_B].to(on.device),
+            pixels_BCHW,
             images.boxes_NM4[index_B].to(on.device),
             images.labels_NM[index_B].to(on.device),
             images.crowd_NM[index_B].to(on.device),
@@ -179,15 +274,30 @@ def normalised(images_BCHW: Tensor) -> Tensor:
     """Pixels 0 to 255 as float32 of about zero mean and unit deviation, channels last in memory."""
     mean_C11 = torch.tensor(PIXEL_MEAN, device=images_BCHW.device)[:, None, None]
     deviation_C11 = torch.tensor(PIXEL_DEVIATION, device=images_BCHW.device)[:, None, None]
-    return ((images_BCHW - mean_C11) / deviation_C11).contiguous(memory_format=torch.channels_last)
+    pixels_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last).to(torch.float32, copy=True)
+    return pixels_BCHW.sub_(mean_C11).div_(deviation_C11)
 
 
-def require_finite(losses_S: Tensor) -> None:
-    """Raises TrainingDiverged at the first loss that is infinite or not a number."""
-    is_bad_S = ~torch.isfinite(losses_S)
-    if bool(is_bad_S.any()):
-        step = int(is_bad_S.nonzero()[0])
-        raise TrainingDiverged(f"the loss became {float(losses_S[step])} at step {step + 1}")
+def largest_healthy_loss(num_logits: int) -> float:
+    """The largest loss of a batch in a training that learns: `EXPLOSION_FACTOR` times that of an untrained network.
+
+    That one gives every class the prior probability and predicts no shift, and has its largest loss on a batch without
+    objects, where the focal losses of all logits are summed and divided by one; with objects they are divided by their
+    anchors, and each of these adds `UNTRAINED_OBJECT_LOSS`. The bound depends on the request alone, not on what
+    was seen before, so that a training which was interrupted is judged like one that was not. Measured (`cpu-demo`, 60
+    steps, bound 1,042): the losses of AdamW and SGD at learning rates up to 0.1 stay below 5, AdamW at 1.0 reaches
+    233 and comes back; AdamW at 10 is stopped at step 2, SGD at 10 without clipping at step 10, before its NaN at 25.
+    """
+    wrong: float = (1 - FOCAL_ALPHA) * PRIOR_PROBABILITY**FOCAL_GAMMA * -math.log(1 - PRIOR_PROBABILITY)
+    return EXPLOSION_FACTOR * (num_logits * wrong + UNTRAINED_OBJECT_LOSS)
+
+
+def require_healthy(losses_S: Tensor, first: int, end: int, largest_loss: float) -> None:
+    """Raises TrainingDiverged at the first loss from `first` to before `end` that is not finite or above the bound."""
+    for step, loss in enumerate(losses_S[max(0, first) : end].tolist(), max(0, first) + 1):
+        if not loss <= largest_loss:  # NaN is not
+            bound = f"; a training that learns stays below {largest_loss:.0f}" if math.isfinite(loss) else ""
+            raise TrainingDiverged(f"the loss became {loss:.6g} at step {step}{bound}")
 
 
 def loss_points(losses_S: Tensor) -> tuple[tuple[int, float], ...]:

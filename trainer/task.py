@@ -19,6 +19,9 @@ TRAINER_VERSION = 1
 default that is not in the proxy task, a block's arithmetic): what older trainers measured is then not reused."""
 
 
+COCO_EVALUATORS = ("faster", "pycocotools")
+
+
 class Split(StrEnum):
     """Which images AP is measured on: REWARD is taken out of train; VAL is never seen by the search."""
 
@@ -31,7 +34,15 @@ class TaskError(ValueError):
 
 
 class TrainingDiverged(RuntimeError):  # noqa: N818 - an outcome of the architecture, not of our code
-    """The loss became infinite or not a number; the message says at which step."""
+    """The loss exploded, became infinite or not a number; the message says at which step."""
+
+
+class TrainingOutOfMemory(RuntimeError):  # noqa: N818
+    """The training does not fit; the message says how many bytes it was estimated to need, and how many there are."""
+
+
+class TimeLimitReached(RuntimeError):  # noqa: N818
+    """The training took longer than its request allows; the message says how far it came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +88,9 @@ class ProxyTask:
         scale_jitter: range of the random factor on the image, (1, 1) for none.
         precision: ``auto`` (bf16 where the device computes it in hardware), ``bf16`` or ``fp32``.
         max_eval_images: evaluate on at most so many images of the split; None for all.
+        coco_eval: what computes AP: ``faster`` (faster-coco-eval) or ``pycocotools``; the numbers are the same.
+        measure_at: shares of the steps, rising in (0, 1), after which AP is measured on the way; it changes nothing
+            about the training.
     """
 
     image_size: int
@@ -98,6 +112,8 @@ class ProxyTask:
     scale_jitter: tuple[float, float] = (1.0, 1.0)
     precision: str = "auto"
     max_eval_images: int | None = None
+    coco_eval: str = "faster"
+    measure_at: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         rules = [
@@ -127,10 +143,13 @@ class ProxyTask:
                 "0.1 <= low <= high <= 4",
             ),
             (self.max_eval_images is None or self.max_eval_images >= 1, "max_eval_images", "at least 1"),
+            (self.coco_eval in COCO_EVALUATORS, "coco_eval", " or ".join(COCO_EVALUATORS)),
         ]
         for holds, name, rule in rules:
             if not holds:
                 raise TaskError(f"proxy.{name}: {getattr(self, name)!r}: must be {rule}")
+        if not all(0 < share < 1 for share in self.measure_at) or list(self.measure_at) != sorted(set(self.measure_at)):
+            raise TaskError(f"proxy.measure_at: {self.measure_at!r}: must rise in (0, 1)")
         if (self.steps is None) == (self.epochs is None):
             raise TaskError("proxy: give exactly one of steps and epochs")
 
@@ -148,7 +167,8 @@ class ProxyTask:
 
     def to_document(self) -> dict[str, Any]:
         """The task as plain data."""
-        return {**asdict(self), "scale_jitter": list(self.scale_jitter)}
+        pairs = {"scale_jitter": list(self.scale_jitter), "measure_at": list(self.measure_at)}
+        return {**asdict(self), **pairs}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "ProxyTask":
@@ -158,8 +178,9 @@ class ProxyTask:
             TaskError: an unknown preset or key, or a value out of range.
         """
         fields = dict(document)
-        if "scale_jitter" in fields:
-            fields["scale_jitter"] = tuple(fields["scale_jitter"])
+        for name in ("scale_jitter", "measure_at"):
+            if name in fields:
+                fields[name] = tuple(fields[name])
         preset = fields.pop("preset", None)
         unknown = sorted(set(fields) - set(cls.__dataclass_fields__))
         if unknown:
@@ -225,6 +246,31 @@ PRESETS: dict[str, ProxyTask] = {
 }
 
 
+class ImageForm(StrEnum):
+    """How resized images are kept: RAW as their pixels; JPEG encoded again, with slightly other pixels."""
+
+    RAW = "raw"
+    JPEG = "jpeg"
+
+
+DEFAULT_CACHE_BYTES = 64 * 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageCache:
+    """A folder where the resized images of data sets are kept for all trainings on a machine.
+
+    Args:
+        folder: made when it is missing; where it cannot be written, raw images are kept in memory instead.
+        form: part of what a training measures: the same for all trainings of a search.
+        limit_bytes: what one split of a data set may take at one image size.
+    """
+
+    folder: Path
+    form: ImageForm = ImageForm.RAW
+    limit_bytes: int = DEFAULT_CACHE_BYTES
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationRequest:
     """One architecture to train and measure.
@@ -233,6 +279,11 @@ class EvaluationRequest:
         seed: decides initial weights, order of images and augmentation.
         split: where AP is measured.
         threads: CPU threads that the training may use.
+        time_limit_seconds: the training fails with `TimeLimitReached` when it takes longer; None for no limit.
+        artifact_dir: where the worker keeps checkpoints, as artifacts; None for none.
+        checkpoint_seconds: wall time between two checkpoints.
+        resume_from: artifact key of the checkpoint to go on from; "" to begin at the beginning.
+        cache: where resized images are kept; None: each process decodes them into its memory.
         device: ``auto``, ``cpu``, ``cuda`` or ``xla``.
     """
 
@@ -243,6 +294,16 @@ class EvaluationRequest:
     split: Split = Split.REWARD
     threads: int = 1
     device: str = "auto"
+    time_limit_seconds: float | None = None
+    artifact_dir: Path | None = None
+    checkpoint_seconds: float = 60.0
+    resume_from: str = ""
+    cache: ImageCache | None = None
+
+    @property
+    def image_form(self) -> ImageForm:
+        """How the images that it learns from were kept."""
+        return ImageForm.RAW if self.cache is None else self.cache.form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +316,7 @@ class Evaluation:
             [0, 1], or -1 where the split has no such object (COCO's own convention).
         class_average_precision: AP by category name.
         losses: (step, mean total loss since the point before), at most 100 points.
+        stopped_at_step: the step at which the training was stopped early, where AP was measured; None for a whole one.
         num_images: images that AP was measured on.
         train_seconds, eval_seconds, setup_seconds: wall time of the optimizer steps, of the evaluation,
             of everything before the first step.
@@ -276,6 +338,7 @@ class Evaluation:
     metrics: Mapping[str, float] = field(default_factory=dict)
     class_average_precision: Mapping[str, float] = field(default_factory=dict)
     losses: tuple[tuple[int, float], ...] = ()
+    stopped_at_step: int | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -40,7 +40,7 @@ class Proposal:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldTrial:
     """What became of a proposal. `reward` is set for COMPLETED and STOPPED_EARLY, None for INFEASIBLE and
-    FAILED."""
+    FAILED. That of STOPPED_EARLY was measured after a part of the training: it is not to be compared with others."""
 
     number: int
     genotype: Genotype

@@ -15,7 +15,10 @@ signal, 1 or 0, with a moving mean of its own: `infeasible_penalty` times the di
 every told trial. So the policy learns the budget, and the term vanishes once all candidates keep it.
 
 A failed trial counts as one at the 5 % quantile of a normal distribution of rewards, at half weight, and does not move
-the baseline. References and cancelled trials are not told.
+the baseline. A trial that was stopped early does not move it either: its reward was measured after a part of the
+training, where AP is lower, and counting it would make the next whole training look better than it is. Its advantage is
+at most 0, for it was behind the others, and at least that of a failed trial: how far behind a whole training would have
+been is not known. References and cancelled trials are not told.
 
 The paper names the RNN controller of Zoph and Le 2017 (Du et al. 2020, section 5.1) and publishes neither estimator
 nor settings: those are ours.
@@ -126,13 +129,13 @@ class _Progress:
         return self.feasible_sum / self.feasible_weight if self.feasible_weight else 1.0
 
     def count(self, trial: ToldTrial, decay: float) -> None:
-        """Adds a told trial to the counters and moving averages."""
+        """Adds a told trial to the counters and moving averages; rewards of whole trainings only."""
         feasible = trial.state is not TrialState.INFEASIBLE
         self.told += 1
         self.trained += feasible
         self.feasible_sum = decay * self.feasible_sum + (1 - decay) * feasible
         self.feasible_weight = decay * self.feasible_weight + (1 - decay)
-        if trial.reward is not None:
+        if trial.state is TrialState.COMPLETED and trial.reward is not None:
             self.rewarded += 1
             self.reward_sum = decay * self.reward_sum + (1 - decay) * trial.reward
             self.square_sum = decay * self.square_sum + (1 - decay) * trial.reward**2
@@ -180,6 +183,8 @@ class Reinforce(SearchAlgorithm):
         if trial.reward is None or progress.rewarded < _REWARDS_BEFORE_LEARNING:
             return budget
         deviation = (trial.reward - progress.baseline) / progress.spread
+        if trial.state is TrialState.STOPPED_EARLY:
+            return budget + min(max(deviation, _FAILED_ADVANTAGE), 0.0)
         return budget + min(max(deviation, -settings.advantage_clip), settings.advantage_clip)
 
     def _entropy_bonus(self) -> float:

@@ -1,8 +1,8 @@
 """How an attempt reaches a worker and comes back. One conformance suite runs on every dispatcher.
 
 The search loop is the only caller, from one thread: `free_workers`, then `submit` to some of them, then
-`wait`; `close` once at the end. A dispatcher never calls back and keeps nothing that matters: when it is lost,
-the loop re-queues from the store.
+`progress` and `wait`; `close` once at the end. A dispatcher never calls back and keeps nothing that matters: when
+it is lost, the loop re-queues from the store.
 """
 
 from abc import ABC, abstractmethod
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from nas_controller.records import Failure
+from trainer.session import Progress
 from trainer.task import Evaluation, EvaluationRequest
 
 
@@ -74,13 +75,26 @@ class Dispatcher(ABC):
     @abstractmethod
     def wait(self, timeout_seconds: float) -> list[AttemptOutcome]:
         """Outcomes not given before in the order they ended, as soon as there is one; [] after the timeout, or
-        earlier when a worker has come up and is free. Every submitted attempt is given exactly once, also when
-        its worker died or its evaluation raised."""
+        earlier when a worker has come up and is free, or a running attempt has reported something: `progress` has
+        it, and the outcomes come with the next call. Every submitted attempt is given exactly once, also when its
+        worker died or its evaluation raised."""
+
+    @abstractmethod
+    def progress(self) -> list[tuple[AttemptKey, Progress]]:
+        """Measurements and checkpoints of running attempts that were not given before, those of one attempt in
+        order; never of an attempt whose outcome was given. To a caller that asks before each `wait`, nothing is
+        lost of an attempt whose worker lives; what a worker reported in its last second may die with it. Does not
+        wait: what was told since the last `wait` or `free_workers` may come after the next one."""
+
+    @abstractmethod
+    def stop(self, key: AttemptKey) -> None:
+        """Asks a running attempt to end at its next measurement; its outcome is then an evaluation that says at
+        which step it stopped. Unknown or finished keys are ignored, evaluators that never measure go on."""
 
     @abstractmethod
     def cancel(self, key: AttemptKey) -> None:
-        """Ends a running attempt soon; its outcome is a failure of kind infrastructure. Unknown or finished
-        keys are ignored."""
+        """Ends a running attempt soon; its outcome is a failure with reason cancelled. Unknown or finished keys
+        are ignored."""
 
     @abstractmethod
     def placement(self) -> str:

@@ -10,16 +10,30 @@ from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from queue import SimpleQueue
 
-from nas_controller.dispatch.base import WorkerPool
-from nas_controller.dispatch.standing import Answered, Event, Lost, Slot, SlotState, StandingDispatcher, Started
+from nas_controller.dispatch.base import AttemptKey, WorkerPool
+from nas_controller.dispatch.memory_kills import memory_kills
+from nas_controller.dispatch.standing import (
+    Answered,
+    Event,
+    Lost,
+    Reported,
+    Slot,
+    StandingDispatcher,
+    Started,
+)
 from nas_controller.dispatch.worker import Worker, check_evaluator
-from nas_controller.records import Failure
+from nas_controller.records import Failure, FailureReason
+from trainer.session import Progress
 from trainer.task import Evaluation, EvaluationRequest
 
 EXIT_SECONDS = 5.0
 
-Answer = tuple[float, Evaluation | Failure | None]
+Order = tuple[AttemptKey, EvaluationRequest | None]
+"""To a worker: an attempt to run, or, without a request, one to stop."""
+Answer = tuple[float, Failure | None] | Progress | tuple[float, Evaluation | Failure, list[Progress]]
+"""From a worker: that it has started or could not, then for each attempt its events and what it gave."""
 
 
 class LocalDispatcher(StandingDispatcher):
@@ -39,7 +53,7 @@ class LocalDispatcher(StandingDispatcher):
         super().__init__(pools)
         self._evaluator = evaluator
         self._processes: dict[str, SpawnProcess] = {}
-        self._connections: dict[str, Connection[EvaluationRequest, Answer]] = {}
+        self._connections: dict[str, Connection[Order, Answer]] = {}
         atexit.register(self.close)
 
     def _start(self, slot: Slot) -> None:
@@ -51,9 +65,15 @@ class LocalDispatcher(StandingDispatcher):
         self._processes[slot.name] = process
         self._connections[slot.name] = ours
 
-    def _send(self, slot: Slot, request: EvaluationRequest) -> None:
+    def _send(self, slot: Slot, key: AttemptKey, request: EvaluationRequest) -> None:
+        self._order(slot, (key, request))
+
+    def _ask_to_stop(self, slot: Slot, key: AttemptKey) -> None:
+        self._order(slot, (key, None))
+
+    def _order(self, slot: Slot, order: Order) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):
-            self._connections[slot.name].send(request)
+            self._connections[slot.name].send(order)
 
     def _kill(self, slot: Slot) -> None:
         if slot.name in self._processes:
@@ -68,20 +88,23 @@ class LocalDispatcher(StandingDispatcher):
         ready = wait(list(slots), timeout_seconds)
         return [self._hear(slot, connection) for connection, slot in slots.items() if connection in ready]
 
-    def _hear(self, slot: Slot, connection: "Connection[EvaluationRequest, Answer]") -> Event:
+    def _hear(self, slot: Slot, connection: "Connection[Order, Answer]") -> Event:
         try:
-            at, result = connection.recv()
+            answer = connection.recv()
         except (EOFError, ConnectionResetError):
-            return Lost(slot, self._bury(slot))
-        if result is None:
-            return Started(slot)
-        if slot.state is SlotState.STARTING:
-            assert isinstance(result, Failure)
+            return self._bury(slot)
+        if isinstance(answer, Progress):
+            return Reported(slot, [answer])
+        if len(answer) == 2:
+            failure = answer[1]
+            if failure is None:
+                return Started(slot)
             self._kill(slot)
-            return Lost(slot, result.message, result.traceback)
-        return Answered(slot, result, at)
+            return Lost(slot, failure.message, failure.traceback)
+        at, result, events = answer
+        return Answered(slot, result, at, events)
 
-    def _bury(self, slot: Slot) -> str:
+    def _bury(self, slot: Slot) -> Lost:
         """Ends what is left of a dying worker and its own children; how it died, in words."""
         process = self._processes.pop(slot.name)
         self._connections.pop(slot.name).close()
@@ -92,28 +115,46 @@ class LocalDispatcher(StandingDispatcher):
             os.killpg(pid, signal.SIGKILL)
         process.join()
         process.close()
+        if code == -signal.SIGKILL and memory_kills() > slot.memory_kills:
+            message = "the worker was ended by the kernel: there was no memory left"
+            return Lost(slot, message, reason=FailureReason.OUT_OF_MEMORY)
         if code is not None and code < 0:
-            return f"the worker was ended by {signal.Signals(-code).name}"
-        return f"the worker ended with exit code {code}"
+            return Lost(slot, f"the worker was ended by {signal.Signals(-code).name}")
+        return Lost(slot, f"the worker ended with exit code {code}")
 
     def close(self) -> None:
         atexit.unregister(self.close)
         super().close()
 
 
-def _serve(connection: "Connection[Answer, EvaluationRequest]", evaluator_name: str, cpus: int) -> None:
+def _serve(connection: "Connection[Answer, Order]", evaluator_name: str, cpus: int) -> None:
     """The worker process: in a session of its own, so that Ctrl-C reaches only the parent and a kill all children."""
     os.setsid()
     os.environ["OMP_NUM_THREADS"] = str(cpus)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    worker = Worker(evaluator_name)
+    worker = Worker(evaluator_name, report=connection.send)
     connection.send(worker.start())
+    attempts: SimpleQueue[tuple[AttemptKey, EvaluationRequest] | None] = SimpleQueue()
+    threading.Thread(target=_take_orders, args=(connection, worker, attempts), daemon=True).start()
+    while (attempt := attempts.get()) is not None:
+        connection.send(worker.evaluate(*attempt))
+
+
+def _take_orders(
+    connection: "Connection[Answer, Order]",
+    worker: Worker,
+    attempts: "SimpleQueue[tuple[AttemptKey, EvaluationRequest] | None]",
+) -> None:
+    """Passes attempts to the main thread, which alone answers, and stops them meanwhile; None when nobody is left."""
     while True:
         try:
-            request = connection.recv()
-        except EOFError:
-            return
-        connection.send(worker.evaluate(request))
+            key, request = connection.recv()
+        except (EOFError, ConnectionResetError):
+            return attempts.put(None)
+        if request is None:
+            worker.stop(key)
+        else:
+            attempts.put((key, request))
 
 
 def _end_with_parent() -> None:

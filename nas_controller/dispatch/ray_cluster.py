@@ -23,9 +23,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas_controller.dispatch.base import WorkerPool
-from nas_controller.dispatch.standing import Answered, Event, Lost, Slot, SlotState, StandingDispatcher, Started
+from nas_controller.dispatch.base import AttemptKey, WorkerPool
+from nas_controller.dispatch.memory_kills import memory_kills
+from nas_controller.dispatch.standing import (
+    Answered,
+    Event,
+    Lost,
+    Reported,
+    Slot,
+    SlotState,
+    StandingDispatcher,
+    Started,
+)
 from nas_controller.dispatch.worker import Worker, check_evaluator
+from nas_controller.records import FailureReason
 from trainer.task import EvaluationRequest
 
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
@@ -37,12 +48,27 @@ LONGEST_TEMP_PATH = 40
 """Ray puts a Unix socket about 65 characters below; Linux allows 107."""
 
 
-@dataclass(frozen=True, slots=True)
+POLL_SECONDS = 1.0
+"""How often a busy worker is asked what its attempt has reported."""
+
+ASIDE = "aside"
+"""The actor's second thread: it answers while the first one evaluates. Both are threads of Ray's, not the main one."""
+
+
+@dataclass(slots=True)
 class _Actor:
-    """A worker's actor, and the call that it answers next; None while it is idle."""
+    """A worker's actor.
+
+    Args:
+        answer: the call that it answers next; None while it is idle.
+        poll: the call, on its second thread, that tells what the attempt has reported; None while there is none.
+        poll_at: when the next one is due, seconds of `time.monotonic`.
+    """
 
     handle: Any
     answer: Any = None
+    poll: Any = None
+    poll_at: float = 0.0
 
 
 class RayDispatcher(StandingDispatcher):
@@ -142,7 +168,7 @@ class RayDispatcher(StandingDispatcher):
         if self._own_ray_died():
             return  # Ray would wait for its head; the next `_listen` starts another.
         pool = slot.pool
-        actor_class = self._ray.remote(Worker).options(
+        actor_class = self._ray.remote(concurrency_groups={ASIDE: 1})(Worker).options(
             name=f"{slot.name}.{secrets.token_hex(4)}",
             num_cpus=pool.cpus,
             num_gpus=pool.gpus,
@@ -153,9 +179,13 @@ class RayDispatcher(StandingDispatcher):
         actor = actor_class.remote(self._evaluator)
         self._actors[slot.name] = _Actor(actor, actor.start.remote())
 
-    def _send(self, slot: Slot, request: EvaluationRequest) -> None:
-        actor = self._actors[slot.name].handle
-        self._actors[slot.name] = _Actor(actor, actor.evaluate.remote(request))
+    def _send(self, slot: Slot, key: AttemptKey, request: EvaluationRequest) -> None:
+        actor = self._actors[slot.name]
+        actor.answer, actor.poll = actor.handle.evaluate.remote(key, request), None
+        actor.poll_at = time.monotonic() + POLL_SECONDS
+
+    def _ask_to_stop(self, slot: Slot, key: AttemptKey) -> None:
+        self._actors[slot.name].handle.stop.options(concurrency_group=ASIDE).remote(key)
 
     def _kill(self, slot: Slot) -> None:
         actor = self._actors.pop(slot.name, None)
@@ -165,33 +195,66 @@ class RayDispatcher(StandingDispatcher):
     def _listen(self, timeout_seconds: float) -> list[Event]:
         if self._own_ray_died():
             return self._replace_own_ray()
-        awaited = {}
-        for slot in self._slots:
-            actor = self._actors.get(slot.name)
-            if actor is not None and actor.answer is not None:
-                awaited[actor.answer] = slot
+        awaited = self._awaited()
         if not awaited:
             time.sleep(timeout_seconds)
             return []
-        answers = list(awaited)
-        ready, _ = self._ray.wait(answers, num_returns=1, timeout=timeout_seconds)
+        calls = list(awaited)
+        ready, _ = self._ray.wait(calls, num_returns=1, timeout=timeout_seconds)
         if ready:
-            ready, _ = self._ray.wait(answers, num_returns=len(answers), timeout=0)
-        return [self._hear(awaited[answer], answer) for answer in ready]
+            ready, _ = self._ray.wait(calls, num_returns=len(calls), timeout=0)
+        return [event for call in ready for event in self._hear(awaited[call], call)]
 
-    def _hear(self, slot: Slot, answer: object) -> Event:
+    def _awaited(self) -> dict[Any, Slot]:
+        """The calls that workers have to answer; polls that are due are sent."""
+        now = time.monotonic()
+        awaited = {}
+        for slot in self._slots:
+            actor = self._actors.get(slot.name)
+            if actor is None or actor.answer is None:
+                continue
+            awaited[actor.answer] = slot
+            if slot.key is not None and actor.poll is None and actor.poll_at <= now:
+                ask = actor.handle.progress.options(concurrency_group=ASIDE)
+                actor.poll, actor.poll_at = ask.remote(slot.key, slot.num_reported), now + POLL_SECONDS
+            if actor.poll is not None:
+                awaited[actor.poll] = slot
+        return awaited
+
+    def _hear(self, slot: Slot, call: object) -> list[Event]:
+        """What an answered call says; nothing where the worker was found lost by its other call."""
+        actor = self._actors.get(slot.name)
+        if actor is None:
+            return []
         try:
-            at, result = self._ray.get(answer)
+            answer = self._ray.get(call)
         except self._ray.exceptions.RayError as error:
             self._kill(slot)
-            return Lost(slot, *_loss_in_words(error))
-        self._actors[slot.name] = _Actor(self._actors[slot.name].handle)
-        if result is None:
-            return Started(slot)
-        if slot.state is SlotState.STARTING:
-            self._kill(slot)
-            return Lost(slot, result.message, result.traceback)
-        return Answered(slot, result, at)
+            return [self._loss(slot, error)]
+        if call == actor.poll:
+            actor.poll = None
+            return [Reported(slot, answer)] if answer else []
+        actor.answer = None
+        if slot.state is not SlotState.STARTING:
+            at, result, events = answer
+            return [Answered(slot, result, at, events)]
+        failure = answer[1]
+        if failure is None:
+            return [Started(slot)]
+        self._kill(slot)
+        return [Lost(slot, failure.message, failure.traceback)]
+
+    def _loss(self, slot: Slot, error: Exception) -> Lost:
+        """One line and the whole text. Ray may say so although the attempt had ended: only its answer is lost."""
+        text = str(error).strip()
+        message = f"the worker was lost: {text.splitlines()[0] if text else type(error).__name__}"
+        if isinstance(error, self._ray.exceptions.OutOfMemoryError) or self._killed_for_memory(slot):
+            return Lost(slot, message, text, FailureReason.OUT_OF_MEMORY)
+        return Lost(slot, message, text)
+
+    def _killed_for_memory(self, slot: Slot) -> bool:
+        """Whether the kernel killed some process since the attempt began, as far as that is seen: on this machine."""
+        return self._temp_dir is not None and memory_kills() > slot.memory_kills
 
     def _shortage(self, pool: WorkerPool) -> str:
         if self._own_ray_died():
@@ -214,12 +277,6 @@ class RayDispatcher(StandingDispatcher):
 
 def _need(pool: WorkerPool, resource: str) -> float:
     return {"CPU": pool.cpus, "GPU": pool.gpus, "TPU": pool.tpus}[resource]
-
-
-def _loss_in_words(error: Exception) -> tuple[str, str]:
-    """One line and the whole text. Ray may say so although the attempt had ended: only its answer is lost."""
-    text = str(error).strip()
-    return f"the worker was lost: {text.splitlines()[0] if text else type(error).__name__}", text
 
 
 def _make_temp_dir() -> Path:

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, Dispatcher, WorkerPool
-from nas_controller.records import Failure, FailureKind
+from nas_controller.dispatch.memory_kills import memory_kills
+from nas_controller.records import Failure, FailureReason
+from trainer.session import Progress
 from trainer.task import Evaluation, EvaluationRequest
 
 LISTEN_SECONDS = 1.0
@@ -36,6 +38,8 @@ class Slot:
 
     Args:
         key: the attempt it runs, while BUSY.
+        num_reported: events of that attempt that were heard.
+        memory_kills: processes that the kernel had killed for memory when the attempt was submitted.
         failed_starts: in a row.
         problem: why the last start failed; "" for none.
         start_at: when a DOWN worker is started again, seconds of `time.monotonic`.
@@ -46,6 +50,8 @@ class Slot:
     pool: WorkerPool
     state: SlotState = SlotState.DOWN
     key: AttemptKey | None = None
+    num_reported: int = 0
+    memory_kills: int = 0
     failed_starts: int = 0
     problem: str = ""
     start_at: float = 0.0
@@ -65,12 +71,21 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Reported:
+    """The worker's attempt told these events, after those that were heard before."""
+
+    slot: Slot
+    events: Sequence[Progress]
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
-    """The worker's attempt ended at `at`, seconds since 1970."""
+    """The worker's attempt ended at `at`, seconds since 1970; `events` are all that it told, from its start."""
 
     slot: Slot
     result: Evaluation | Failure
     at: float
+    events: Sequence[Progress]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +95,17 @@ class Lost:
     slot: Slot
     message: str
     detail: str = ""
+    reason: FailureReason = FailureReason.WORKER_LOST
 
 
-Event = Started | Answered | Lost
+Event = Started | Reported | Answered | Lost
+
+
+def _moment(event: Event) -> float:
+    """What was reported comes before what ended, outcomes in the order they ended, then what was found just now."""
+    if isinstance(event, Reported):
+        return 0.0
+    return event.at if isinstance(event, Answered) else time.time()
 
 
 class StandingDispatcher(Dispatcher):
@@ -93,14 +116,20 @@ class StandingDispatcher(Dispatcher):
         self._slots = [Slot(f"worker-{number}", pool) for number, pool in enumerate(each, start=1)]
         self._pools = tuple(pools)
         self._outcomes: list[AttemptOutcome] = []
+        self._progress: list[tuple[AttemptKey, Progress]] = []
+        self._has_news = False  # something was reported since the last `progress` or `wait`
 
     @abstractmethod
     def _start(self, slot: Slot) -> None:
         """Begins to start a worker in the slot; `_listen` tells when it is up."""
 
     @abstractmethod
-    def _send(self, slot: Slot, request: EvaluationRequest) -> None:
+    def _send(self, slot: Slot, key: AttemptKey, request: EvaluationRequest) -> None:
         """Gives the request to the slot's idle worker. When that is gone, `_listen` tells."""
+
+    @abstractmethod
+    def _ask_to_stop(self, slot: Slot, key: AttemptKey) -> None:
+        """Tells the slot's busy worker that the attempt is to end at its next measurement."""
 
     @abstractmethod
     def _kill(self, slot: Slot) -> None:
@@ -122,26 +151,41 @@ class StandingDispatcher(Dispatcher):
         slot = next((slot for slot in self._slots if slot.name == worker), None)
         if slot is None or slot.state is not SlotState.IDLE:
             raise ValueError(f"{worker}: is not a free worker")
-        self._send(slot, replace(request, threads=slot.pool.cpus))
+        slot.num_reported, slot.memory_kills = 0, memory_kills()
+        self._send(slot, key, replace(request, threads=slot.pool.cpus))
         slot.state, slot.key = SlotState.BUSY, key
 
     def wait(self, timeout_seconds: float) -> list[AttemptOutcome]:
         deadline = time.monotonic() + timeout_seconds
         came_up = False
-        while not self._outcomes and not came_up:
+        while not self._outcomes and not came_up and not self._has_news:
             left = max(deadline - time.monotonic(), 0.0)
             came_up = self._advance(min(left, LISTEN_SECONDS))
             if left == 0.0:
                 break
+        if self._has_news:
+            self._has_news = False
+            return []
         outcomes, self._outcomes = self._outcomes, []
+        ended = {outcome.key for outcome in outcomes}
+        self._progress = [report for report in self._progress if report[0] not in ended]
         return outcomes
+
+    def progress(self) -> list[tuple[AttemptKey, Progress]]:
+        reports, self._progress, self._has_news = self._progress, [], False
+        return reports
+
+    def stop(self, key: AttemptKey) -> None:
+        for slot in self._slots:
+            if slot.key == key:
+                self._ask_to_stop(slot, key)
 
     def cancel(self, key: AttemptKey) -> None:
         self._advance(0.0)
         for slot in self._slots:
             if slot.key == key:
                 self._kill(slot)
-                self._handle_loss(Lost(slot, "cancelled"))
+                self._handle_loss(Lost(slot, "cancelled", reason=FailureReason.CANCELLED))
 
     def placement(self) -> str:
         sentences = []
@@ -168,6 +212,7 @@ class StandingDispatcher(Dispatcher):
             self._kill(slot)
         self._slots = []
         self._outcomes = []
+        self._progress, self._has_news = [], False
 
     def _advance(self, timeout_seconds: float) -> bool:
         """Starts what is due, hears what happened, and says whether a worker has come up."""
@@ -177,8 +222,7 @@ class StandingDispatcher(Dispatcher):
                 self._start(slot)
                 slot.state = SlotState.STARTING
         events = self._listen(timeout_seconds)
-        events.sort(key=lambda event: event.at if isinstance(event, Answered) else time.time())
-        for event in events:
+        for event in sorted(events, key=_moment):
             self._handle(event)
         return any(isinstance(event, Started) for event in events)
 
@@ -188,9 +232,12 @@ class StandingDispatcher(Dispatcher):
             self._handle_loss(event)
         elif isinstance(event, Started):
             slot.state, slot.failed_starts, slot.problem = SlotState.IDLE, 0, ""
+        elif isinstance(event, Reported):
+            self._take(slot, event.events)
         else:
+            self._take(slot, event.events[slot.num_reported :])
             self._finish(slot, event.result)
-            if isinstance(event.result, Failure) and event.result.kind is FailureKind.INFRASTRUCTURE:
+            if isinstance(event.result, Failure) and event.result.rule.ends_worker:
                 self._kill(slot)
                 self._handle_loss(Lost(slot, event.result.message))
             else:
@@ -200,7 +247,7 @@ class StandingDispatcher(Dispatcher):
         slot, now = event.slot, time.monotonic()
         if slot.key is not None:
             message = f"{slot.name}: {event.message}"
-            self._finish(slot, Failure(kind=FailureKind.INFRASTRUCTURE, message=message, traceback=event.detail))
+            self._finish(slot, Failure(reason=event.reason, message=message, traceback=event.detail))
         if slot.state is SlotState.STARTING:
             slot.failed_starts += 1
             slot.problem = f"{slot.name} could not start: {event.message}"
@@ -208,6 +255,13 @@ class StandingDispatcher(Dispatcher):
         if slot.serves:
             slot.waiting_since = now
         slot.state = SlotState.DOWN
+
+    def _take(self, slot: Slot, events: Sequence[Progress]) -> None:
+        """Keeps new events of the slot's attempt until they are asked for."""
+        assert slot.key is not None
+        self._progress += [(slot.key, event) for event in events]
+        self._has_news = self._has_news or bool(events)
+        slot.num_reported += len(events)
 
     def _finish(self, slot: Slot, result: Evaluation | Failure) -> None:
         """Turns the slot's attempt into its one outcome."""

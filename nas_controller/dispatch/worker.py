@@ -1,18 +1,45 @@
-"""What runs inside a worker process: an evaluator found by name, called so that nothing it does ends the worker."""
+"""What runs inside a worker process: an evaluator found by name, called so that nothing it does ends the worker.
 
+An evaluator is a function of the request, or of the request and a session, through which it may report measurements,
+be stopped and go on from a checkpoint. It need not run in the main thread of its process.
+"""
+
+import errno
 import importlib
 import importlib.util
+import inspect
 import json
 import time
 import traceback
 from collections.abc import Callable
+from inspect import Parameter
+from typing import TypeVar
 
-from nas_controller.records import Failure, FailureKind
-from trainer.task import Evaluation, EvaluationRequest, TaskError, TrainingDiverged
+from nas_controller.dispatch.base import AttemptKey
+from nas_controller.dispatch.session import WorkerSession
+from nas_controller.records import Failure, FailureReason
+from trainer.session import Progress, TrainingSession
+from trainer.task import (
+    Evaluation,
+    EvaluationRequest,
+    TaskError,
+    TimeLimitReached,
+    TrainingDiverged,
+    TrainingOutOfMemory,
+)
 
-Evaluator = Callable[[EvaluationRequest], Evaluation]
+Evaluator = Callable[..., object]
+Given = TypeVar("Given")
 
 DETECTION = "spinesearch.detection"
+_NAMED_REASONS: dict[type[Exception], FailureReason] = {
+    TrainingDiverged: FailureReason.DIVERGED,
+    TrainingOutOfMemory: FailureReason.OUT_OF_MEMORY,
+    TimeLimitReached: FailureReason.TIME_LIMIT,
+    TaskError: FailureReason.BROKEN_DATA,
+}
+"""Exceptions that the trainer raises on purpose: their message says all, without the name of the class."""
+_NAMED = tuple(_NAMED_REASONS)
 MAX_TRACEBACK_CHARACTERS = 20_000
 MAX_MESSAGE_CHARACTERS = 500
 
@@ -55,12 +82,27 @@ def check_evaluator(name: str) -> None:
         raise ValueError(f"evaluator {name!r}: trainer.evaluate is not installed")
 
 
-def run_evaluation(evaluator: Evaluator, request: EvaluationRequest) -> Evaluation | Failure:
+def run_evaluation(evaluator: Evaluator, request: EvaluationRequest, session: TrainingSession) -> Evaluation | Failure:
     """What the evaluator measured, as plain data; a failure when it raised or gave something else."""
     try:
-        return _plain(evaluator(request))
+        return _plain(call_evaluator(evaluator, request, session))
     except (Exception, SystemExit) as error:
         return failure_of(error)
+
+
+def call_evaluator(evaluator: Callable[..., Given], request: EvaluationRequest, session: TrainingSession) -> Given:
+    """Calls it with the request, and with the session if it takes one."""
+    return evaluator(request, session) if takes_session(evaluator) else evaluator(request)
+
+
+def takes_session(evaluator: Callable[..., object]) -> bool:
+    """Whether the second positional parameter is for the session: it has no default, or is called ``session``."""
+    try:
+        parameters = inspect.signature(evaluator).parameters.values()
+    except ValueError:
+        return False
+    positional = [p for p in parameters if p.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)]
+    return len(positional) >= 2 and (positional[1].default is Parameter.empty or positional[1].name == "session")
 
 
 def _plain(evaluation: object) -> Evaluation:
@@ -74,26 +116,30 @@ def failure_of(error: BaseException) -> Failure:
     """Whose failure an exception is, in one line for people, with its traceback."""
     text = str(error).strip()
     first_line = text.splitlines()[0] if text else ""
-    named = isinstance(error, TaskError | TrainingDiverged) and first_line
-    message = first_line if named else f"{type(error).__name__}: {first_line}".removesuffix(": ")
+    message = first_line if isinstance(error, _NAMED) and first_line else f"{type(error).__name__}: {first_line}"
     return Failure(
-        kind=_kind_of(error),
-        message=_shortened(message, MAX_MESSAGE_CHARACTERS),
+        reason=_reason_of(error),
+        message=_shortened(message.removesuffix(": "), MAX_MESSAGE_CHARACTERS),
         traceback=_shortened("".join(traceback.format_exception(error)), MAX_TRACEBACK_CHARACTERS),
     )
 
 
-def _kind_of(error: BaseException) -> FailureKind:
-    """An unknown exception counts against the architecture: for it, the evaluator's code does not work."""
-    if isinstance(error, TaskError):
-        return FailureKind.DATA
+def _reason_of(error: BaseException) -> FailureReason:
+    """The reason that an exception stands for; RAISED for an unknown one."""
+    for error_class, reason in _NAMED_REASONS.items():
+        if isinstance(error, error_class):
+            return reason
+    if _is_from_torch(error, "OutOfMemoryError") or isinstance(error, MemoryError):
+        return FailureReason.OUT_OF_MEMORY
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return FailureReason.OUT_OF_MEMORY
     if isinstance(error, OSError) or _is_from_torch(error, "AcceleratorError"):
-        return FailureKind.INFRASTRUCTURE
-    return FailureKind.MODEL
+        return FailureReason.MACHINE_ERROR
+    return FailureReason.RAISED
 
 
 def _is_from_torch(error: BaseException, class_name: str) -> bool:
-    """Whether it is torch's class of that name, told without importing torch. Out of memory is another class."""
+    """Whether it is torch's class of that name, told without importing torch."""
     return type(error).__module__.split(".")[0] == "torch" and type(error).__name__ == class_name
 
 
@@ -107,11 +153,19 @@ def _shortened(text: str, limit: int) -> str:
 
 
 class Worker:
-    """A worker's two steps, each answered with the wall time it ended at, in seconds since 1970."""
+    """A worker's two steps, each answered with the wall time it ended at, in seconds since 1970, and what another
+    thread may ask or tell it in the meantime.
 
-    def __init__(self, evaluator_name: str) -> None:
+    Args:
+        report: called with each event of an attempt, in the attempt's thread; `progress` has them too.
+    """
+
+    def __init__(self, evaluator_name: str, report: Callable[[Progress], object] | None = None) -> None:
         self._name = evaluator_name
+        self._report = report
         self._evaluator: Evaluator | None = None
+        self._told: tuple[AttemptKey | None, list[Progress]] = (None, [])
+        self._stopped: AttemptKey | None = None
 
     def start(self) -> tuple[float, Failure | None]:
         """Loads the evaluator's libraries; a failure when it cannot be found."""
@@ -121,8 +175,28 @@ class Worker:
             return time.time(), failure_of(error)
         return time.time(), None
 
-    def evaluate(self, request: EvaluationRequest) -> tuple[float, Evaluation | Failure]:
-        """Runs one attempt; `start` was called before."""
+    def evaluate(
+        self, key: AttemptKey, request: EvaluationRequest
+    ) -> tuple[float, Evaluation | Failure, list[Progress]]:
+        """Runs one attempt; what it gave, and all that it reported. `start` was called before."""
         assert self._evaluator is not None
-        result = run_evaluation(self._evaluator, request)
-        return time.time(), result
+        events: list[Progress] = []
+        self._told = (key, events)
+
+        def take(event: Progress) -> None:
+            events.append(event)
+            if self._report is not None:
+                self._report(event)
+
+        session = WorkerSession(request, take, lambda: self._stopped == key)
+        result = run_evaluation(self._evaluator, request, session)
+        return time.time(), result, events
+
+    def progress(self, key: AttemptKey, num_known: int) -> list[Progress]:
+        """What the attempt has reported after its first `num_known` events; [] when it is not, or not yet, here."""
+        told_key, events = self._told
+        return events[num_known:] if told_key == key else []
+
+    def stop(self, key: AttemptKey) -> None:
+        """Ends the attempt at its next measurement, also when it has not begun; one that has ended is left alone."""
+        self._stopped = key

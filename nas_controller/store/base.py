@@ -12,11 +12,15 @@ Ledger payloads:
     search.state    {"state": str, "reason": str}
     trial.created   {"arm": str, "name": str, "genotype": [int], "log_probs": [float], "fingerprint": str}
     trial.started   {}
+    trial.measured  {"step": int, "num_steps": int, "loss": float, "average_precision": float, "seconds": float}
     trial.finished  {"state": str, "reward": float | null, "average_precision": float | null,
                      "failure": str, "consumed": bool,      consumed: whether the algorithm was told
                      "reused_from": {"search": str, "trial": int} | null}      not there before schema 0002
     job.finished    {"job_id": str, "kind": str, "state": str, "average_precision": float | null,
                      "val_average_precision": float | null, "val_standard_error": float | null, "val_count": int}
+
+A training is measured a few times (`ProxyTask.measure_at`), so each measurement is an entry of its own; what comes at
+every step would have to be batched, at most once a second for each trial.
 """
 
 from abc import ABC, abstractmethod
@@ -39,6 +43,7 @@ from nas_controller.records import (
     TrialDraft,
     TrialState,
 )
+from trainer.session import Measurement, Progress
 
 
 class StoreError(Exception):
@@ -150,11 +155,12 @@ class Store(ABC):
         at: datetime,
     ) -> Trial:
         """Result, trial and what the algorithm consumes, in one transaction. A PROXY job completes its trial
-        with `reward` and writes `trial.finished`; a REEVALUATE job updates the trial's mean over val and
-        writes `job.finished` only. The first completed attempt of a job wins: for a job that is final
-        already, nothing is written and the stored trial is returned; the same for an attempt that FAILED. An
-        attempt that was given up as LOST may still complete its job. `ValueError` for a PROXY job's reward, or
-        any number in the evaluation, that is not finite."""
+        with `reward` and writes `trial.finished` (STOPPED_EARLY where the evaluation says at which step it was
+        stopped; such a trial is told its reward, but is never among the best); a REEVALUATE job updates the
+        trial's mean over val and writes `job.finished` only. The first completed attempt of a job wins: for a
+        job that is final already, nothing is written and the stored trial is returned; the same for an attempt
+        that FAILED. An attempt that was given up as LOST may still complete its job. `ValueError` for a PROXY
+        job's reward, or any number in the evaluation, that is not finite."""
 
     @abstractmethod
     def fail_attempt(
@@ -171,9 +177,19 @@ class Store(ABC):
         left alone."""
 
     @abstractmethod
+    def record_progress(
+        self, lease: SearchLease, job_id: str, attempt_number: int, progress: Progress, at: datetime
+    ) -> None:
+        """Keeps what a running attempt reported. A `Measurement` of a PROXY job is added to its trial's curve and
+        writes `trial.measured`; a step that the curve has already (an attempt that went on from a checkpoint) is
+        left as it was. A `Checkpoint` replaces the job's: the next attempt goes on from it. Of an attempt that is
+        not RUNNING, or a job that is final, nothing is kept."""
+
+    @abstractmethod
     def requeue_lost_attempts(self, lease: SearchLease, at: datetime) -> list[Job]:
         """Marks every RUNNING attempt of the search LOST and its job QUEUED, in one transaction; the jobs.
-        Called by a controller that has just claimed the search and knows of no running work."""
+        Each keeps its checkpoint. Called by a controller that has just claimed the search and knows of no running
+        work."""
 
     # What anyone reads
 
@@ -187,13 +203,22 @@ class Store(ABC):
 
     @abstractmethod
     def best_trials(self, search_id: str, limit: int) -> list[Trial]:
-        """Sampled completed trials by reward, best first; equal rewards by number. One trial for each
+        """Sampled COMPLETED trials by reward, best first; equal rewards by number. One trial for each
         fingerprint: the best."""
 
     @abstractmethod
     def first_measured(self, measurement_key: str, fingerprint: str) -> Trial | None:
         """The trial of this key and fingerprint that was trained and COMPLETED first, of all searches; at the
         same time, the one of the first search by id, then by number. None where there is none."""
+
+    @abstractmethod
+    def list_measurements(self, search_id: str, trial_number: int) -> list[Measurement]:
+        """The trial's curve, by rising step; [] where nothing was measured on the way."""
+
+    @abstractmethod
+    def measured_at(self, search_id: str, step: int) -> list[tuple[int, float]]:
+        """(Trial number, average precision) of all sampled trials that were measured at that step, in the order of
+        commit: what stands before a trial is what was known when it was measured, whenever one asks."""
 
     @abstractmethod
     def reference_trials(self, search_id: str) -> list[Trial]:

@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -27,61 +27,8 @@ from nas_controller.records import (
 )
 from nas_controller.store import rules
 from nas_controller.store.base import ConflictError, NotFoundError, Store
-
-
-@dataclass
-class _Shelf:
-    """Everything of one search."""
-
-    search: Search
-    idempotency_key: str | None
-    lease: SearchLease | None = None
-    trials: dict[int, Trial] = field(default_factory=dict)
-    jobs: dict[str, Job] = field(default_factory=dict)
-    attempts: dict[str, list[Attempt]] = field(default_factory=dict)
-    ledger: list[LedgerEntry] = field(default_factory=list)
-    artifacts: list[Artifact] = field(default_factory=list)
-
-    def append(self, kind: EntryKind, trial_number: int | None, payload: Mapping[str, Any], at: datetime) -> None:
-        sequence = len(self.ledger) + 1
-        entry = LedgerEntry(
-            search_id=self.search.id, sequence=sequence, kind=kind, trial_number=trial_number, payload=payload, at=at
-        )
-        self.ledger.append(entry)
-        self.search = replace(self.search, last_sequence=sequence)
-
-    def set_state(self, state: SearchState, reason: str, at: datetime) -> None:
-        if state.is_final:
-            self.cancel_open_work(at)
-        self.search = rules.with_state(self.search, state, reason, at)
-        self.append(EntryKind.SEARCH_STATE, None, {"state": state.value, "reason": self.search.reason}, at)
-
-    def cancel_open_work(self, at: datetime) -> None:
-        for job in self.jobs.values():
-            if not job.state.is_final:
-                self.jobs[job.id] = replace(job, state=JobState.CANCELLED, finished_at=at)
-                self.end_attempts(job.id, AttemptState.CANCELLED, at)
-        for trial in self.trials.values():
-            if not trial.state.is_final:
-                self.finish_trial(replace(trial, state=TrialState.CANCELLED, finished_at=at), at, consumed=False)
-
-    def end_attempts(self, job_id: str, state: AttemptState, at: datetime) -> None:
-        """Ends the running attempts of a job."""
-        attempts = self.attempts[job_id]
-        for attempt in [a for a in attempts if a.state is AttemptState.RUNNING]:
-            attempts[attempt.number - 1] = replace(attempt, state=state, finished_at=at)
-
-    def new_trial(self, trial: Trial, at: datetime) -> Trial:
-        rules.require_open(self.search)
-        rules.require_number(trial.draft, len(self.trials) + 1)
-        self.trials[trial.number] = trial
-        self.append(EntryKind.TRIAL_CREATED, trial.number, rules.created_payload(trial.draft), at)
-        return trial
-
-    def finish_trial(self, trial: Trial, at: datetime, *, consumed: bool) -> None:
-        self.trials[trial.number] = trial
-        payload = rules.finished_payload(trial, consumed=consumed)
-        self.append(EntryKind.TRIAL_FINISHED, trial.number, payload, at)
+from nas_controller.store.shelf import Shelf
+from trainer.session import Checkpoint, Measurement, Progress
 
 
 class MemoryStore(Store):
@@ -89,7 +36,7 @@ class MemoryStore(Store):
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._shelves: dict[str, _Shelf] = {}
+        self._shelves: dict[str, Shelf] = {}
 
     def create_search(
         self, search_id: str, name: str, config: Mapping[str, Any], at: datetime, idempotency_key: str | None = None
@@ -103,7 +50,7 @@ class MemoryStore(Store):
             if search_id in self._shelves:
                 raise ConflictError(f"search {search_id} exists")
             search = rules.new_search(search_id, name, document, at)
-            shelf = self._shelves[search_id] = _Shelf(search, idempotency_key)
+            shelf = self._shelves[search_id] = Shelf(search, idempotency_key)
             shelf.append(EntryKind.SEARCH_STATE, None, {"state": search.state.value, "reason": ""}, at)
             return shelf.search
 
@@ -189,7 +136,7 @@ class MemoryStore(Store):
             rules.require_addable(kind)
             return self._put_job(shelf, trial_number, kind, seed, at)
 
-    def _put_job(self, shelf: _Shelf, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
+    def _put_job(self, shelf: Shelf, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
         job = rules.new_job(shelf.search.id, trial_number, kind, seed, at)
         shelf.jobs[job.id] = job
         shelf.attempts[job.id] = []
@@ -242,7 +189,7 @@ class MemoryStore(Store):
                 shelf.append(EntryKind.JOB_FINISHED, trial.number, rules.job_payload(job, trial), at)
             return trial
 
-    def _remeasured(self, shelf: _Shelf, trial: Trial) -> Trial:
+    def _remeasured(self, shelf: Shelf, trial: Trial) -> Trial:
         """The trial with its mean over the completed `reevaluate` jobs."""
         values = [
             float(job.evaluation["average_precision"])
@@ -262,7 +209,7 @@ class MemoryStore(Store):
             job = self._job(shelf, job_id)
             attempt = self._attempt(shelf, job, attempt_number)
             trial = shelf.trials[job.trial_number]
-            if not rules.may_fail(job, attempt):
+            if not rules.is_running(job, attempt):
                 return trial
             shelf.attempts[job_id][attempt_number - 1] = replace(
                 attempt, state=AttemptState.FAILED, finished_at=at, failure=failure
@@ -279,6 +226,20 @@ class MemoryStore(Store):
                 shelf.append(EntryKind.JOB_FINISHED, trial.number, rules.job_payload(job, trial), at)
             return trial
 
+    def record_progress(
+        self, lease: SearchLease, job_id: str, attempt_number: int, progress: Progress, at: datetime
+    ) -> None:
+        at = rules.in_utc(at)
+        with self._lock:
+            shelf = self._leased(lease)
+            job = self._job(shelf, job_id)
+            if not rules.is_running(job, self._attempt(shelf, job, attempt_number)):
+                return
+            if isinstance(progress, Checkpoint):
+                shelf.jobs[job_id] = replace(job, checkpoint=progress)
+            elif job.kind is JobKind.PROXY:
+                shelf.add_measurement(job.trial_number, progress, at)
+
     def requeue_lost_attempts(self, lease: SearchLease, at: datetime) -> list[Job]:
         at = rules.in_utc(at)
         with self._lock:
@@ -289,7 +250,7 @@ class MemoryStore(Store):
                 self._requeue(shelf, job)
             return [shelf.jobs[job.id] for job in lost]
 
-    def _requeue(self, shelf: _Shelf, job: Job) -> None:
+    def _requeue(self, shelf: Shelf, job: Job) -> None:
         shelf.jobs[job.id] = replace(job, state=JobState.QUEUED)
         if job.kind is JobKind.PROXY:
             shelf.trials[job.trial_number] = replace(shelf.trials[job.trial_number], state=TrialState.QUEUED)
@@ -305,7 +266,8 @@ class MemoryStore(Store):
 
     def best_trials(self, search_id: str, limit: int) -> list[Trial]:
         with self._lock:
-            found = [t for t in self._shelf(search_id).trials.values() if t.reward is not None]
+            trials = self._shelf(search_id).trials.values()
+            found = [t for t in trials if t.state is TrialState.COMPLETED and t.reward is not None]
         best: dict[str, Trial] = {}
         for trial in sorted(found, key=lambda t: (-(t.reward or 0.0), t.number)):
             best.setdefault(trial.draft.fingerprint, trial)
@@ -315,6 +277,17 @@ class MemoryStore(Store):
         with self._lock:
             trials = [trial for shelf in self._shelves.values() for trial in shelf.trials.values()]
         return rules.first_measured(trials, measurement_key, fingerprint)
+
+    def list_measurements(self, search_id: str, trial_number: int) -> list[Measurement]:
+        with self._lock:
+            curve = self._shelf(search_id).curves.get(trial_number, [])
+            return sorted(curve, key=lambda measurement: measurement.step)
+
+    def measured_at(self, search_id: str, step: int) -> list[tuple[int, float]]:
+        with self._lock:
+            entries = [e for e in self._shelf(search_id).ledger if e.kind is EntryKind.TRIAL_MEASURED]
+            at_step = [e for e in entries if e.payload["step"] == step]
+            return [(e.trial_number or 0, e.payload["average_precision"]) for e in at_step]
 
     def reference_trials(self, search_id: str) -> list[Trial]:
         with self._lock:
@@ -363,33 +336,33 @@ class MemoryStore(Store):
     def close(self) -> None:
         """Nothing to give back."""
 
-    def _shelf(self, search_id: str) -> _Shelf:
+    def _shelf(self, search_id: str) -> Shelf:
         if search_id not in self._shelves:
             raise NotFoundError(f"no search {search_id}")
         return self._shelves[search_id]
 
-    def _leased(self, lease: SearchLease) -> _Shelf:
+    def _leased(self, lease: SearchLease) -> Shelf:
         shelf = self._shelf(lease.search_id)
         rules.require_lease(shelf.lease.token if shelf.lease is not None else 0, lease)
         return shelf
 
-    def _shelf_of_job(self, job_id: str) -> _Shelf:
+    def _shelf_of_job(self, job_id: str) -> Shelf:
         for shelf in self._shelves.values():
             if job_id in shelf.jobs:
                 return shelf
         raise NotFoundError(f"no job {job_id}")
 
-    def _trial(self, shelf: _Shelf, number: int) -> Trial:
+    def _trial(self, shelf: Shelf, number: int) -> Trial:
         if number not in shelf.trials:
             raise NotFoundError(f"search {shelf.search.id} has no trial {number}")
         return shelf.trials[number]
 
-    def _job(self, shelf: _Shelf, job_id: str) -> Job:
+    def _job(self, shelf: Shelf, job_id: str) -> Job:
         if job_id not in shelf.jobs:
             raise NotFoundError(f"search {shelf.search.id} has no job {job_id}")
         return shelf.jobs[job_id]
 
-    def _attempt(self, shelf: _Shelf, job: Job, number: int) -> Attempt:
+    def _attempt(self, shelf: Shelf, job: Job, number: int) -> Attempt:
         attempts = shelf.attempts[job.id]
         if not 1 <= number <= len(attempts):
             raise NotFoundError(f"job {job.id} has no attempt {number}")

@@ -13,6 +13,7 @@ from nas_controller.records import (
     EntryKind,
     Failure,
     FailureKind,
+    FailureReason,
     Job,
     JobKind,
     JobState,
@@ -26,9 +27,17 @@ from nas_controller.records import (
     TrialKey,
     TrialState,
 )
+from trainer.session import Checkpoint, Measurement
 
 Row = RowMapping
 Values = dict[str, Any]
+
+_REASON_OF_KIND = {
+    FailureKind.MODEL: FailureReason.RAISED,
+    FailureKind.INFRASTRUCTURE: FailureReason.WORKER_LOST,
+    FailureKind.DATA: FailureReason.BROKEN_DATA,
+}
+"""Of failures that were stored before they had reasons."""
 
 _OWN_COLUMNS = ("number", "arm", "name", "fingerprint", "measurement_key")
 
@@ -152,15 +161,30 @@ def job_of(row: Row) -> Job:
         created_at=row["created_at"],
         finished_at=row["finished_at"],
         evaluation=row["evaluation"],
-        failure=_failure_of(row["failure"]),
+        failure=failure_of(row["failure"]),
+        checkpoint=_checkpoint_of(row),
     )
+
+
+def _checkpoint_of(row: Row) -> Checkpoint | None:
+    if row["checkpoint_key"] is None:
+        return None
+    return Checkpoint(step=row["checkpoint_step"], key=row["checkpoint_key"], num_bytes=row["checkpoint_num_bytes"])
 
 
 def job_values(job: Job) -> Values:
     """The row of a job, but for its position; AP has a column of its own for sums."""
+    values = asdict(job)
+    checkpoint = values.pop("checkpoint") or dict.fromkeys(Checkpoint.__dataclass_fields__)
     average_precision = None if job.evaluation is None else job.evaluation["average_precision"]
     changed = {"kind": job.kind.value, "state": job.state.value, "average_precision": average_precision}
-    return {**asdict(job), **changed, "failure": failure_value(job.failure)}
+    of_checkpoint = {f"checkpoint_{name}": value for name, value in checkpoint.items()}
+    return {**values, **changed, **of_checkpoint, "failure": failure_value(job.failure)}
+
+
+def measurement_of(row: Row) -> Measurement:
+    """The measurement in a row."""
+    return Measurement(**{name: row[name] for name in Measurement.__dataclass_fields__})
 
 
 def attempt_of(row: Row) -> Attempt:
@@ -172,7 +196,7 @@ def attempt_of(row: Row) -> Attempt:
         worker=row["worker"],
         started_at=row["started_at"],
         finished_at=row["finished_at"],
-        failure=_failure_of(row["failure"]),
+        failure=failure_of(row["failure"]),
     )
 
 
@@ -199,11 +223,15 @@ def artifact_of(row: Row) -> Artifact:
 
 
 def failure_value(failure: Failure | None) -> Mapping[str, str] | None:
-    """A failure as JSON."""
-    return None if failure is None else {**asdict(failure), "kind": failure.kind.value}
+    """A failure as JSON; releases without reasons read its kind."""
+    if failure is None:
+        return None
+    return {**asdict(failure), "reason": failure.reason.value, "kind": failure.kind.value}
 
 
-def _failure_of(document: Mapping[str, str] | None) -> Failure | None:
+def failure_of(document: Mapping[str, str] | None) -> Failure | None:
+    """The failure in a JSON document; of an older release, its kind says what the reason is."""
     if document is None:
         return None
-    return Failure(kind=FailureKind(document["kind"]), message=document["message"], traceback=document["traceback"])
+    reason = document.get("reason") or _REASON_OF_KIND[FailureKind(document["kind"])]
+    return Failure(reason=FailureReason(reason), message=document["message"], traceback=document["traceback"])

@@ -169,10 +169,11 @@ def first_measured(trials: Sequence[Trial], measurement_key: str, fingerprint: s
 
 
 def completed(trial: Trial, reward: float | None, evaluation: Mapping[str, Any], at: datetime) -> Trial:
-    """The trial after its proxy job was measured."""
+    """The trial after its proxy job was measured, at its end or where it was stopped."""
+    is_whole = evaluation.get("stopped_at_step") is None
     return replace(
         trial,
-        state=TrialState.COMPLETED,
+        state=TrialState.COMPLETED if is_whole else TrialState.STOPPED_EARLY,
         reward=reward,
         average_precision=evaluation["average_precision"],
         finished_at=at,
@@ -221,8 +222,8 @@ def may_complete(job: Job, attempt: Attempt) -> bool:
     return not job.state.is_final and attempt.state in (AttemptState.RUNNING, AttemptState.LOST)
 
 
-def may_fail(job: Job, attempt: Attempt) -> bool:
-    """Whether a failure counts."""
+def is_running(job: Job, attempt: Attempt) -> bool:
+    """Whether a failure, a measurement or a checkpoint counts."""
     return not job.state.is_final and attempt.state is AttemptState.RUNNING
 
 

@@ -35,6 +35,7 @@ from nas_controller.store import rows, rules, tables
 from nas_controller.store.base import ConflictError, NotFoundError, Store
 from nas_controller.store.engine import for_writing
 from nas_controller.store.writing import IN_ORDER_MADE, OPEN_JOBS, Writing, only
+from trainer.session import Checkpoint, Measurement, Progress
 
 
 class SqlStore(Store):
@@ -216,7 +217,7 @@ class SqlStore(Store):
             job = writing.job(job_id)
             attempt = writing.attempt(job, attempt_number)
             trial = writing.trial(job.trial_number)
-            if not rules.may_fail(job, attempt):
+            if not rules.is_running(job, attempt):
                 return trial
             writing.put_attempt(replace(attempt, state=AttemptState.FAILED, finished_at=at, failure=failure))
             if retry:
@@ -230,6 +231,19 @@ class SqlStore(Store):
             else:
                 writing.append(EntryKind.JOB_FINISHED, trial.number, rules.job_payload(job, trial), at)
             return trial
+
+    def record_progress(
+        self, lease: SearchLease, job_id: str, attempt_number: int, progress: Progress, at: datetime
+    ) -> None:
+        at = rules.in_utc(at)
+        with self._write(lease.search_id, lease) as writing:
+            job = writing.job(job_id)
+            if not rules.is_running(job, writing.attempt(job, attempt_number)):
+                return
+            if isinstance(progress, Checkpoint):
+                writing.put_job(replace(job, checkpoint=progress))
+            elif job.kind is JobKind.PROXY:
+                writing.add_measurement(job.trial_number, progress, at)
 
     def requeue_lost_attempts(self, lease: SearchLease, at: datetime) -> list[Job]:
         at = rules.in_utc(at)
@@ -255,10 +269,15 @@ class SqlStore(Store):
     def best_trials(self, search_id: str, limit: int) -> list[Trial]:
         self.get_search(search_id)
         trial, other = tables.trial, tables.trial.alias("other")
-        twin = select(other.c.number).where(other.c.search_id == search_id, other.c.fingerprint == trial.c.fingerprint)
+        twin = select(other.c.number).where(
+            other.c.search_id == search_id,
+            other.c.fingerprint == trial.c.fingerprint,
+            other.c.state == TrialState.COMPLETED.value,
+        )
         better_twin = twin.where(other.c.reward > trial.c.reward).exists()
         earlier_twin = twin.where(other.c.reward == trial.c.reward, other.c.number < trial.c.number).exists()
-        statement = _trials(search_id).where(trial.c.reward.is_not(None), ~better_twin, ~earlier_twin)
+        rewarded = [trial.c.state == TrialState.COMPLETED.value, trial.c.reward.is_not(None)]
+        statement = _trials(search_id).where(*rewarded, ~better_twin, ~earlier_twin)
         statement = statement.order_by(trial.c.reward.desc(), trial.c.number).limit(limit)
         return [rows.trial_of(row) for row in self._rows(statement)]
 
@@ -273,6 +292,22 @@ class SqlStore(Store):
             .limit(1)
         )
         return next((rows.trial_of(row) for row in self._rows(statement)), None)
+
+    def list_measurements(self, search_id: str, trial_number: int) -> list[Measurement]:
+        self.get_search(search_id)
+        table = tables.measurement
+        of_trial = [table.c.search_id == search_id, table.c.trial_number == trial_number]
+        return [rows.measurement_of(row) for row in self._rows(select(table).where(*of_trial).order_by("step"))]
+
+    def measured_at(self, search_id: str, step: int) -> list[tuple[int, float]]:
+        self.get_search(search_id)
+        table = tables.measurement
+        statement = (
+            select(table.c.trial_number, table.c.average_precision)
+            .where(table.c.search_id == search_id, table.c.step == step)
+            .order_by(table.c.sequence)
+        )
+        return [(row["trial_number"], row["average_precision"]) for row in self._rows(statement)]
 
     def reference_trials(self, search_id: str) -> list[Trial]:
         self.get_search(search_id)

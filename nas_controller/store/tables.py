@@ -98,8 +98,8 @@ trial = Table(
     Column("reused_number", Integer),
     Index(None, "measurement_key", "fingerprint", "finished_at"),
     Index(None, "search_id", "state", "arm"),
-    Index(None, "search_id", "reward"),
-    Index(None, "search_id", "fingerprint", "reward", "number"),
+    Index(None, "search_id", "state", "reward"),
+    Index(None, "search_id", "fingerprint", "state", "reward", "number"),
     Index(None, "search_id", "arm", "number"),
 )
 
@@ -119,10 +119,29 @@ job = Table(
     Column("average_precision", Float),
     Column("evaluation", JSON(none_as_null=True)),
     Column("failure", JSON(none_as_null=True)),
+    Column("checkpoint_step", Integer),
+    Column("checkpoint_key", String(64)),
+    Column("checkpoint_num_bytes", BigInteger),
     ForeignKeyConstraint(["search_id", "trial_number"], ["trial.search_id", "trial.number"], ondelete="CASCADE"),
     Index(None, "search_id", "position", unique=True),
     Index(None, "search_id", "trial_number", "kind"),
     Index(None, "search_id", "state"),
+)
+
+measurement = Table(
+    "measurement",
+    metadata,
+    Column("search_id", String(64), primary_key=True),
+    Column("trial_number", Integer, primary_key=True, autoincrement=False),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("num_steps", Integer, nullable=False),
+    Column("loss", Float, nullable=False),
+    Column("average_precision", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+    # Of its entry in the ledger.
+    Column("sequence", BigInteger, nullable=False),
+    ForeignKeyConstraint(["search_id", "trial_number"], ["trial.search_id", "trial.number"], ondelete="CASCADE"),
+    Index(None, "search_id", "step", "sequence"),
 )
 
 attempt = Table(

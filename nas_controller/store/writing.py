@@ -1,7 +1,7 @@
 """A write transaction on one search: what the verbs of the SQL store do to its rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from nas_controller.records import (
 )
 from nas_controller.store import rows, rules, tables
 from nas_controller.store.base import NotFoundError
+from trainer.session import Measurement
 
 T = TypeVar("T")
 OPEN_JOBS = (JobState.QUEUED.value, JobState.RUNNING.value)
@@ -136,6 +137,17 @@ class Writing:
             tables.attempt.c.job_id == job_id, tables.attempt.c.state == AttemptState.RUNNING.value
         )
         self.connection.execute(statement.values(state=state.value, finished_at=at))
+
+    def add_measurement(self, trial_number: int, measurement: Measurement, at: datetime) -> None:
+        """One more point of a trial's curve, where it is new."""
+        table = tables.measurement
+        of_trial = [table.c.search_id == self.search.id, table.c.trial_number == trial_number]
+        same = select(table.c.step).where(*of_trial, table.c.step == measurement.step)
+        if self.connection.execute(same).first() is None:
+            document = asdict(measurement)
+            self.append(EntryKind.TRIAL_MEASURED, trial_number, document, at)
+            values = {"search_id": self.search.id, "trial_number": trial_number, "sequence": self.search.last_sequence}
+            self.connection.execute(insert(table).values(**values, **document))
 
     def requeue(self, job: Job) -> None:
         self.put_job(replace(job, state=JobState.QUEUED))

@@ -53,6 +53,46 @@ def noise(
 
 
 @app.command()
+def proxy(
+    file: Annotated[Path | None, typer.Argument(help="a search document; by default `cpu-small` on drawn data")] = None,
+    reference: Annotated[str, typer.Option(help="the architecture that is trained")] = "spinenet-49",
+    seeds: Annotated[int | None, typer.Option(min=1, help="trainings of each contender")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="of a training; by default the document's, or 150")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="that compute; by default all cores")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    as_json: AsJson = False,
+    quick: Quick = False,
+) -> None:
+    """How fast is a proxy training? Ours against torchvision's detector on the same backbone, and the bare network."""
+    from dataclasses import replace
+
+    from nas_controller.search_config import SearchConfig, load_search_file
+    from search_space.reference import reference as reference_spec
+    from spinesearch.bench import proxy as bench_proxy
+    from spinesearch.bench.proxy_table import print_proxy
+    from spinesearch.composition import data_source
+    from spinesearch.home import Home
+    from spinesearch.progress import make_console
+
+    config = load_search_file(file) if file else SearchConfig.from_document(bench_proxy.DEFAULT_DOCUMENT)
+    task = replace(config.task(), steps=steps, epochs=None) if steps else config.task()
+    report = bench_proxy.run_proxy(
+        name=reference,
+        spec=reference_spec(reference),
+        task=bench_proxy.quick_task(task) if quick else task,
+        data=data_source(config, Home.from_environment()),
+        num_seeds=seeds or (1 if quick else bench_proxy.NUM_SEEDS),
+        device=device,
+        threads=threads,
+        console=make_console(stderr=True),
+    )
+    if as_json:
+        print(json.dumps(report.to_document(), indent=2))
+    else:
+        print_proxy(report, make_console())
+
+
+@app.command()
 def cost(as_json: AsJson = False, quick: Quick = False) -> None:
     """How fast is a network counted? Our formulas against building it and tracing it."""
     from spinesearch.bench.cost import print_cost_bench, run_cost

@@ -1,13 +1,30 @@
-"""`data ...`: the generated data set, and whether a data set can be used."""
+"""`data ...`: the generated data set, whether a data set can be used, and its images made ready for training."""
 
+import time
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from spinesearch.home import Home
+    from trainer.data.cache import CachedPixels, CachedSplit
+    from trainer.task import CocoSource, ImageCache
 
 app = typer.Typer(no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR")]
+FolderOrSearch = Annotated[Path, typer.Argument(metavar="DIR|SEARCH.yaml")]
+READ_IMAGES, READ_BATCH = 512, 16
+
+
+class FormOption(StrEnum):
+    """How images are kept: AUTO is what a search does."""
+
+    AUTO = "auto"
+    RAW = "raw"
+    JPEG = "jpeg"
 
 
 @app.command()
@@ -26,3 +43,89 @@ def check(directory: Folder) -> None:
 
     for report in check_directory(directory):
         print(report)
+
+
+@app.command()
+def cache(
+    path: FolderOrSearch,
+    image_size: Annotated[int | None, typer.Option(min=64, max=4096, help="pixels; default: of the search")] = None,
+    form: Annotated[FormOption, typer.Option(help="raw pixels, or jpeg where they are too large")] = FormOption.AUTO,
+    verify: Annotated[bool, typer.Option("--verify", help="read all of it and compare checksums")] = False,
+) -> None:
+    """Decode and resize the images of a data set once, for all trainings on this machine."""
+    from spinesearch.home import Home
+    from trainer.data.cache import CachedSplit, choose_form, verify_cache
+    from trainer.data.coco import read_coco
+    from trainer.task import ImageForm
+
+    home = Home.from_environment()
+    sources, size = _sources(path, image_size, home)
+    indices = [read_coco(source) for source in sources]
+    num_images = max(len(index.images) for index in indices)
+    chosen = choose_form(num_images, size, home.cache_limit_bytes) if form is FormOption.AUTO else ImageForm(form.value)
+    images = home.image_cache(chosen)
+    print(f"{images.folder}, {chosen.value}")
+    for source, index in zip(sources, indices, strict=True):
+        split = CachedSplit(source, index.images, size, chosen)
+        _make(images, split)
+        if verify:
+            verify_cache(images, split)
+            print("  verified: every byte is what was written")
+
+
+def _sources(path: Path, image_size: int | None, home: "Home") -> tuple[list["CocoSource"], int]:
+    """The splits of a folder or of a search file, and the image size."""
+    from nas_controller.search_config import load_search_file
+    from spinesearch.composition import data_source
+    from trainer.data.coco import find_splits
+
+    if path.is_dir():
+        if image_size is None:
+            raise ValueError(f"{path}: a folder does not say the size of images: give --image-size")
+        return list(find_splits(path).values()), image_size
+    config = load_search_file(path)
+    data = data_source(config, home)
+    return [data.train, data.val], image_size or config.task().image_size
+
+
+def _make(images: "ImageCache", split: "CachedSplit") -> None:
+    """Opens one split, made where it is missing, and prints what that took."""
+    import os
+
+    from rich.progress import Progress
+
+    from spinesearch.progress import make_console
+    from trainer.data.cache import describe_bytes, find_cached, open_cache
+
+    size = describe_bytes(split.estimated_bytes())
+    print(f"{split.source.annotations}: {len(split.images):,} images at {split.image_size} pixels, about {size}")
+    started = time.perf_counter()
+    is_there = find_cached(images, split) is not None
+    num_threads = len(os.sched_getaffinity(0))
+    console = make_console()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("decoding", total=None)
+        pixels = open_cache(
+            images,
+            split,
+            num_threads=num_threads,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    seconds = time.perf_counter() - started
+    if is_there:
+        print(f"  was there; opened in {seconds:.3f} s")
+    else:
+        rate = len(split.images) / seconds
+        print(f"  decoded, resized and written in {seconds:.2f} s with {num_threads} threads: {rate:,.0f} images/s")
+    print(f"  read in batches: {_read_rate(pixels):,.0f} images/s")
+
+
+def _read_rate(pixels: "CachedPixels") -> float:
+    """Images a second that one thread reads, in random order."""
+    import numpy as np
+
+    rows = np.random.default_rng(0).permutation(pixels.num_images)[:READ_IMAGES]
+    started = time.perf_counter()
+    for first in range(0, len(rows), READ_BATCH):
+        pixels.read(rows[first : first + READ_BATCH])
+    return len(rows) / (time.perf_counter() - started)

@@ -7,7 +7,7 @@ from typing import Any
 
 from nas_controller.records import (
     Failure,
-    FailureKind,
+    FailureReason,
     JobKind,
     NetworkCost,
     SearchLease,
@@ -133,7 +133,7 @@ class SearchWriter:
     def fail(self, number: int, message: str) -> None:
         """The trial's training raises."""
         job_id = self.start(number)
-        failure = Failure(kind=FailureKind.MODEL, message=message, traceback="Traceback: " + message)
+        failure = Failure(reason=FailureReason.RAISED, message=message, traceback="Traceback: " + message)
         self.store.fail_attempt(self.lease, job_id, 1, failure, False, self.tick())
 
     def reevaluate(self, number: int, values: list[float]) -> None:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from api.app import create_app
-from nas_controller.records import Failure, FailureKind, SearchState
+from nas_controller.records import Failure, FailureReason, SearchState
 from nas_controller.store.base import Store
 from tests.api.searches import write_small_search
 from tests.api.serving import BEARER, make_settings, serve
@@ -38,7 +38,7 @@ def test_a_stream_follows_to_the_end_and_ends_there(client: httpx.Client, store:
     def go_on() -> None:
         time.sleep(0.2)
         job = store.list_jobs(writer.search_id, 5)[0]
-        failure = Failure(kind=FailureKind.MODEL, message="out of memory")
+        failure = Failure(reason=FailureReason.OUT_OF_MEMORY, message="out of memory")
         store.fail_attempt(writer.lease, job.id, 1, failure, False, writer.tick())
         writer.finish(SearchState.SUCCEEDED, "the limit of trials is reached")
 

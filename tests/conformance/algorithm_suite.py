@@ -148,7 +148,7 @@ class AlgorithmSuite(ABC):
         assert space.decode(algorithm.ask(13).genotype).blocks
         assert all(math.isfinite(value) for value in algorithm.diagnostics().values())
 
-    @pytest.mark.parametrize("state", [TrialState.FAILED, TrialState.INFEASIBLE])
+    @pytest.mark.parametrize("state", [TrialState.FAILED, TrialState.INFEASIBLE, TrialState.STOPPED_EARLY])
     def test_nothing_but_bad_news_is_survived(self, space: SearchSpace, state: TrialState) -> None:
         algorithm = self.make(space)
         for number in range(1, 13):
@@ -175,8 +175,9 @@ class AlgorithmSuite(ABC):
             *(told(9, good, reward=reward) for reward in (math.nan, math.inf, -math.inf)),
             *(told(9, good, state) for state in (TrialState.RUNNING, TrialState.CANCELLED)),
             told(9, good, TrialState.INFEASIBLE, reward=0.1),
-            ToldTrial(
-                number=9, genotype=good.genotype, log_probs=good.log_probs, state=TrialState.COMPLETED, reward=None
+            *(
+                ToldTrial(number=9, genotype=good.genotype, log_probs=good.log_probs, state=state, reward=None)
+                for state in (TrialState.COMPLETED, TrialState.STOPPED_EARLY)
             ),
         ]
         for trial in wrong:

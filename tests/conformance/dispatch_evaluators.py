@@ -1,16 +1,19 @@
 """Evaluators for tests of dispatchers, importable in worker processes. The name of the spec says what to do:
 
 ``ok``, ``sleep:SECONDS``, ``kill`` (the worker's own process), or a key of `ERRORS` to raise, or ``wrong`` (a value
-that is no evaluation).
+that is no evaluation), or ``steps:NUMBER:SECONDS``: so many steps of so many seconds, each of them measured, with a
+checkpoint where one is wanted, from the step of the checkpoint that it goes on from.
 """
 
 import errno
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from search_space.spec import ArchitectureSpec, BlockSpec, Neck, Stem
+from trainer.session import LoneSession, Measurement, TrainingSession, TrainingStopped
 from trainer.task import (
     CocoSource,
     DataSource,
@@ -18,7 +21,9 @@ from trainer.task import (
     EvaluationRequest,
     ProxyTask,
     TaskError,
+    TimeLimitReached,
     TrainingDiverged,
+    TrainingOutOfMemory,
 )
 
 ERRORS: dict[str, Exception] = {
@@ -26,7 +31,10 @@ ERRORS: dict[str, Exception] = {
     "diverge": TrainingDiverged("loss is nan at step 7"),
     "data": TaskError("images/3.jpg: is truncated"),
     "disk": OSError(errno.ENOSPC, "No space left on device"),
+    "no space": OSError(errno.ENOMEM, "Cannot allocate memory"),
     "memory": MemoryError(),
+    "large": TrainingOutOfMemory("needs about 9 GB, 2 GB are free"),
+    "slow": TimeLimitReached("60 s are over after step 12 of 140"),
 }
 
 _TASK = ProxyTask(
@@ -54,17 +62,53 @@ def make_request(behaviour: str, seed: int = 0) -> EvaluationRequest:
 
 
 def seconds_of(request: EvaluationRequest) -> float:
-    """How long the request wants to sleep."""
-    word, _, seconds = request.spec.name.partition(":")
-    return float(seconds) if word == "sleep" else 0.0
+    """How long the request wants to take, from its beginning."""
+    word, *numbers = request.spec.name.split(":")
+    if word == "steps":
+        return int(numbers[0]) * float(numbers[1])
+    return float(numbers[0]) if word == "sleep" else 0.0
+
+
+def measurement(step: int, num_steps: int) -> Measurement:
+    """What is measured after a step: AP and loss follow from how far it is."""
+    share = step / num_steps
+    return Measurement(step=step, num_steps=num_steps, loss=1 - share, average_precision=share, seconds=step)
+
+
+def run_steps(request: EvaluationRequest, session: TrainingSession, sleep: Callable[[float], object]) -> int | None:
+    """The steps of ``steps:NUMBER:SECONDS``; the one that it was stopped at."""
+    _, number, seconds = request.spec.name.split(":")
+    step = int(session.load_checkpoint() or 0)
+    while step < int(number):
+        sleep(float(seconds))
+        step += 1
+        if session.wants_checkpoint():
+            session.save_checkpoint(step, str(step).encode())
+        try:
+            session.measured(measurement(step, int(number)))
+        except TrainingStopped:
+            return step
+    return None
 
 
 def measure(request: EvaluationRequest) -> Evaluation:
-    """The behaviour without the sleep and the kill."""
+    """The behaviour without the sleep and the kill; steps that nobody watches."""
+    return simulate(request, LoneSession())
+
+
+def simulate(
+    request: EvaluationRequest, session: TrainingSession, sleep: Callable[[float], object] = lambda seconds: None
+) -> Evaluation:
+    """The behaviour without the kill, with another way to let time pass."""
+    stopped_at_step = None
     if request.spec.name in ERRORS:
         raise ERRORS[request.spec.name]
     if request.spec.name == "wrong":
         return 7  # type: ignore[return-value]
+    if request.spec.name.startswith("steps"):
+        stopped_at_step = run_steps(request, session, sleep)
+    else:
+        sleep(seconds_of(request))
     return Evaluation(
         average_precision=request.seed / 1000,
         num_images=1,
@@ -76,6 +120,7 @@ def measure(request: EvaluationRequest) -> Evaluation:
         peak_memory_bytes=1,
         device="none",
         losses=((1, 0.5),),
+        stopped_at_step=stopped_at_step,
         provenance={
             "pid": str(os.getpid()),
             "threads": str(request.threads),
@@ -84,9 +129,13 @@ def measure(request: EvaluationRequest) -> Evaluation:
     )
 
 
-def evaluate(request: EvaluationRequest) -> Evaluation:
+def evaluate(request: EvaluationRequest, session: TrainingSession) -> Evaluation:
     """Does what the request says, in real time."""
     if request.spec.name == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(seconds_of(request))
-    return measure(request)
+    return simulate(request, session, time.sleep)
+
+
+def evaluate_alone(request: EvaluationRequest) -> Evaluation:
+    """The same by a user who knows nothing of sessions."""
+    return evaluate(request, LoneSession())

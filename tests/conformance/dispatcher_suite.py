@@ -2,12 +2,16 @@
 `tests.conformance.dispatch_evaluators` says."""
 
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from nas_controller.artifacts.directory import DirectoryArtifactStore
 from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, Dispatcher
-from nas_controller.records import FailureKind
-from tests.conformance.dispatch_evaluators import make_request
+from nas_controller.records import FailureReason
+from tests.conformance.dispatch_evaluators import make_request, measurement
+from trainer.session import Checkpoint, Measurement, Progress
 
 PATIENCE_SECONDS = 120.0
 
@@ -27,6 +31,29 @@ def next_outcomes(dispatcher: Dispatcher) -> list[AttemptOutcome]:
     while not (outcomes := dispatcher.wait(1.0)):
         assert time.monotonic() < deadline, "no outcome"
     return outcomes
+
+
+def next_reports(dispatcher: Dispatcher) -> list[tuple[AttemptKey, Progress]]:
+    """The next reports of running attempts, at least one; no attempt ends in the meantime."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (reports := dispatcher.progress()):
+        assert time.monotonic() < deadline, "nothing was reported"
+        assert dispatcher.wait(1.0) == []
+    return reports
+
+
+def watch(dispatcher: Dispatcher, key: AttemptKey) -> tuple[list[Progress], AttemptOutcome]:
+    """All that the only running attempt reports from now on, and its outcome."""
+    events: list[Progress] = []
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        reports = dispatcher.progress()
+        assert {reported for reported, _ in reports} <= {key}
+        events += [event for _, event in reports]
+        for outcome in dispatcher.wait(1.0):
+            assert outcome.key == key
+            return events, outcome
+    raise AssertionError("no outcome")
 
 
 class DispatcherSuite:
@@ -59,29 +86,32 @@ class DispatcherSuite:
         assert dispatcher.wait(0.0) == []
 
     @pytest.mark.parametrize(
-        ("behaviour", "kind", "message", "raised"),
+        ("behaviour", "reason", "message", "raised"),
         [
-            ("bug", FailureKind.MODEL, "ValueError: no such block", "and a second line"),
-            ("diverge", FailureKind.MODEL, "loss is nan at step 7", "TrainingDiverged"),
-            ("memory", FailureKind.MODEL, "MemoryError", "MemoryError"),
-            ("data", FailureKind.DATA, "images/3.jpg: is truncated", "TaskError"),
-            ("wrong", FailureKind.MODEL, "TypeError: the evaluator gave int, not an Evaluation", "TypeError"),
-            ("disk", FailureKind.INFRASTRUCTURE, "OSError: [Errno 28] No space left on device", "OSError"),
+            ("bug", FailureReason.RAISED, "ValueError: no such block", "and a second line"),
+            ("wrong", FailureReason.RAISED, "TypeError: the evaluator gave int, not an Evaluation", "TypeError"),
+            ("diverge", FailureReason.DIVERGED, "loss is nan at step 7", "TrainingDiverged"),
+            ("memory", FailureReason.OUT_OF_MEMORY, "MemoryError", "MemoryError"),
+            ("no space", FailureReason.OUT_OF_MEMORY, "OSError: [Errno 12] Cannot allocate memory", "OSError"),
+            ("large", FailureReason.OUT_OF_MEMORY, "needs about 9 GB, 2 GB are free", "TrainingOutOfMemory"),
+            ("slow", FailureReason.TIME_LIMIT, "60 s are over after step 12 of 140", "TimeLimitReached"),
+            ("data", FailureReason.BROKEN_DATA, "images/3.jpg: is truncated", "TaskError"),
+            ("disk", FailureReason.MACHINE_ERROR, "OSError: [Errno 28] No space left on device", "OSError"),
         ],
     )
-    def test_what_raises_becomes_a_failure_with_its_kind_message_and_traceback(
-        self, dispatcher: Dispatcher, behaviour: str, kind: FailureKind, message: str, raised: str
+    def test_what_raises_becomes_a_failure_with_its_reason_message_and_traceback(
+        self, dispatcher: Dispatcher, behaviour: str, reason: FailureReason, message: str, raised: str
     ) -> None:
         worker = until_free(dispatcher, 2)[0]
         dispatcher.submit(worker, AttemptKey(behaviour, 1), make_request(behaviour))
         (outcome,) = next_outcomes(dispatcher)
         assert outcome.failure is not None
-        assert (outcome.failure.kind, outcome.failure.message) == (kind, message)
+        assert (outcome.failure.reason, outcome.failure.message) == (reason, message)
         assert raised in outcome.failure.traceback
         assert "Traceback (most recent call last)" in outcome.failure.traceback
         assert worker in until_free(dispatcher, 2)
 
-    def test_a_killed_worker_is_an_infrastructure_failure_and_serves_again(self, dispatcher: Dispatcher) -> None:
+    def test_a_killed_worker_is_lost_and_serves_again(self, dispatcher: Dispatcher) -> None:
         first, second = until_free(dispatcher, 2)
         dispatcher.submit(second, AttemptKey("lives", 1), make_request("sleep:0.5", 7))
         dispatcher.submit(first, AttemptKey("dies", 1), make_request("kill"))
@@ -90,7 +120,7 @@ class DispatcherSuite:
             outcomes |= {outcome.key.job_id: outcome for outcome in next_outcomes(dispatcher)}
         failure, evaluation = outcomes["dies"].failure, outcomes["lives"].evaluation
         assert failure is not None
-        assert failure.kind is FailureKind.INFRASTRUCTURE
+        assert failure.reason is FailureReason.WORKER_LOST
         assert failure.message.startswith(f"{first}: the worker ")
         assert evaluation is not None
         assert evaluation.average_precision == 7 / 1000
@@ -137,7 +167,7 @@ class DispatcherSuite:
         dispatcher.cancel(key)
         (outcome,) = next_outcomes(dispatcher)
         assert outcome.failure is not None
-        assert (outcome.key, outcome.failure.kind) == (key, FailureKind.INFRASTRUCTURE)
+        assert (outcome.key, outcome.failure.reason) == (key, FailureReason.CANCELLED)
         assert outcome.failure.message == f"{worker}: cancelled"
         assert worker in until_free(dispatcher, 2)
         assert dispatcher.wait(0.0) == []
@@ -153,6 +183,91 @@ class DispatcherSuite:
         dispatcher.cancel(AttemptKey("quick", 1))
         assert dispatcher.wait(0.0) == []
 
+    def test_each_measurement_comes_once_in_order_and_before_the_outcome(self, dispatcher: Dispatcher) -> None:
+        numbers = {"a": 5, "b": 3}
+        for worker, name in zip(until_free(dispatcher, 2), numbers, strict=True):
+            dispatcher.submit(worker, AttemptKey(name, 1), make_request(f"steps:{numbers[name]}:0.1"))
+        told: dict[str, list[Progress]] = {name: [] for name in numbers}
+        ended: set[str] = set()
+        while len(ended) < 2:
+            for key, event in dispatcher.progress():
+                assert key.job_id not in ended
+                told[key.job_id].append(event)
+            for outcome in dispatcher.wait(1.0):
+                assert outcome.evaluation is not None
+                assert outcome.evaluation.stopped_at_step is None
+                ended.add(outcome.key.job_id)
+        for name, number in numbers.items():
+            assert told[name] == [measurement(step, number) for step in range(1, number + 1)]
+        assert dispatcher.progress() == []
+
+    def test_who_never_asks_for_progress_gets_outcomes_all_the_same(self, dispatcher: Dispatcher) -> None:
+        worker = until_free(dispatcher, 2)[0]
+        dispatcher.submit(worker, AttemptKey("unwatched", 1), make_request("steps:3:0.05"))
+        assert next_outcomes(dispatcher)[0].key.job_id == "unwatched"
+        assert dispatcher.progress() == []
+
+    def test_a_stopped_attempt_ends_with_its_next_measurement(self, dispatcher: Dispatcher) -> None:
+        worker, key = until_free(dispatcher, 2)[1], AttemptKey("hopeless", 1)
+        dispatcher.submit(worker, key, make_request("steps:600:0.1", 9))
+        before = [event for _, event in next_reports(dispatcher)]
+        dispatcher.stop(key)
+        after, outcome = watch(dispatcher, key)
+        assert outcome.evaluation is not None
+        assert outcome.evaluation.average_precision == 9 / 1000
+        last = outcome.evaluation.stopped_at_step
+        assert last is not None
+        assert before[-1].step < last < 600
+        assert before + after == [measurement(step, 600) for step in range(1, last + 1)]
+        dispatcher.stop(key)
+
+    def test_an_attempt_may_be_stopped_as_soon_as_it_is_submitted(self, dispatcher: Dispatcher) -> None:
+        worker, key = until_free(dispatcher, 2)[0], AttemptKey("at once", 1)
+        dispatcher.submit(worker, key, make_request("steps:5:0.3"))
+        dispatcher.stop(key)
+        events, outcome = watch(dispatcher, key)
+        assert events == [measurement(1, 5)]
+        assert outcome.evaluation is not None
+        assert outcome.evaluation.stopped_at_step == 1
+
+    def test_stopping_what_is_unknown_has_ended_or_never_measures_changes_nothing(self, dispatcher: Dispatcher) -> None:
+        worker = until_free(dispatcher, 2)[0]
+        dispatcher.stop(AttemptKey("never seen", 1))
+        deaf, whole = AttemptKey("deaf", 1), AttemptKey("whole", 1)
+        dispatcher.submit(worker, deaf, make_request("sleep:0.3", 4))
+        dispatcher.stop(deaf)
+        events, outcome = watch(dispatcher, deaf)
+        assert (events, outcome.failure) == ([], None)
+        dispatcher.stop(deaf)
+        dispatcher.submit(worker, whole, make_request("steps:2:0.1"))
+        dispatcher.stop(deaf)
+        events, outcome = watch(dispatcher, whole)
+        assert events == [measurement(1, 2), measurement(2, 2)]
+        assert outcome.evaluation is not None
+        assert outcome.evaluation.stopped_at_step is None
+
+    def test_an_attempt_goes_on_from_the_checkpoint_of_one_that_was_ended(
+        self, dispatcher: Dispatcher, tmp_path: Path
+    ) -> None:
+        worker, first, second = until_free(dispatcher, 2)[0], AttemptKey("long", 1), AttemptKey("long", 2)
+        request = replace(make_request("steps:25:0.1"), artifact_dir=tmp_path, checkpoint_seconds=0.0)
+        dispatcher.submit(worker, first, request)
+        saved: list[Checkpoint] = []
+        while not saved:
+            saved = [event for _, event in next_reports(dispatcher) if isinstance(event, Checkpoint)]
+        dispatcher.cancel(first)
+        assert next_outcomes(dispatcher)[0].failure is not None
+        newest = saved[-1]
+        content = str(newest.step).encode()
+        assert newest.num_bytes == len(content)
+        assert DirectoryArtifactStore(tmp_path).open(newest.key).read() == content
+        until_free(dispatcher, 2)
+        dispatcher.submit(worker, second, replace(request, resume_from=newest.key))
+        events, outcome = watch(dispatcher, second)
+        assert outcome.evaluation is not None
+        steps = [event.step for event in events if isinstance(event, Measurement)]
+        assert steps == list(range(newest.step + 1, 26))
+
     def test_closing_twice_is_no_error_and_ends_everything(self, dispatcher: Dispatcher) -> None:
         worker = until_free(dispatcher, 2)[0]
         dispatcher.submit(worker, AttemptKey("cut", 1), make_request("sleep:3600"))
@@ -160,6 +275,8 @@ class DispatcherSuite:
         dispatcher.close()
         assert dispatcher.free_workers() == []
         assert dispatcher.wait(0.0) == []
+        assert dispatcher.progress() == []
         dispatcher.cancel(AttemptKey("cut", 1))
+        dispatcher.stop(AttemptKey("cut", 1))
         with pytest.raises(ValueError, match="is not a free worker"):
             dispatcher.submit(worker, AttemptKey("more", 1), make_request("ok"))

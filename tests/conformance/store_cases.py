@@ -7,7 +7,7 @@ from typing import Any
 from nas_controller.records import (
     Artifact,
     Failure,
-    FailureKind,
+    FailureReason,
     Job,
     JobKind,
     NetworkCost,
@@ -17,11 +17,12 @@ from nas_controller.records import (
     TrialDraft,
 )
 from nas_controller.store.base import Store
+from trainer.session import Checkpoint, Measurement
 
 START = datetime(2026, 3, 1, 9, 30, 0, 250_000, tzinfo=UTC)
 CONFIG = {"space": "spinenet-49", "limits": {"trials": 20}, "tolerance": 0.05, "budget": None}
-MODEL_FAILURE = Failure(kind=FailureKind.MODEL, message="loss is nan at step 3", traceback="Traceback: ...")
-LOST_WORKER = Failure(kind=FailureKind.INFRASTRUCTURE, message="worker died")
+MODEL_FAILURE = Failure(reason=FailureReason.DIVERGED, message="loss is nan at step 3", traceback="Traceback: ...")
+LOST_WORKER = Failure(reason=FailureReason.WORKER_LOST, message="worker died")
 DAY = 86_400.0
 
 
@@ -63,6 +64,16 @@ def make_reference(number: int, name: str = "spinenet-49") -> TrialDraft:
 def evaluation(average_precision: float) -> dict[str, Any]:
     """A measured result; only its AP means something to a store."""
     return {"average_precision": average_precision, "losses": [[1, 2.5], [2, 1.5]], "device": "cpu"}
+
+
+def make_measurement(step: int, average_precision: float) -> Measurement:
+    """One of a training of 100 steps, which take half a second each."""
+    return Measurement(step=step, num_steps=100, loss=1.5, average_precision=average_precision, seconds=step / 2)
+
+
+def make_checkpoint(step: int) -> Checkpoint:
+    """Each step has its own key."""
+    return Checkpoint(step=step, key=f"{step:064x}", num_bytes=2**33 + step)
 
 
 def make_artifact(search_id: str, **changes: Any) -> Artifact:
@@ -107,6 +118,13 @@ def finished(store: Store, lease: SearchLease, number: int, reward: float, **cha
     return store.complete_attempt(lease, job.id, 1, evaluation(reward), reward, at(12))
 
 
+def stopped(store: Store, lease: SearchLease, number: int, reward: float, **changes: Any) -> Trial:
+    """A new trial that was stopped at step 50; its AP there is its reward."""
+    job = started(store, lease, number, **changes)
+    document = {**evaluation(reward), "stopped_at_step": 50}
+    return store.complete_attempt(lease, job.id, 1, document, reward, at(12))
+
+
 def reevaluated(store: Store, lease: SearchLease, number: int, seed: int, average_precision: float) -> Trial:
     """The trial after one more job on val."""
     job = store.add_job(lease, number, JobKind.REEVALUATE, seed, at(20))
@@ -122,9 +140,14 @@ def readable(store: Store) -> dict[str, Any]:
 def readable_search(store: Store, search_id: str) -> dict[str, Any]:
     """Everything that a store gives to read of one search."""
     jobs = store.list_jobs(search_id)
+    trials = store.list_trials(search_id, 10_000)
+    curves = [store.list_measurements(search_id, trial.number) for trial in trials]
+    steps = sorted({measurement.step for curve in curves for measurement in curve})
     return {
         "search": store.get_search(search_id),
-        "trials": store.list_trials(search_id, 10_000),
+        "trials": trials,
+        "curves": curves,
+        "measured": {step: store.measured_at(search_id, step) for step in steps},
         "best": store.best_trials(search_id, 10_000),
         "references": store.reference_trials(search_id),
         "counts": dict(store.count_trials(search_id).by_state),

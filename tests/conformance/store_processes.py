@@ -12,7 +12,7 @@ from nas_controller.store import tables
 from nas_controller.store.engine import for_writing, make_engine
 from nas_controller.store.open import alembic_config, open_store
 from nas_controller.store.sql import SqlStore
-from tests.conformance.store_cases import CONFIG, START, at, evaluation
+from tests.conformance.store_cases import CONFIG, START, at, evaluation, make_measurement
 
 
 def train(url: str, lease: SearchLease, job_ids: Sequence[str]) -> None:
@@ -43,6 +43,12 @@ def complete_and_die_at(url: str, lease: SearchLease, job_id: str, statement_num
     """Is killed after so many statements of the transaction that completes a job; ends well where it has fewer."""
     engine = _engine_that_kills(url, statement_number)
     SqlStore(engine).complete_attempt(lease, job_id, 1, evaluation(0.5), 0.5, at(12))
+
+
+def report_and_die_at(url: str, lease: SearchLease, job_id: str, statement_number: int) -> None:
+    """The same of the transaction that keeps a measurement."""
+    engine = _engine_that_kills(url, statement_number)
+    SqlStore(engine).record_progress(lease, job_id, 1, make_measurement(25, 0.5), at(12))
 
 
 def reuse_and_die_at(url: str, lease: SearchLease, measured: Trial, number: int, statement_number: int) -> None:

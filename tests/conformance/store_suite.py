@@ -22,6 +22,7 @@ from tests.conformance.store_cases import (
     readable_search,
     started,
 )
+from tests.conformance.store_progress_suite import StoreProgressSuite
 from tests.conformance.store_reading_suite import StoreReadingSuite
 from tests.conformance.store_reuse_suite import StoreReuseSuite
 from tests.conformance.store_work_suite import StoreWorkSuite
@@ -56,7 +57,7 @@ def brought_to(store: Store, state: SearchState, search_id: str = "s1") -> Searc
     return lease
 
 
-class StoreSuite(StoreWorkSuite, StoreReuseSuite, StoreReadingSuite):
+class StoreSuite(StoreWorkSuite, StoreProgressSuite, StoreReuseSuite, StoreReadingSuite):
     """Searches, states, leases, the ledger and artifacts; the rest is in the suites it is made of."""
 
     # Searches

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from api.app import create_app
 from api.auth import Auth
-from nas_controller.records import Failure, FailureKind, SearchState
+from nas_controller.records import Failure, FailureReason, SearchState
 from nas_controller.store.base import Store
 from nas_controller.store.memory import MemoryStore
 from tests.api.searches import SearchWriter, evaluation, write_small_search
@@ -216,7 +216,7 @@ def test_names_are_shown_as_text(page: Page, url: str, store: Store, complaints:
     writer = write_small_search(store)
     message = "<img src=x onerror=alert(1)>"
     job = store.list_jobs(writer.search_id, 5)[0]
-    failure = Failure(kind=FailureKind.MODEL, message=message)
+    failure = Failure(reason=FailureReason.RAISED, message=message)
     store.fail_attempt(writer.lease, job.id, 1, failure, False, writer.tick())
     open_search(page, url, writer, "#trial=5")
     expect(page.locator("#trial .reason")).to_have_text(message)

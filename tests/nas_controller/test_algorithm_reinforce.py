@@ -135,6 +135,33 @@ def test_a_better_reward_makes_its_decisions_likelier_and_a_failure_less_likely(
         assert sign * (recomputed(algorithm, R0_SP53, proposal).sum() - sum(proposal.log_probs)) > 0
 
 
+@pytest.mark.parametrize(
+    ("reward", "advantage"),
+    [(0.9, 0.0), (0.3, 0.0), (0.25, -0.5), (0.0, -1.645)],
+    ids=["far above", "at the baseline", "half a deviation below", "three below: no worse than a failure"],
+)
+def test_a_trial_that_was_stopped_is_behind_and_moves_no_baseline(reward: float, advantage: float) -> None:
+    """Two rewards of 0.2 and 0.4 with equal weights have mean 0.3 and deviation 0.1."""
+    algorithm = make(R35_SP18, baseline_decay=0.9999)
+    algorithm.tell(told(1, algorithm.ask(1), reward=0.2))
+    algorithm.tell(told(2, algorithm.ask(2), reward=0.4))
+    before = algorithm.diagnostics()
+    assert (before["baseline"], before["spread"]) == (pytest.approx(0.3, abs=1e-4), pytest.approx(0.1, abs=1e-4))
+    algorithm.tell(told(3, algorithm.ask(3), TrialState.STOPPED_EARLY, reward))
+    after = algorithm.diagnostics()
+    assert after["advantage"] == pytest.approx(advantage, abs=2e-3)
+    assert [after[name] for name in ("baseline", "spread")] == [before[name] for name in ("baseline", "spread")]
+    assert after["told"] == 3
+
+
+def test_stopped_trials_alone_found_no_baseline() -> None:
+    algorithm = make(R35_SP18)
+    for number in (1, 2, 3):
+        algorithm.tell(told(number, algorithm.ask(number), TrialState.STOPPED_EARLY, 0.1 * number))
+        assert algorithm.diagnostics()["advantage"] == 0.0
+    assert algorithm.diagnostics()["baseline"] == 0.0
+
+
 def test_stale_results_weigh_less() -> None:
     algorithm = make(SPINENET_49)
     old = algorithm.ask(1)

@@ -1,7 +1,9 @@
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -9,8 +11,10 @@ import pytest
 
 from nas_controller.dispatch.base import AttemptKey, Dispatcher, WorkerPool
 from nas_controller.dispatch.local import LocalDispatcher
+from nas_controller.records import FailureReason
 from tests.conformance.dispatch_evaluators import make_request
-from tests.conformance.dispatcher_suite import DispatcherSuite, next_outcomes, until_free
+from tests.conformance.dispatcher_suite import DispatcherSuite, next_outcomes, next_reports, until_free, watch
+from trainer.session import Checkpoint, Progress
 
 EVALUATOR = "tests.conformance.dispatch_evaluators:evaluate"
 
@@ -45,7 +49,8 @@ class TestLocalDispatcher(DispatcherSuite):
         dispatcher.close()
 
     def test_another_dispatcher_starts_after_the_first_and_its_processes_end_with_it(self) -> None:
-        dispatcher = LocalDispatcher([WorkerPool(count=1, cpus=1), WorkerPool(count=1, cpus=2)], EVALUATOR)
+        pools = [WorkerPool(count=1, cpus=1), WorkerPool(count=1, cpus=2)]
+        dispatcher = LocalDispatcher(pools, EVALUATOR + "_alone")
         pids, threads = [], []
         for worker in until_free(dispatcher, 2):
             dispatcher.submit(worker, AttemptKey(worker, 1), make_request("ok"))
@@ -82,6 +87,35 @@ def test_a_worker_that_cannot_start_says_why_and_is_tried_again(
         (tmp_path / "now").touch()
         assert until_free(dispatcher, 1) == ["worker-1"]
         assert dispatcher.placement() == ""
+    finally:
+        dispatcher.close()
+
+
+def test_a_checkpoint_outlives_a_kill_and_the_next_attempt_goes_on_from_it(tmp_path: Path) -> None:
+    request = replace(make_request("steps:1000:0.02"), artifact_dir=tmp_path, checkpoint_seconds=0.0)
+    first, second = AttemptKey("long", 1), AttemptKey("long", 2)
+    dispatcher = LocalDispatcher([WorkerPool(count=1)], EVALUATOR)
+    try:
+        (worker,) = until_free(dispatcher, 1)
+        dispatcher.submit(worker, AttemptKey("who", 1), make_request("ok"))
+        (answer,) = next_outcomes(dispatcher)
+        assert answer.evaluation is not None
+        pid = int(answer.evaluation.provenance["pid"])
+        dispatcher.submit(worker, first, request)
+        events: list[Progress] = []
+        while len(events) < 10:
+            events += [event for _, event in next_reports(dispatcher)]
+        os.kill(pid, signal.SIGKILL)
+        last_events, outcome = watch(dispatcher, first)
+        assert outcome.failure is not None
+        assert outcome.failure.reason is FailureReason.WORKER_LOST
+        assert outcome.failure.message == f"{worker}: the worker was ended by SIGKILL"
+        newest = [event for event in [*events, *last_events] if isinstance(event, Checkpoint)][-1]
+        until_free(dispatcher, 1)
+        dispatcher.submit(worker, second, replace(request, resume_from=newest.key))
+        assert next_reports(dispatcher)[0][1].step == newest.step + 1
+        dispatcher.stop(second)
+        assert watch(dispatcher, second)[1].evaluation is not None
     finally:
         dispatcher.close()
 

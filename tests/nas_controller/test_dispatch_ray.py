@@ -13,7 +13,7 @@ import pytest
 
 from nas_controller.dispatch.base import AttemptKey, Dispatcher, WorkerPool
 from nas_controller.dispatch.ray_cluster import RayDispatcher
-from nas_controller.records import FailureKind
+from nas_controller.records import FailureReason
 from tests.conformance.dispatch_evaluators import make_request
 from tests.conformance.dispatcher_suite import DispatcherSuite, next_outcomes, until_free
 
@@ -62,11 +62,11 @@ def offspring() -> list[psutil.Process]:
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayDispatcher]:
     """One worker that can be placed and one that cannot, with an evaluator that only this process's path has."""
     folder = tmp_path_factory.mktemp("user")
-    (folder / "users_module.py").write_text("from tests.conformance.dispatch_evaluators import evaluate\n")
+    (folder / "users_module.py").write_text("from tests.conformance.dispatch_evaluators import evaluate_alone\n")
     pools = [WorkerPool(count=1, cpus=1), WorkerPool(count=1, cpus=1, gpus=64)]
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
-        dispatcher = RayDispatcher(pools, "users_module:evaluate")
+        dispatcher = RayDispatcher(pools, "users_module:evaluate_alone")
     yield dispatcher
     dispatcher.close()
 
@@ -144,7 +144,7 @@ def test_a_killed_ray_is_replaced_and_its_attempts_are_given_back(mixed: RayDisp
     victim.kill()
     (outcome,) = next_outcomes(mixed)
     assert outcome.failure is not None
-    assert outcome.failure.kind is FailureKind.INFRASTRUCTURE
+    assert outcome.failure.reason is FailureReason.WORKER_LOST
     assert outcome.failure.message == f"{worker}: Ray died and was started again"
     assert until_free(mixed, 1) == [worker]
     mixed.submit(worker, AttemptKey(name, 2), make_request("ok"))

@@ -1,4 +1,6 @@
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -7,16 +9,17 @@ from hypothesis import strategies as st
 from nas_controller.dispatch.base import AttemptKey, Dispatcher
 from nas_controller.dispatch.simulated import EPOCH, SimulatedDispatcher, VirtualClock
 from nas_controller.dispatch.worker import run_evaluation
-from nas_controller.records import Failure, FailureKind
-from tests.conformance.dispatch_evaluators import make_request, measure, seconds_of
-from tests.conformance.dispatcher_suite import DispatcherSuite
+from nas_controller.records import Failure, FailureReason
+from tests.conformance.dispatch_evaluators import make_request, measurement, seconds_of, simulate
+from tests.conformance.dispatcher_suite import DispatcherSuite, watch
+from trainer.session import Checkpoint, TrainingSession
 from trainer.task import Evaluation, EvaluationRequest
 
 
-def evaluate(request: EvaluationRequest) -> Evaluation | Failure:
+def evaluate(request: EvaluationRequest, session: TrainingSession) -> Evaluation | Failure:
     if request.spec.name == "kill":
-        return Failure(kind=FailureKind.INFRASTRUCTURE, message="worker-1: the worker was killed by the script")
-    return run_evaluation(measure, request)
+        return Failure(reason=FailureReason.WORKER_LOST, message="worker-1: the worker was killed by the script")
+    return run_evaluation(simulate, request, session)
 
 
 class TestSimulatedDispatcher(DispatcherSuite):
@@ -56,6 +59,33 @@ def test_a_lost_worker_needs_its_time_to_start_again() -> None:
     assert dispatcher.wait(100.0) == []
     assert clock.seconds == 20.0
     assert dispatcher.free_workers() == ["worker-1"]
+
+
+def test_measurements_come_at_their_share_of_the_time_and_a_stopped_attempt_ends_with_one() -> None:
+    clock = VirtualClock()
+    dispatcher = SimulatedDispatcher(1, seconds_of, evaluate, clock)
+    key = AttemptKey("a", 1)
+    dispatcher.submit("worker-1", key, make_request("steps:4:10"))
+    assert dispatcher.wait(100.0) == []
+    assert clock.seconds == 10.0
+    assert dispatcher.progress() == [(key, measurement(1, 4))]
+    clock.advance_to(15.0)
+    dispatcher.stop(key)
+    assert dispatcher.wait(100.0) == []
+    assert clock.seconds == 20.0
+    (outcome,) = dispatcher.wait(100.0)
+    assert (clock.seconds, dispatcher.free_workers(), dispatcher.progress()) == (20.0, ["worker-1"], [])
+    assert outcome.evaluation is not None
+    assert outcome.evaluation.stopped_at_step == 2
+
+
+def test_checkpoints_are_wanted_in_virtual_time(tmp_path: Path) -> None:
+    dispatcher = SimulatedDispatcher(1, seconds_of, evaluate, VirtualClock())
+    request = replace(make_request("steps:6:10"), artifact_dir=tmp_path, checkpoint_seconds=20.0)
+    dispatcher.submit("worker-1", AttemptKey("a", 1), request)
+    events, _ = watch(dispatcher, AttemptKey("a", 1))
+    # A step is asked about after the measurement of the one before: 20 s have passed at steps 3 and 5.
+    assert [event.step for event in events if isinstance(event, Checkpoint)] == [3, 5]
 
 
 @given(st.integers(1, 5), st.lists(st.integers(1, 50), min_size=1, max_size=40))

@@ -9,12 +9,14 @@ import pytest
 
 from nas_controller.algorithms.base import Proposal, SearchAlgorithm
 from nas_controller.algorithms.table import make_algorithm
+from nas_controller.artifacts.directory import DirectoryArtifactStore
 from nas_controller.dispatch.simulated import SimulatedDispatcher, VirtualClock
+from nas_controller.early_stopping.table import make_rule
 from nas_controller.records import (
     AttemptState,
     EntryKind,
     Failure,
-    FailureKind,
+    FailureReason,
     JobKind,
     SearchLease,
     SearchState,
@@ -64,6 +66,7 @@ class Bench:
 
     Args:
         after: another search, in whose store and time this is the second one.
+        artifact_dir: where simulated workers put checkpoints; None for nowhere.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Bench:
         space: str = "r0-sp53",
         algorithm: str = "reinforce",
         after: "Bench | None" = None,
+        artifact_dir: Path | None = None,
         **document: object,
     ) -> None:
         self.search_id = SEARCH if after is None else "s2"
@@ -89,6 +93,8 @@ class Bench:
         )
         self.clock: VirtualClock = VirtualClock() if after is None else after.clock
         self.store: Store = MemoryStore() if after is None else after.store
+        self.artifact_dir = artifact_dir
+        self.artifacts = None if artifact_dir is None else DirectoryArtifactStore(artifact_dir)
         self.store.create_search(self.search_id, "test", self.config.to_document(), self.clock.now())
 
     def algorithm(self) -> SearchAlgorithm:
@@ -96,7 +102,10 @@ class Bench:
         return make_algorithm(settings.name, find_space(self.config.space), settings.seed, settings.settings)
 
     def claim(
-        self, evaluate: Callable[[EvaluationRequest], Evaluation | Failure] = measured, workers: int = 3
+        self,
+        evaluate: Callable[..., Evaluation | Failure] = measured,
+        workers: int = 3,
+        seconds: Callable[[EvaluationRequest], float] = seconds,
     ) -> RunningSearch:
         lease = self.store.claim_search(self.search_id, f"owner-{id(self)}", self.clock.now(), 60.0)
         assert lease is not None
@@ -111,10 +120,13 @@ class Bench:
                 data=DataSource(train=NOWHERE, val=NOWHERE),
                 num_classes=3,
                 measurement_key=measurement_key(self.config, "hash of the data"),
+                artifact_dir=self.artifact_dir,
             ),
             store=self.store,
             algorithm=self.algorithm(),
+            stopping_rule=make_rule(self.config.early_stopping),
             dispatcher=SimulatedDispatcher(workers, seconds, evaluate, self.clock),
+            artifacts=self.artifacts,
             lease=lease,
             now=self.clock.now,
         )
@@ -198,7 +210,7 @@ def test_an_infrastructure_failure_is_tried_again_and_the_trial_completes() -> N
     def evaluate(request: EvaluationRequest) -> Evaluation | Failure:
         calls[request.seed] = calls.get(request.seed, 0) + 1
         if calls[request.seed] < 3 and request.split is Split.REWARD:
-            return Failure(kind=FailureKind.INFRASTRUCTURE, message="the worker was lost")
+            return Failure(reason=FailureReason.WORKER_LOST, message="the worker was lost")
         return measured(request)
 
     assert bench.finish(bench.claim(evaluate)) is SearchState.SUCCEEDED
@@ -215,7 +227,7 @@ def test_a_model_failure_fails_its_trial_once_and_the_search_goes_on() -> None:
     def evaluate(request: EvaluationRequest) -> Evaluation | Failure:
         if request.split is Split.REWARD and len(failing) < 2:
             failing.add(request.seed)
-            return Failure(kind=FailureKind.MODEL, message="loss is not a number at step 3")
+            return Failure(reason=FailureReason.DIVERGED, message="loss is not a number at step 3")
         return measured(request)
 
     assert bench.finish(bench.claim(evaluate)) is SearchState.SUCCEEDED
@@ -228,7 +240,7 @@ def test_too_many_failures_pause_the_search_with_the_reason() -> None:
     bench = Bench(trials=20)
 
     def evaluate(request: EvaluationRequest) -> Evaluation | Failure:
-        return Failure(kind=FailureKind.MODEL, message="out of memory")
+        return Failure(reason=FailureReason.OUT_OF_MEMORY, message="out of memory")
 
     assert bench.finish(bench.claim(evaluate)) is SearchState.PAUSED
     assert "failed" in bench.store.get_search(SEARCH).reason
@@ -239,7 +251,7 @@ def test_a_broken_data_set_fails_the_search_and_names_the_file() -> None:
     bench = Bench(trials=5)
 
     def evaluate(request: EvaluationRequest) -> Evaluation | Failure:
-        return Failure(kind=FailureKind.DATA, message="images/7.jpg: truncated")
+        return Failure(reason=FailureReason.BROKEN_DATA, message="images/7.jpg: truncated")
 
     assert bench.finish(bench.claim(evaluate)) is SearchState.FAILED
     assert bench.store.get_search(SEARCH).reason == "images/7.jpg: truncated"

@@ -20,7 +20,9 @@ from tests.conformance.store_cases import (
     at,
     evaluation,
     make_artifact,
+    make_checkpoint,
     make_draft,
+    make_measurement,
     make_reference,
     readable,
 )
@@ -146,11 +148,21 @@ class SideBySide(RuleBasedStateMachine):
         job_id = self.job_id(lease.search_id, job)
         self.both(lambda store: store.start_attempt(lease, job_id, "worker-1", now))
 
-    @rule(pick=SMALL, job=SMALL, number=st.sampled_from([1, 1, 2]), reward=REWARDS)
-    def complete(self, pick: int, job: int, number: int, reward: float) -> None:
+    @rule(pick=SMALL, job=SMALL, number=st.sampled_from([1, 1, 2]), reward=REWARDS, step=st.sampled_from([None, 25]))
+    def complete(self, pick: int, job: int, number: int, reward: float, step: int | None) -> None:
         now, lease = self.now(), self.lease(pick)
         job_id = self.job_id(lease.search_id, job)
-        self.both(lambda store: store.complete_attempt(lease, job_id, number, evaluation(0.1 * job), reward, now))
+        document = {**evaluation(0.1 * job), "stopped_at_step": step}
+        self.both(lambda store: store.complete_attempt(lease, job_id, number, document, reward, now))
+
+    @rule(
+        pick=SMALL, job=SMALL, number=st.sampled_from([1, 1, 2]), step=st.sampled_from([25, 50]), measured=st.booleans()
+    )
+    def report(self, pick: int, job: int, number: int, step: int, measured: bool) -> None:
+        now, lease = self.now(), self.lease(pick)
+        job_id = self.job_id(lease.search_id, job)
+        progress = make_measurement(step, 0.1 * job) if measured else make_checkpoint(step)
+        self.both(lambda store: store.record_progress(lease, job_id, number, progress, now))
 
     @rule(pick=SMALL, job=SMALL, number=st.sampled_from([1, 1, 2]), retry=st.booleans())
     def fail(self, pick: int, job: int, number: int, retry: bool) -> None:
@@ -176,6 +188,8 @@ class SideBySide(RuleBasedStateMachine):
         self.both(lambda store: store.read_ledger(search_id, after, limit))
         self.both(lambda store: store.list_jobs(search_id, after, open_only=True))
         self.both(lambda store: store.list_artifacts(search_id, after))
+        self.both(lambda store: store.list_measurements(search_id, after))
+        self.both(lambda store: store.measured_at(search_id, 25))
         self.both(lambda store: store.list_searches(limit, before=search_id))
 
     @rule()

@@ -18,7 +18,18 @@ from nas_controller.store.engine import for_writing
 from nas_controller.store.open import open_store
 from nas_controller.store.sql import SqlStore
 from tests.conformance import store_processes as processes
-from tests.conformance.store_cases import added, at, claimed, evaluation, finished, readable, reevaluated, started
+from tests.conformance.store_cases import (
+    added,
+    at,
+    claimed,
+    evaluation,
+    finished,
+    make_checkpoint,
+    make_measurement,
+    readable,
+    reevaluated,
+    started,
+)
 from tests.conformance.store_suite import StoreSuite
 
 FRESH = multiprocessing.get_context("forkserver")
@@ -202,6 +213,20 @@ def test_a_reused_trial_is_there_whole_or_not_at_all(sqlite_store: SqlStore, url
     assert sqlite_store.get_trial("s1", 2).reward == 0.5
 
 
+def test_a_measurement_is_there_whole_or_not_at_all(sqlite_store: SqlStore, url: str) -> None:
+    lease = claimed(sqlite_store)
+    job = started(sqlite_store, lease, 1)
+    before = readable(sqlite_store)
+    statements = 0
+    while (code := _run([(processes.report_and_die_at, url, lease, job.id, statements + 1)])) == [-signal.SIGKILL]:
+        statements += 1
+        assert readable(sqlite_store) == before
+    assert code == [0]
+    assert statements >= 7  # begin, lease, job, attempt and step read; ledger, search and measurement written
+    assert sqlite_store.measured_at("s1", 25) == [(1, 0.5)]
+    assert sqlite_store.read_ledger("s1")[-1].kind is EntryKind.TRIAL_MEASURED
+
+
 def test_a_migration_that_is_killed_is_done_by_the_next(url: str) -> None:
     assert _run([(processes.migrate_and_die, url)]) == [-signal.SIGKILL]
     store = open_store(url)
@@ -247,6 +272,10 @@ def test_hot_queries_read_only_what_they_need(sqlite_store: SqlStore) -> None:
         lambda: added(store, lease, 3),
         lambda: store.requeue_lost_attempts(lease, at(50)),
         lambda: store.start_attempt(lease, job.id, "worker-1", at(51)),
+        lambda: store.record_progress(lease, job.id, 2, make_measurement(25, 0.5), at(51)),
+        lambda: store.record_progress(lease, job.id, 2, make_checkpoint(30), at(51)),
+        lambda: store.list_measurements("s1", 1),
+        lambda: store.measured_at("s1", 25),
         lambda: store.complete_attempt(lease, job.id, 2, evaluation(0.5), 0.5, at(52)),
         lambda: reevaluated(store, lease, measured, 7, 0.5),
     ):
@@ -261,10 +290,10 @@ def test_the_best_are_found_without_reading_the_others(sqlite_store: SqlStore) -
     """100,000 trials: 1.2 s where the twins of a trial are sought by search and number, 0.1 ms by this index."""
     claimed(sqlite_store)
     twins = [step for step in _plans(sqlite_store, lambda: sqlite_store.best_trials("s1", 10)) if " other " in step]
-    index = "USING COVERING INDEX ix_trial_search_id_fingerprint_reward_number"
+    index = "USING COVERING INDEX ix_trial_search_id_fingerprint_state_reward_number"
     assert [step.split(index)[1] for step in twins] == [
-        " (search_id=? AND fingerprint=? AND reward>?)",
-        " (search_id=? AND fingerprint=? AND reward=? AND number<?)",
+        " (search_id=? AND fingerprint=? AND state=? AND reward>?)",
+        " (search_id=? AND fingerprint=? AND state=? AND reward=? AND number<?)",
     ]
 
 

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.data.augment import Batch, augment, flip_images, scale_images
-from trainer.data.tensors import PADDING_LABEL, PADDING_RGB
+from trainer.data.images import PADDING_RGB
+from trainer.data.tensors import PADDING_LABEL
 
 SIZE = 64
 GREEN = torch.tensor([0, 255, 0], dtype=torch.uint8)

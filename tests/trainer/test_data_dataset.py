@@ -12,8 +12,9 @@ from trainer.coco_eval import coco_scores
 from trainer.data import dataset
 from trainer.data.coco import find_splits, read_coco
 from trainer.data.dataset import coco_ground_truth, data_hash, load_split
-from trainer.data.tensors import PADDING_LABEL, PADDING_RGB
-from trainer.task import CocoSource, DataSource, TaskError
+from trainer.data.images import PADDING_RGB
+from trainer.data.tensors import PADDING_LABEL, DetectionTensors, pixel_batches
+from trainer.task import CocoSource, DataSource, ImageCache, ImageForm, TaskError
 
 
 @pytest.fixture
@@ -52,13 +53,14 @@ def write_wide_image(root: Path) -> DataSource:
 def test_an_image_is_resized_with_its_box_and_padded(tmp_path: Path) -> None:
     loaded = load_split(write_wide_image(tmp_path), "val", 32)
     assert loaded.images_NCHW.shape == (2, 3, 32, 32)
-    assert loaded.images_NCHW.dtype == torch.uint8
+    pixels_NCHW = loaded.images_NCHW[:]
+    assert pixels_NCHW.dtype == torch.uint8
     # 80x40 with the longer side 32: 32x16, scale 0.4.
     assert loaded.valid_sizes_N2.tolist() == [[16, 32], [16, 32]]
     assert loaded.scales_N2.tolist() == pytest.approx(np.full((2, 2), 0.4))
-    assert loaded.images_NCHW[1, :, 8, 4].tolist() == [255, 0, 0]
-    assert loaded.images_NCHW[1, :, 8, 28].tolist() == [0, 0, 255]
-    assert loaded.images_NCHW[1, :, 16, 28].tolist() == list(PADDING_RGB)
+    assert pixels_NCHW[1, :, 8, 4].tolist() == [255, 0, 0]
+    assert pixels_NCHW[1, :, 8, 28].tolist() == [0, 0, 255]
+    assert pixels_NCHW[1, :, 16, 28].tolist() == list(PADDING_RGB)
     assert loaded.boxes_NM4.tolist() == [[[0, 0, 0, 0]], [[16, 0, 32, 16]]]
     # Labels follow rising category ids: 3 is 0, 40 is 1.
     assert loaded.category_ids == (3, 40)
@@ -78,6 +80,70 @@ def test_train_and_reward_are_apart_and_val_is_whole(small_data: DataSource) -> 
 
 def test_the_second_load_is_the_first(small_data: DataSource) -> None:
     assert load_split(small_data, "train", 32) is load_split(replace(small_data), "train", 32)
+
+
+def test_cached_tensors_are_those_in_memory(small_data: DataSource, tmp_path: Path) -> None:
+    """At 48 pixels the images of 64 are resized; what is resized and padded is in the next test."""
+    cache = ImageCache(folder=tmp_path / "cache")
+    for part in ("train", "reward", "val"):
+        require_equal(load_split(small_data, part, 48, cache), load_split(small_data, part, 48))
+    # Train and reward are selections from one file.
+    assert sorted(path.parent.name[:7] for path in cache.folder.glob("*/images.bin")) == ["raw-48-"] * 2
+    sizes = sorted(path.stat().st_size for path in cache.folder.glob("*/images.bin"))
+    assert sizes == [6 * 3 * 48**2, 20 * 3 * 48**2]
+
+
+def test_a_padded_image_is_cached_as_it_is_in_memory(tmp_path: Path) -> None:
+    data = write_wide_image(tmp_path)
+    require_equal(load_split(data, "val", 32, ImageCache(folder=tmp_path / "cache")), load_split(data, "val", 32))
+
+
+def require_equal(one: DetectionTensors, other: DetectionTensors) -> None:
+    assert torch.equal(one.images_NCHW[:], other.images_NCHW[:])
+    some_B = torch.tensor([one.num_images - 1, 0, 0])
+    assert torch.equal(one.images_NCHW[some_B], other.images_NCHW[some_B])
+    for name in ("boxes_NM4", "labels_NM", "crowd_NM", "valid_sizes_N2", "scales_N2", "image_ids_N"):
+        assert torch.equal(getattr(one, name), getattr(other, name)), name
+    assert (one.category_ids, one.category_names) == (other.category_ids, other.category_names)
+
+
+def test_a_folder_that_cannot_be_written_leaves_images_in_memory(
+    small_data: DataSource, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    cache = ImageCache(folder=tmp_path / "file" / "cache")
+    loaded = load_split(small_data, "val", 32, cache)
+    assert torch.equal(loaded.images_NCHW[:], load_split(small_data, "val", 32).images_NCHW[:])
+    assert "images are decoded into memory" in caplog.text
+    # Other pixels than those asked for are never used instead.
+    with pytest.raises(OSError, match="file/cache"):
+        load_split(small_data, "val", 32, replace(cache, form=ImageForm.JPEG))
+
+
+def test_images_that_are_encoded_again_are_nearly_the_same(small_data: DataSource, tmp_path: Path) -> None:
+    raw = load_split(small_data, "reward", 48)
+    encoded = load_split(small_data, "reward", 48, ImageCache(folder=tmp_path, form=ImageForm.JPEG))
+    difference = (encoded.images_NCHW[:].float() - raw.images_NCHW[:].float()).abs()
+    assert 0 < difference.mean() < 3
+    assert torch.equal(encoded.boxes_NM4, raw.boxes_NM4)
+
+
+def test_padding_is_exact_where_images_are_encoded_again(tmp_path: Path) -> None:
+    data = write_wide_image(tmp_path)
+    loaded = load_split(data, "val", 32, ImageCache(folder=tmp_path / "cache", form=ImageForm.JPEG))
+    pixels_NCHW = loaded.images_NCHW[:]
+    assert (pixels_NCHW[:, :, 16:] == torch.tensor(PADDING_RGB)[:, None, None]).all()
+    assert pixels_NCHW[1, :, 8, 4].float().sub(torch.tensor([255.0, 0, 0])).abs().max() < 4
+
+
+def test_batches_read_ahead_are_those_read_one_by_one(small_data: DataSource, tmp_path: Path) -> None:
+    images = load_split(small_data, "train", 32, ImageCache(folder=tmp_path, form=ImageForm.JPEG)).images_NCHW
+    order_SB = torch.randint(16, (9, 4), generator=torch.Generator().manual_seed(0))
+    ahead = list(pixel_batches(images, order_SB, torch.device("cpu")))
+    assert len(ahead) == 9
+    assert all(torch.equal(batch, images[index_B]) for batch, index_B in zip(ahead, order_SB, strict=True))
+    slices = [slice(0, 10), slice(10, 16)]
+    assert torch.equal(torch.cat(list(pixel_batches(images, slices, torch.device("cpu")))), images[:])
 
 
 def test_boxes_lie_in_their_images(small_data: DataSource) -> None:
@@ -133,6 +199,7 @@ def test_an_unknown_part_is_refused(small_data: DataSource) -> None:
 def test_the_hash_depends_on_content_and_division(own_data: DataSource, small_data: DataSource) -> None:
     assert data_hash(own_data) == data_hash(small_data)  # the same files at another place
     assert data_hash(replace(own_data, split_seed=1)) != data_hash(own_data)
+    assert data_hash(own_data, ImageForm.JPEG) != data_hash(own_data, ImageForm.RAW) == data_hash(own_data)
     before = data_hash(own_data)
     data_hash.cache_clear()
     with (own_data.val.images / "000001.jpg").open("ab") as file:

@@ -4,7 +4,7 @@ import torch
 from torchvision.ops import batched_nms
 
 from trainer.model.anchors import decode
-from trainer.model.detections import CANDIDATES_PER_LEVEL, detect
+from trainer.model.detections import CANDIDATES_PER_LEVEL, detect, suppress_by_kernel, suppress_by_rounds
 
 SIZE = 64.0
 LEVELS = (600, 40)
@@ -52,10 +52,10 @@ def test_detections_equal_the_reference() -> None:
         boxes_D4, scores_D, labels_D = reference(
             logits_BAK[b], deltas_BA4[b], anchors_A4, float(sizes_B2[b, 0]), float(sizes_B2[b, 1])
         )
-        mine_D = found.image_D == b
-        torch.testing.assert_close(found.boxes_D4[mine_D], boxes_D4)
-        torch.testing.assert_close(found.scores_D[mine_D], scores_D)
-        assert torch.equal(found.labels_D[mine_D], labels_D)
+        is_mine_D = found.is_real_BD[b]
+        torch.testing.assert_close(found.boxes_BD4[b, is_mine_D], boxes_D4)
+        torch.testing.assert_close(found.scores_BD[b, is_mine_D], scores_D)
+        assert torch.equal(found.labels_BD[b, is_mine_D], labels_D)
         counts.append(len(scores_D))
     assert counts[0] == 100  # the limit for an image was reached
     assert counts[1] == 0
@@ -64,4 +64,23 @@ def test_detections_equal_the_reference() -> None:
 def test_no_detection_at_all() -> None:
     logits_BAK, deltas_BA4, anchors_A4 = predictions(2, 3)
     found = detect(logits_BAK - 100, deltas_BA4, anchors_A4, LEVELS, torch.full((2, 2), 64))
-    assert [tuple(column.shape) for column in found] == [(0,), (0, 4), (0,), (0,)]
+    assert [tuple(column.shape) for column in found] == [(2, 100, 4), (2, 100), (2, 100), (2, 100)]
+    assert not found.is_real_BD.any()
+    assert not found.scores_BD.any()
+
+
+def test_of_equal_scores_the_first_stays_in_both_ways_of_suppression() -> None:
+    # Two places, four boxes each, all with the score 1/2; a third class' box lies on the first place.
+    boxes_BP4 = torch.tensor([[[0.0, 0, 8, 8]] * 4 + [[20.0, 0, 28, 8]] * 4 + [[0.0, 0, 8, 8]]])
+    labels_BP = torch.tensor([[1] * 8 + [2]])
+    for suppress in (suppress_by_kernel, suppress_by_rounds):
+        best_BD, is_real_BD = suppress(boxes_BP4, torch.full((1, 9), 0.5), labels_BP, 0.5, 5)
+        assert is_real_BD.tolist() == [[True] * 3 + [False] * 2]
+        assert best_BD[0, :3].tolist() == [0, 4, 8]
+
+
+def test_nothing_depends_on_the_values_where_waiting_costs() -> None:
+    # A tensor on the meta device has a shape and no values: whatever asked for one would fail.
+    logits_BAK, deltas_BA4, anchors_A4 = (tensor.to("meta") for tensor in predictions(2, 3))
+    found = detect(logits_BAK, deltas_BA4, anchors_A4, LEVELS, torch.full((2, 2), 64, device="meta"))
+    assert [tuple(column.shape) for column in found] == [(2, 100, 4), (2, 100), (2, 100), (2, 100)]

@@ -1,18 +1,32 @@
 """The front door on a small drawn data set, and on real photos where they are at hand."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 
 from search_space.cost import cost
 from search_space.plan import resolve
 from search_space.reference import REFERENCES
+from tests.trainer.sessions import RecordingSession
 from trainer.data.dataset import data_hash
 from trainer.data.generated import generate
 from trainer.evaluate import evaluate_architecture
-from trainer.task import TRAINER_VERSION, CocoSource, DataSource, Evaluation, EvaluationRequest, ProxyTask, Split
+from trainer.task import (
+    TRAINER_VERSION,
+    CocoSource,
+    DataSource,
+    Evaluation,
+    EvaluationRequest,
+    ProxyTask,
+    Split,
+    TimeLimitReached,
+    TrainingOutOfMemory,
+)
 
 SPINENET_49 = REFERENCES["spinenet-49"].spec
 TASK = ProxyTask(
@@ -76,6 +90,71 @@ def test_threads_are_restored(drawn_data: DataSource) -> None:
 def test_at_most_so_many_images_are_evaluated(drawn_data: DataSource) -> None:
     task = ProxyTask.from_document({**TASK.to_document(), "max_eval_images": 3})
     assert evaluated(drawn_data, split=Split.VAL, task=task).num_images == 3
+
+
+LEARNING = replace(TASK, endpoint_channels=16, head_channels=16, steps=30, batch_size=8, learning_rate=8e-3)
+
+
+def requested(data: DataSource, task: ProxyTask = TASK, **fields: Any) -> EvaluationRequest:
+    return EvaluationRequest(spec=SPINENET_49, task=task, data=data, seed=3, device="cpu", **fields)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_measuring_on_the_way_changes_nothing(drawn_data: DataSource, precision: str) -> None:
+    alone, watched = RecordingSession(checkpoint_at=(6,)), RecordingSession(checkpoint_at=(6,))
+    task = replace(TASK, steps=6, precision=precision)
+    first = evaluate_architecture(requested(drawn_data, task), alone)
+    second = evaluate_architecture(requested(drawn_data, replace(task, measure_at=(0.3, 0.5, 0.9))), watched)
+    # The nearest steps of 6 are 1.8, 3 and 5.4; half a step is rounded to the even one, which none is.
+    assert [measurement.step for measurement in watched.measurements] == [2, 3, 5]
+    assert alone.measurements == []
+    assert results(first) == results(second)
+    weights, again = (safetensors.torch.load(session.checkpoints[6]) for session in (alone, watched))
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+
+
+def test_a_measurement_is_what_the_end_would_measure_there(drawn_data: DataSource) -> None:
+    # A constant learning rate: the first two thirds of `step` without warm-up.
+    task = replace(LEARNING, schedule="step", warmup_steps=0, measure_at=(0.4, 0.5))
+    session = RecordingSession()
+    whole = evaluate_architecture(requested(drawn_data, replace(task, steps=45)), session)
+    assert [measurement.step for measurement in session.measurements] == [18, 22]
+    short = RecordingSession(stop_at=22)
+    stopped = evaluate_architecture(requested(drawn_data, replace(task, steps=45)), short)
+    assert stopped.stopped_at_step == 22
+    assert whole.stopped_at_step is None
+    assert stopped.average_precision == session.measurements[1].average_precision > 0
+    assert stopped.losses == whole.losses[:22]
+    assert session.measurements[1].loss == pytest.approx(sum(loss for _, loss in whole.losses[18:22]) / 4, rel=1e-5)
+    assert 0 < session.measurements[0].seconds < session.measurements[1].seconds
+    assert session.measurements[1].num_steps == 45
+
+
+def test_a_time_limit_ends_a_training(drawn_data: DataSource) -> None:
+    with pytest.raises(TimeLimitReached, match=r"at step 1 of 2 after .* s; the limit is 1e-06 s"):
+        evaluate_architecture(requested(drawn_data, time_limit_seconds=1e-6))
+
+
+def test_what_surely_does_not_fit_is_refused_before_it_starts(drawn_data: DataSource) -> None:
+    session = RecordingSession()
+    with pytest.raises(TrainingOutOfMemory, match=r"estimated to need [\d,]+ bytes, there were [\d,]+"):
+        evaluate_architecture(requested(drawn_data, replace(TASK, batch_size=50_000_000)), session)
+    assert session.steps_seen == 0
+
+
+def test_memory_that_runs_out_on_the_way_is_named(drawn_data: DataSource) -> None:
+    class Greedy(RecordingSession):
+        def wants_checkpoint(self) -> bool:
+            torch.empty(2**55, dtype=torch.uint8)
+            return False
+
+    with pytest.raises(TrainingOutOfMemory, match=r"memory ran out: it was estimated to need [\d,]+ bytes"):
+        evaluate_architecture(requested(drawn_data), Greedy())
+
+
+def results(evaluation: Evaluation) -> tuple[Any, ...]:
+    """What does not depend on the clock."""
+    return evaluation.losses, evaluation.average_precision, evaluation.metrics, evaluation.class_average_precision
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -13,23 +14,28 @@ from search_space.plan import resolve
 from search_space.reference import REFERENCES
 from tests.trainer.architectures import ARCHITECTURES
 from trainer.data.tensors import DetectionTensors
-from trainer.device import ComputeDevice, choose_device, computes_bf16
+from trainer.device import ComputeDevice, computes_bf16
 from trainer.evaluate import detection_rows
 from trainer.loop import (
+    Deadline,
     Training,
     batches,
+    begin_training,
     flattened,
     image_order,
+    largest_healthy_loss,
     learning_rate_factor,
     loss_points,
     make_optimizer,
+    measured_steps,
     num_steps,
-    require_finite,
+    require_healthy,
     train,
+    train_steps,
 )
 from trainer.model.anchors import anchor_boxes, anchors_by_level
 from trainer.model.retinanet import RetinaNet, build_retinanet
-from trainer.task import ProxyTask, TaskError, TrainingDiverged
+from trainer.task import ProxyTask, TimeLimitReached, TrainingDiverged
 
 SIZE = 64
 CPU = ComputeDevice(torch.device("cpu"), uses_bf16=False)
@@ -135,14 +141,85 @@ def test_images_without_objects_train() -> None:
     assert all(math.isfinite(loss) for _, loss in training.losses)
 
 
-def test_divergence_names_the_step() -> None:
-    with pytest.raises(TrainingDiverged, match="step 7"):
-        require_finite(torch.tensor([1.0] * 6 + [math.nan] * 2))
+def test_divergence_names_step_and_loss() -> None:
+    losses_S = torch.tensor([1.0] * 6 + [math.nan, 2000.0])
+    require_healthy(losses_S, -4, 6, 100.0)
+    with pytest.raises(TrainingDiverged, match=r"became nan at step 7$"):
+        require_healthy(losses_S, 5, 8, 100.0)
+    with pytest.raises(TrainingDiverged, match="became 2000 at step 8; a training that learns stays below 100"):
+        require_healthy(losses_S, 7, 8, 100.0)
     plan = resolve(REFERENCES["spinenet-49"].spec, TASK.network(2))
     model = build_retinanet(plan, torch.Generator().manual_seed(0))
     torch.nn.init.constant_(model.backbone.stem.conv.weight, math.inf)
     with pytest.raises(TrainingDiverged, match=r"step 1$"):
         train(model, anchor_boxes(plan), drawn_images(), TASK, 0, CPU)
+
+
+def test_the_healthy_bound_is_far_above_an_untrained_network_on_any_batch() -> None:
+    plan = resolve(REFERENCES["spinenet-49"].spec, TASK.network(2))
+    num_logits = 4 * len(anchor_boxes(plan)) * 2
+    largest = largest_healthy_loss(num_logits)
+    with_objects = dataclasses.replace(TASK, batch_size=4, steps=1)
+    without = dataclasses.replace(drawn_images(), labels_NM=torch.full((4, 3), -1))
+    for images in (drawn_images(), without):
+        _, _, training = trained(with_objects, images)
+        assert training.losses[0][1] < largest / 30
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "learning_rate", "clip_norm"), [("adamw", 10.0, 10.0), ("adamw", 10.0, None), ("sgd", 10.0, None)]
+)
+def test_an_exploding_training_stops_within_a_few_steps(
+    optimizer: str, learning_rate: float, clip_norm: float | None
+) -> None:
+    # About a thousand times the learning rate that learns.
+    task = dataclasses.replace(
+        TASK, steps=60, batch_size=4, optimizer=optimizer, learning_rate=learning_rate, clip_norm=clip_norm
+    )
+    plan = resolve(REFERENCES["spinenet-49"].spec, task.network(2))
+    model = build_retinanet(plan, torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
+    training = begin_training(model, task, 4, CPU)
+    with pytest.raises(TrainingDiverged, match=r"a training that learns stays below|became (nan|inf)"):
+        list(train_steps(training, anchor_boxes(plan), drawn_images(), task, 0, CPU))
+    assert training.step <= 20
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_training_that_learns_too_fast_but_learns_is_not_stopped(optimizer: str) -> None:
+    task = dataclasses.replace(TASK, steps=40, batch_size=4, optimizer=optimizer, learning_rate=0.1)
+    _, anchors_A4, training = trained(task, drawn_images())
+    assert float(training.losses_S[-5:].mean()) < float(training.losses_S[0])
+    assert float(training.losses_S.max()) < largest_healthy_loss(4 * len(anchors_A4) * 2) / 20
+
+
+def test_steps_that_are_taken_one_by_one_are_those_of_a_whole_training() -> None:
+    plan = resolve(REFERENCES["spinenet-49"].spec, TASK.network(2))
+    model = build_retinanet(plan, torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
+    training = begin_training(model, TASK, 4, CPU)
+    for expected in (1, 2, 3):  # three generators, one step each
+        done = next(train_steps(training, anchor_boxes(plan), drawn_images(), TASK, 0, CPU))
+        assert done == expected == training.step
+    assert training.losses == trained(TASK, drawn_images())[2].losses
+    assert list(train_steps(training, anchor_boxes(plan), drawn_images(), TASK, 0, CPU)) == []
+
+
+def test_measured_steps_are_the_nearest_but_the_last() -> None:
+    task = dataclasses.replace(TASK, measure_at=(0.001, 0.25, 0.26, 0.5, 0.999))
+    # Of 10 steps: 0, 2.5, 2.6, 5, 9.99; the half goes to the even step.
+    assert measured_steps(task, 10) == (2, 3, 5)
+    assert measured_steps(task, 1) == ()
+    assert measured_steps(TASK, 10) == ()
+
+
+def test_a_deadline_counts_from_the_start() -> None:
+    plan = resolve(REFERENCES["spinenet-49"].spec, TASK.network(2))
+    model = build_retinanet(plan, torch.Generator().manual_seed(0))
+    training = begin_training(model, TASK, 4, CPU)
+    now = time.perf_counter()
+    Deadline(training, None, now - 1e6).check()
+    Deadline(training, 1e3, now - 10).check()
+    with pytest.raises(TimeLimitReached, match=r"at step 0 of 3 after 2\d\.\d s; the limit is 20 s"):
+        Deadline(training, 20.0, now - 21).check()
 
 
 def test_bf16_and_sgd_train() -> None:
@@ -242,15 +319,6 @@ def test_loss_points_are_at_most_100_means() -> None:
     assert points[0] == (3, 1.0)
     assert points[-1] == (250, 249.0)
     assert len(points) == 84
-
-
-def test_choose_device() -> None:
-    assert choose_device("cpu", "fp32") == CPU
-    assert choose_device("cpu", "bf16").uses_bf16
-    assert choose_device("cpu", "fp32").describe() == "cpu (fp32)"
-    assert CPU.peak_memory_bytes() > 10**7
-    with pytest.raises(TaskError, match="device: 'tpu'"):
-        choose_device("tpu", "auto")
 
 
 @pytest.mark.skipif(not computes_bf16(torch.device("cpu")), reason="this CPU has no bfloat16")

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
-from trainer.data.tensors import PADDING_LABEL, PADDING_RGB
+from trainer.data.images import PADDING_RGB
+from trainer.data.tensors import PADDING_LABEL
 
 MIN_SIDE = 1.0  # pixels; a box with a shorter side after scaling is dropped
 

@@ -4,16 +4,21 @@ import hashlib
 
 from trainer.data.coco import CocoIndex
 from trainer.data.images import image_path
-from trainer.task import DataSource, TaskError
+from trainer.data.pixels import ENCODINGS
+from trainer.task import DataSource, ImageForm, TaskError
 
 
-def content_hash(data: DataSource, train: CocoIndex, val: CocoIndex) -> str:
+def content_hash(data: DataSource, train: CocoIndex, val: CocoIndex, form: ImageForm = ImageForm.RAW) -> str:
     """A hash of what AP depends on: annotations, names and sizes of the image files, and the held-out images.
+
+    Images that are encoded again are other images: their form is in it.
 
     Raises:
         TaskError: an image is missing.
     """
     digest = hashlib.sha256(f"{data.reward_split}/{data.split_seed}".encode())
+    if form is not ImageForm.RAW:
+        digest.update(ENCODINGS[form].encode())
     for source, index in ((data.train, train), (data.val, val)):
         digest.update(source.annotations.read_bytes())
         for image in index.images:

@@ -1,5 +1,6 @@
-"""The parts of a data set as tensors: decoded once in a process, then shared by every training in it."""
+"""The parts of a data set as tensors: opened once in a process, then shared by every training in it."""
 
+import logging
 from functools import lru_cache
 from typing import Any
 
@@ -7,47 +8,43 @@ import numpy as np
 import torch
 from PIL import Image
 
+from trainer.data.cache import CachedSplit, CacheUnavailable, open_cache, raw_bytes
 from trainer.data.coco import Annotation, CocoIndex, ImageRecord, read_coco, shared_categories, split_train
 from trainer.data.content import content_hash
-from trainer.data.images import decode_image, image_path
-from trainer.data.tensors import PADDING_LABEL, PADDING_RGB, DetectionTensors
-from trainer.task import CocoSource, DataSource, TaskError
+from trainer.data.pixels import Pixels, put_in_square, resized_image, resized_size, results_in_order
+from trainer.data.tensors import PADDING_LABEL, DetectionTensors, StoredImages
+from trainer.task import CocoSource, DataSource, ImageCache, ImageForm, TaskError
 
 MAX_DECODED_BYTES = 64 * 2**30
 
+_logger = logging.getLogger(__name__)
 _read = lru_cache(maxsize=4)(read_coco)
 
 
 @lru_cache(maxsize=6)
-def load_split(data: DataSource, part: str, image_size: int) -> DetectionTensors:
+def load_split(data: DataSource, part: str, image_size: int, cache: ImageCache | None = None) -> DetectionTensors:
     """The images of ``train``, ``reward`` or ``val``, decoded and resized to `image_size` pixels.
 
     The last six results are kept for the whole process; the files are taken to stay as they are.
 
+    Args:
+        cache: where the pixels are kept on disk, train and reward together; made now if they are not there. None, or
+            a folder that cannot be written: they are decoded into memory.
+
     Raises:
-        TaskError: a data set that cannot be read; for a broken image it names the file.
+        TaskError: a data set that cannot be read; for a broken image it names the file. Or more pixels than the cache
+            or the memory may take.
+        OSError: the cache could not be written to the end.
     """
     source, index = _source(data, part), _index(data, part)
     categories = _categories(data)
     images = _images(data, part, index)
-    num_bytes = len(images) * 3 * image_size**2
-    if num_bytes > MAX_DECODED_BYTES:
-        raise TaskError(
-            f"{source.images}: {len(images):,} images at {image_size} pixels take {num_bytes / 2**30:,.0f} GiB of "
-            f"memory, at most {MAX_DECODED_BYTES / 2**30:,.0f} are used: choose a smaller image_size or fewer images"
-        )
-    pixels_NHWC = np.empty((len(images), image_size, image_size, 3), dtype=np.uint8)
-    pixels_NHWC[:] = np.array(PADDING_RGB, dtype=np.uint8)
-    sizes_N2 = np.empty((len(images), 2), dtype=np.int64)
-    for position, image in enumerate(images):
-        resized_HWC = _decode(source, image, image_size)
-        height, width = sizes_N2[position] = resized_HWC.shape[:2]
-        pixels_NHWC[position, :height, :width] = resized_HWC
+    sizes_N2 = np.array([resized_size(image, image_size) for image in images], dtype=np.int64)
     original_N2 = np.array([(image.height, image.width) for image in images], dtype=np.float64)
     scales_N2 = sizes_N2 / original_N2
     boxes_NM4, labels_NM, crowd_NM = _targets(index, images, categories, scales_N2, sizes_N2)
     return DetectionTensors(
-        images_NCHW=torch.from_numpy(pixels_NHWC).permute(0, 3, 1, 2).contiguous(),
+        images_NCHW=_stored(source, index, images, image_size, cache),
         boxes_NM4=torch.from_numpy(boxes_NM4),
         labels_NM=torch.from_numpy(labels_NM),
         crowd_NM=torch.from_numpy(crowd_NM),
@@ -91,13 +88,13 @@ def coco_ground_truth(data: DataSource, part: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=16)
-def data_hash(data: DataSource) -> str:
+def data_hash(data: DataSource, form: ImageForm = ImageForm.RAW) -> str:
     """The data set's `content_hash`.
 
     Raises:
         TaskError: a data set that cannot be read.
     """
-    return content_hash(data, _read(data.train), _read(data.val))
+    return content_hash(data, _read(data.train), _read(data.val), form)
 
 
 def _source(data: DataSource, part: str) -> CocoSource:
@@ -125,18 +122,48 @@ def _images(data: DataSource, part: str, index: CocoIndex) -> tuple[ImageRecord,
     return tuple(image for image in index.images if image.id in wanted)
 
 
-def _decode(source: CocoSource, image: ImageRecord, image_size: int) -> np.ndarray[Any, Any]:
-    """The image, H x W x 3, with its longer side resized to `image_size`."""
-    path = image_path(source, image.file_name)
-    decoded = decode_image(path)
-    if decoded.size != (image.width, image.height):
+def _stored(
+    source: CocoSource, index: CocoIndex, images: tuple[ImageRecord, ...], image_size: int, cache: ImageCache | None
+) -> StoredImages:
+    """The pixels of `images`, which are some of the index: from the cache, or decoded into memory."""
+    if cache is not None:
+        split = CachedSplit(source, index.images, image_size, cache.form)
+        try:
+            pixels = open_cache(cache, split, num_threads=torch.get_num_threads())
+        except CacheUnavailable as error:
+            if cache.form is not ImageForm.RAW:
+                raise
+            _logger.warning("%s: images are decoded into memory", error)
+        else:
+            row_of = {image.id: row for row, image in enumerate(index.images)}
+            rows_N = np.array([row_of[image.id] for image in images])
+            is_encoded = cache.form is not ImageForm.RAW
+            return StoredImages(rows_N=rows_N, image_size=image_size, read=pixels.read, is_encoded=is_encoded)
+    pixels_NHWC = _decoded(source, images, image_size)
+    return StoredImages(
+        rows_N=np.arange(len(images)),
+        image_size=image_size,
+        read=lambda rows_B: pixels_NHWC.take(rows_B, axis=0),
+        is_encoded=False,
+    )
+
+
+def _decoded(source: CocoSource, images: tuple[ImageRecord, ...], image_size: int) -> Pixels:
+    """The images in memory (N, H, W, 3)."""
+    num_bytes = raw_bytes(len(images), image_size)
+    if num_bytes > MAX_DECODED_BYTES:
         raise TaskError(
-            f"{path}: {decoded.width}x{decoded.height} pixels, but {source.annotations} says "
-            f"{image.width}x{image.height}"
+            f"{source.images}: {len(images):,} images at {image_size} pixels take {num_bytes / 2**30:,.0f} GiB of "
+            f"memory, at most {MAX_DECODED_BYTES / 2**30:,.0f} are used: choose a smaller image_size or fewer images"
         )
-    scale = image_size / max(decoded.size)
-    size = (max(1, round(decoded.width * scale)), max(1, round(decoded.height * scale)))
-    return np.asarray(decoded if decoded.size == size else decoded.resize(size, Image.Resampling.BILINEAR))
+    pixels_NHWC = np.empty((len(images), image_size, image_size, 3), dtype=np.uint8)
+
+    def resize(image: ImageRecord) -> Image.Image:
+        return resized_image(source, image, image_size)
+
+    for row, image in enumerate(results_in_order(resize, images, torch.get_num_threads())):
+        put_in_square(image, pixels_NHWC[row])
+    return pixels_NHWC
 
 
 def _targets(

@@ -13,6 +13,7 @@ from trainer.task import CocoSource, TaskError
 MAX_PIXELS = 89_000_000  # larger images are refused as decompression bombs
 END_MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
 TAIL_BYTES = 64
+PADDING_RGB = (124, 116, 104)  # the usual mean colour: close to zero after normalisation
 
 
 def image_path(source: CocoSource, file_name: str) -> Path:

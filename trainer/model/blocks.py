@@ -33,8 +33,15 @@ class BatchNorm(nn.BatchNorm2d):
 
     def forward(self, features_BCHW: Tensor) -> Tensor:
         """The features normalised by the batch in training, by the running statistics otherwise."""
-        statistics = (self.running_mean, self.running_var, self.weight, self.bias)
-        return functional.batch_norm(features_BCHW, *statistics, self.training, self.momentum or 0.0, self.eps)
+        statistics = (self.weight, self.bias, self.running_mean, self.running_var)
+        return torch.batch_norm(
+            features_BCHW,
+            *statistics,
+            self.training,
+            self.momentum or 0.0,
+            self.eps,
+            torch.backends.cudnn.enabled,
+        )
 
 
 def halving_stride(in_size: Size) -> Size:

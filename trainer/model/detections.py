@@ -1,36 +1,43 @@
 """From predictions to detections: the best candidates, non-maximum suppression, at most 100 an image.
 
-Legend: B images, A anchors, K classes, P candidates of an image, D detections of the batch, 4 = x0, y0, x1, y1.
+All shapes are known beforehand, and nothing waits for the device: what an image lacks is padded. Only on a CPU, where
+waiting is free, suppression is left to torchvision's compiled kernel, which is quicker there.
+
+Legend: B images, A anchors, K classes, Q (anchor, class) pairs of a level, P candidates of an image, D detections of
+an image, S survivors of the batch, 4 = x0, y0, x1, y1.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torchvision.ops import batched_nms
 
-from trainer.model.anchors import decode
+from trainer.model.anchors import areas, decode
 
 MIN_SCORE = 0.05
 CANDIDATES_PER_LEVEL = 1000
 MAX_OVERLAP = 0.5
 DETECTIONS_PER_IMAGE = 100
 
+Suppression = Callable[[Tensor, Tensor, Tensor, float, int], tuple[Tensor, Tensor]]
+
 
 class Detections(NamedTuple):
-    """Found objects, by image, best first.
+    """Found objects of each image, best first, then padding.
 
     Args:
-        image_D: position of the image in the batch.
-        boxes_D4: in pixels of the resized image, clipped to it.
-        scores_D: in [0, 1].
-        labels_D: 0 to K - 1.
+        boxes_BD4: in pixels of the resized image, clipped to it.
+        scores_BD: in [0, 1]; 0 for padding.
+        labels_BD: 0 to K - 1.
+        is_real_BD: False for padding.
     """
 
-    image_D: Tensor
-    boxes_D4: Tensor
-    scores_D: Tensor
-    labels_D: Tensor
+    boxes_BD4: Tensor
+    scores_BD: Tensor
+    labels_BD: Tensor
+    is_real_BD: Tensor
 
 
 def detect(
@@ -41,46 +48,105 @@ def detect(
     valid_sizes_B2: Tensor,
     *,
     min_score: float = MIN_SCORE,
+    candidates_per_level: int = CANDIDATES_PER_LEVEL,
+    max_overlap: float = MAX_OVERLAP,
+    detections_per_image: int = DETECTIONS_PER_IMAGE,
+    suppress: Suppression | None = None,
 ) -> Detections:
     """The detections of a batch.
 
+    Candidates are ranked by logit, not by score as in torchvision: in float32 many large logits share the score 1.
+
     Args:
-        anchors_by_level: number of anchors of each level; each level sends its 1,000 best (anchor, class) pairs.
+        anchors_by_level: number of anchors of each level.
         valid_sizes_B2: height and width that boxes are clipped to.
-        min_score: only candidates above it are kept.
+        min_score: only candidates above it are kept; at least 0.
+        candidates_per_level: so many (anchor, class) pairs each level sends at most.
+        max_overlap: of two boxes of a class that overlap (IoU) more, the better one is kept.
+        suppress: one of the two functions below; None for the one that suits the device.
     """
-    num_classes = logits_BAK.shape[2]
-    scores_BP, anchor_BP, label_BP = _candidates(logits_BAK.float(), anchors_by_level)
-    image_C, column_C = torch.nonzero(scores_BP > min_score, as_tuple=True)
-    anchor_C, label_C = anchor_BP[image_C, column_C], label_BP[image_C, column_C]
-    scores_C = scores_BP[image_C, column_C]
-    boxes_C4 = decode(deltas_BA4[image_C, anchor_C].float(), anchors_A4[anchor_C])
-    limits_C4 = valid_sizes_B2.flip(1).repeat(1, 2)[image_C].to(boxes_C4)
-    boxes_C4 = torch.minimum(boxes_C4.clamp(min=0), limits_C4)
-    kept_D = batched_nms(boxes_C4, scores_C, image_C * num_classes + label_C, MAX_OVERLAP)
-    kept_D = kept_D[_best_of_each_image(image_C[kept_D], logits_BAK.shape[0])]
-    return Detections(image_C[kept_D], boxes_C4[kept_D], scores_C[kept_D], label_C[kept_D])
+    scores_BP, anchor_BP, labels_BP = _candidates(logits_BAK.float(), anchors_by_level, candidates_per_level)
+    scores_BP = scores_BP.masked_fill(scores_BP <= min_score, 0.0)
+    deltas_BP4 = deltas_BA4.gather(1, anchor_BP[:, :, None].expand(-1, -1, 4))
+    limits_B14 = valid_sizes_B2.flip(1).repeat(1, 2)[:, None].to(anchors_A4)
+    boxes_BP4 = torch.minimum(decode(deltas_BP4.float(), anchors_A4[anchor_BP]).clamp(min=0), limits_B14)
+    suppress = suppress or (suppress_by_kernel if logits_BAK.device.type == "cpu" else suppress_by_rounds)
+    best_BD, is_real_BD = suppress(boxes_BP4, scores_BP, labels_BP, max_overlap, detections_per_image)
+    return Detections(
+        boxes_BP4.gather(1, best_BD[:, :, None].expand(-1, -1, 4)),
+        scores_BP.gather(1, best_BD) * is_real_BD,
+        labels_BP.gather(1, best_BD),
+        is_real_BD,
+    )
 
 
-def _candidates(logits_BAK: Tensor, anchors_by_level: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
-    """Scores, anchors and labels (B, P) of each level's best (anchor, class) pairs."""
+def _candidates(
+    logits_BAK: Tensor, anchors_by_level: tuple[int, ...], candidates_per_level: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Scores, anchors and labels (B, P) of each level's best (anchor, class) pairs, of all where there are no more."""
     num_images, _, num_classes = logits_BAK.shape
-    scores, anchors, labels = [], [], []
+    logits, pairs = [], []
     first = 0
-    for num_anchors in anchors_by_level:
-        pairs_BQ = logits_BAK[:, first : first + num_anchors].reshape(num_images, -1)
-        best = pairs_BQ.topk(min(CANDIDATES_PER_LEVEL, pairs_BQ.shape[1]), dim=1)
-        scores.append(best.values.sigmoid())
-        anchors.append(best.indices // num_classes + first)
-        labels.append(best.indices % num_classes)
-        first += num_anchors
-    return torch.cat(scores, 1), torch.cat(anchors, 1), torch.cat(labels, 1)
+    for level_BAK in torch.split(logits_BAK, list(anchors_by_level), dim=1):
+        logits_BQ = level_BAK.reshape(num_images, -1)
+        if logits_BQ.shape[1] > candidates_per_level:
+            logits_BQ, pair_BQ = logits_BQ.topk(candidates_per_level, dim=1, sorted=False)
+        else:
+            pair_BQ = torch.arange(logits_BQ.shape[1], device=logits_BAK.device).expand(num_images, -1)
+        logits.append(logits_BQ)
+        pairs.append(pair_BQ + first)
+        first += level_BAK.shape[1] * num_classes
+    pair_BP = torch.cat(pairs, 1)
+    anchor_BP = pair_BP // num_classes
+    return torch.cat(logits, 1).sigmoid(), anchor_BP, pair_BP - anchor_BP * num_classes
 
 
-def _best_of_each_image(image_D: Tensor, num_images: int) -> Tensor:
-    """Positions of the first 100 of each image, by image, in the given order."""
-    order_D = torch.argsort(image_D, stable=True)
-    counts_B = torch.bincount(image_D, minlength=num_images)
-    starts_B = counts_B.cumsum(0) - counts_B
-    rank_D = torch.arange(len(order_D), device=image_D.device) - starts_B[image_D[order_D]]
-    return order_D[rank_D < DETECTIONS_PER_IMAGE]
+def suppress_by_rounds(
+    boxes_BP4: Tensor, scores_BP: Tensor, labels_BP: Tensor, max_overlap: float, count: int
+) -> tuple[Tensor, Tensor]:
+    """Positions (B, `count`) in P of the boxes to keep, best first, and which of them are no padding.
+
+    In each round every image keeps the best box that it has left, which takes away those of its class that it
+    overlaps by more than `max_overlap`. Shapes and number of operations do not depend on the values.
+
+    Args:
+        scores_BP: 0 where there is no candidate.
+    """
+    x0_BP, y0_BP, x1_BP, y1_BP = boxes_BP4.unbind(2)
+    area_BP = areas(boxes_BP4)
+    left_BP = scores_BP.clone()
+    positions, scores = [], []
+    for _ in range(count):
+        score_B1, best_B1 = left_BP.max(dim=1, keepdim=True)
+        x0, y0, x1, y1, area, label = (
+            of_BP.gather(1, best_B1) for of_BP in (x0_BP, y0_BP, x1_BP, y1_BP, area_BP, labels_BP)
+        )
+        width_BP = (torch.minimum(x1_BP, x1) - torch.maximum(x0_BP, x0)).clamp_(min=0)
+        shared_BP = (torch.minimum(y1_BP, y1) - torch.maximum(y0_BP, y0)).clamp_(min=0).mul_(width_BP)
+        is_same_BP = (shared_BP / (area_BP + area - shared_BP) > max_overlap) & (labels_BP == label)
+        left_BP.masked_fill_(is_same_BP, 0.0).scatter_(1, best_B1, 0.0)
+        positions.append(best_B1)
+        scores.append(score_B1)
+    return torch.cat(positions, 1), torch.cat(scores, 1) > 0
+
+
+def suppress_by_kernel(
+    boxes_BP4: Tensor, scores_BP: Tensor, labels_BP: Tensor, max_overlap: float, count: int
+) -> tuple[Tensor, Tensor]:
+    """The same as `suppress_by_rounds`, by torchvision's kernel on the candidates alone."""
+    num_images = len(scores_BP)
+    image_S, position_S = torch.nonzero(scores_BP, as_tuple=True)
+    scores_S = scores_BP[image_S, position_S].double()
+    # Classes lie apart, so that torchvision goes by image; in double precision, which such distances need.
+    boxes_S4 = boxes_BP4[image_S, position_S].double()
+    boxes_S4 += (labels_BP[image_S, position_S] * (boxes_BP4.amax().double() + 1))[:, None]
+    kept = batched_nms(boxes_S4, scores_S, image_S, max_overlap).sort().values
+    kept = kept[scores_S[kept].argsort(descending=True, stable=True)]
+    kept = kept[image_S[kept].argsort(stable=True)]
+    image_S, position_S = image_S[kept], position_S[kept]
+    counts_B = torch.bincount(image_S, minlength=num_images)
+    rank_S = torch.arange(len(image_S)) - (counts_B.cumsum(0) - counts_B)[image_S]
+    is_first_S = rank_S < count
+    best_BD = torch.zeros(num_images, count, dtype=torch.int64)
+    best_BD[image_S[is_first_S], rank_S[is_first_S]] = position_S[is_first_S]
+    return best_BD, torch.arange(count) < counts_B[:, None]

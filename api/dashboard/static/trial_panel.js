@@ -89,7 +89,7 @@ function jobs(trial) {
 function failures(trial) {
   const found = trial.jobs.flatMap((job) => job.attempts).filter((attempt) => attempt.failure);
   return found.map(({ number, failure }) =>
-    element("details", { class: "failure" }, element("summary", {}, `Attempt ${number}: ${failure.message}`), element("pre", {}, failure.traceback || "No traceback.")),
+    element("details", { class: "failure" }, element("summary", {}, `Attempt ${number}, ${failure.reason.replaceAll("_", " ")}: ${failure.message}`), element("pre", {}, failure.traceback || "No traceback.")),
   );
 }
 

@@ -1,0 +1,68 @@
+"""The session of an attempt on a worker: what it reports goes to the dispatcher, checkpoints to the artifact store."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from nas_controller.artifacts.base import ArtifactMissingError
+from nas_controller.artifacts.directory import DirectoryArtifactStore
+from trainer.session import Checkpoint, Measurement, Progress, TrainingSession, TrainingStopped
+from trainer.task import EvaluationRequest
+
+_log = logging.getLogger(__name__)
+
+
+class WorkerSession(TrainingSession):
+    """Reports in the order of events, a checkpoint only once it is durable.
+
+    Args:
+        report: called with each event in the training's thread.
+        is_stopped: whether the training is to end; asked after each measurement.
+        seconds: the clock behind `request.checkpoint_seconds`.
+    """
+
+    def __init__(
+        self,
+        request: EvaluationRequest,
+        report: Callable[[Progress], object],
+        is_stopped: Callable[[], bool],
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._request = request
+        self._report = report
+        self._is_stopped = is_stopped
+        self._seconds = seconds
+        self._saved_at = seconds()
+
+    def measured(self, measurement: Measurement) -> None:
+        self._report(measurement)
+        if self._is_stopped():
+            raise TrainingStopped(f"stopped after step {measurement.step} of {measurement.num_steps}")
+
+    def load_checkpoint(self) -> bytes | None:
+        """As the contract says; a checkpoint that is missing or damaged is logged, and none."""
+        directory, key = self._request.artifact_dir, self._request.resume_from
+        if directory is None or not key:
+            return None
+        try:
+            with DirectoryArtifactStore(directory).open(key) as file:
+                return file.read()
+        except (ArtifactMissingError, OSError) as error:
+            _log.warning("checkpoint %s cannot be read, the training begins at the beginning: %r", key, error)
+            return None
+
+    def wants_checkpoint(self) -> bool:
+        is_due = self._seconds() - self._saved_at >= self._request.checkpoint_seconds
+        return is_due and self._request.artifact_dir is not None
+
+    def save_checkpoint(self, step: int, content: bytes) -> None:
+        """As the contract says; where it cannot be written, that is logged and the training goes on without."""
+        if self._request.artifact_dir is None:
+            return
+        self._saved_at = self._seconds()
+        try:
+            key = DirectoryArtifactStore(self._request.artifact_dir).put(content)
+        except OSError as error:
+            _log.warning("the checkpoint after step %d cannot be written: %r", step, error)
+            return
+        self._report(Checkpoint(step=step, key=key, num_bytes=len(content)))

@@ -1,0 +1,86 @@
+"""One search in memory, with everything of it: what the verbs of the memory store do to it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from nas_controller.records import (
+    Artifact,
+    Attempt,
+    AttemptState,
+    EntryKind,
+    Job,
+    JobState,
+    LedgerEntry,
+    Search,
+    SearchLease,
+    SearchState,
+    Trial,
+    TrialState,
+)
+from nas_controller.store import rules
+from trainer.session import Measurement
+
+
+@dataclass
+class Shelf:
+    """Everything of one search."""
+
+    search: Search
+    idempotency_key: str | None
+    lease: SearchLease | None = None
+    trials: dict[int, Trial] = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    attempts: dict[str, list[Attempt]] = field(default_factory=dict)
+    curves: dict[int, list[Measurement]] = field(default_factory=dict)
+    ledger: list[LedgerEntry] = field(default_factory=list)
+    artifacts: list[Artifact] = field(default_factory=list)
+
+    def append(self, kind: EntryKind, trial_number: int | None, payload: Mapping[str, Any], at: datetime) -> None:
+        sequence = len(self.ledger) + 1
+        entry = LedgerEntry(
+            search_id=self.search.id, sequence=sequence, kind=kind, trial_number=trial_number, payload=payload, at=at
+        )
+        self.ledger.append(entry)
+        self.search = replace(self.search, last_sequence=sequence)
+
+    def set_state(self, state: SearchState, reason: str, at: datetime) -> None:
+        if state.is_final:
+            self.cancel_open_work(at)
+        self.search = rules.with_state(self.search, state, reason, at)
+        self.append(EntryKind.SEARCH_STATE, None, {"state": state.value, "reason": self.search.reason}, at)
+
+    def cancel_open_work(self, at: datetime) -> None:
+        for job in self.jobs.values():
+            if not job.state.is_final:
+                self.jobs[job.id] = replace(job, state=JobState.CANCELLED, finished_at=at)
+                self.end_attempts(job.id, AttemptState.CANCELLED, at)
+        for trial in self.trials.values():
+            if not trial.state.is_final:
+                self.finish_trial(replace(trial, state=TrialState.CANCELLED, finished_at=at), at, consumed=False)
+
+    def end_attempts(self, job_id: str, state: AttemptState, at: datetime) -> None:
+        """Ends the running attempts of a job."""
+        attempts = self.attempts[job_id]
+        for attempt in [a for a in attempts if a.state is AttemptState.RUNNING]:
+            attempts[attempt.number - 1] = replace(attempt, state=state, finished_at=at)
+
+    def new_trial(self, trial: Trial, at: datetime) -> Trial:
+        rules.require_open(self.search)
+        rules.require_number(trial.draft, len(self.trials) + 1)
+        self.trials[trial.number] = trial
+        self.append(EntryKind.TRIAL_CREATED, trial.number, rules.created_payload(trial.draft), at)
+        return trial
+
+    def finish_trial(self, trial: Trial, at: datetime, *, consumed: bool) -> None:
+        self.trials[trial.number] = trial
+        payload = rules.finished_payload(trial, consumed=consumed)
+        self.append(EntryKind.TRIAL_FINISHED, trial.number, payload, at)
+
+    def add_measurement(self, trial_number: int, measurement: Measurement, at: datetime) -> None:
+        """One more point of a trial's curve, where it is new."""
+        curve = self.curves.setdefault(trial_number, [])
+        if measurement.step not in [other.step for other in curve]:
+            curve.append(measurement)
+            self.append(EntryKind.TRIAL_MEASURED, trial_number, asdict(measurement), at)

@@ -1,0 +1,47 @@
+"""Processes that use a cache of images: run as ``python -m tests.trainer.cache_processes FOLDER ROOT SIZE WHAT``.
+
+FOLDER is the cache, ROOT a data set with a split `train`. WHAT: ``read`` at once; ``hold`` after two images until a
+file FOLDER/go is there; ``burst`` with files limited to 8,000 bytes. At the end: "made" or "found", and a hash of all
+pixels.
+"""
+
+import hashlib
+import logging
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from trainer.data.cache import CachedSplit, open_cache
+from trainer.data.coco import find_splits, read_coco
+from trainer.task import ImageCache, ImageForm
+
+HELD_AT = 2
+
+
+def main(folder: Path, root: Path, image_size: int, what: str) -> None:
+    """Opens the cache and prints what it came to."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    if what == "burst":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, 8_000))
+    source = find_splits(root)["train"]
+    split = CachedSplit(source, read_coco(source).images, image_size, ImageForm.RAW)
+    done = 0
+
+    def progress(number: int, _total: int) -> None:
+        nonlocal done
+        done = number
+        if what == "hold" and number == HELD_AT:
+            print("holding", flush=True)
+            while not (folder / "go").exists():
+                time.sleep(0.01)
+
+    pixels = open_cache(ImageCache(folder=folder), split, progress=progress)
+    content = pixels.read(np.arange(pixels.num_images)).tobytes()
+    print("made" if done else "found", hashlib.sha256(content).hexdigest(), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
