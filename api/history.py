@@ -54,21 +54,26 @@ class Course:
         elif entry.kind is EntryKind.SEARCH_STATE and SearchState(payload["state"]).is_final:
             self.states = [TrialState.CANCELLED if state in _OPEN else state for state in self.states]
 
+    def whole_rewards(self) -> list[float | None]:
+        """The rewards of trials that were trained to their end; that of one stopped early is not comparable."""
+        pairs = zip(self.rewards, self.states, strict=True)
+        return [None if state is TrialState.STOPPED_EARLY else reward for reward, state in pairs]
+
     def best_so_far(self) -> list[float | None]:
-        """For each trial, the best reward up to and including it; None before the first reward."""
+        """For each trial, the best whole reward up to and including it; None before the first."""
         best: float | None = None
         values: list[float | None] = []
-        for reward in self.rewards:
+        for reward in self.whole_rewards():
             if reward is not None and (best is None or reward > best):
                 best = reward
             values.append(best)
         return values
 
     def smoothed(self) -> list[float | None]:
-        """For each trial with a reward, the mean of the last `SMOOTHED_OVER` rewards up to it."""
+        """For each trial with a whole reward, the mean of the last `SMOOTHED_OVER` of them up to it."""
         window: deque[float] = deque(maxlen=SMOOTHED_OVER)
         values: list[float | None] = []
-        for reward in self.rewards:
+        for reward in self.whole_rewards():
             if reward is not None:
                 window.append(reward)
             values.append(None if reward is None else sum(window) / len(window))
@@ -124,7 +129,7 @@ class Histories:
 
 
 def _fields(course: Course, started_at: datetime, max_points: int) -> dict[str, object]:
-    kept = kept_points(course.rewards, course.states, max_points)
+    kept = kept_points(course.whole_rewards(), course.states, max_points)
     best, smoothed = course.best_so_far(), course.smoothed()
     offsets = [((course.finished[i] or course.created[i]) - started_at).total_seconds() for i in kept]
     return {

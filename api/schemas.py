@@ -136,7 +136,10 @@ class TrialSummary(BaseModel):
     arm: str = Field(description="what proposed it: `policy`, `random`, `reference`, ...")
     name: str = Field(description="name of a reference; empty for a sampled architecture")
     state: TrialState
-    reward: float | None = Field(description="what the algorithm was told")
+    reward: float | None = Field(
+        description="what the algorithm was told; of a trial in state `stopped_early` measured after a part of the "
+        "training, so not to be compared with others"
+    )
     average_precision: float | None = Field(description="AP of the proxy job, on the reward split")
     val_average_precision: float | None = Field(description="mean AP on val, over seeds the search did not use")
     val_standard_error: float | None
@@ -226,6 +229,29 @@ class ArtifactDetail(BaseModel):
     num_bytes: int
 
 
+class Measurement(BaseModel):
+    """How far a training had come at one of its steps."""
+
+    step: int = Field(description="optimizer steps done")
+    num_steps: int = Field(description="of the whole training")
+    loss: float = Field(description="mean total loss since the measurement before")
+    average_precision: float = Field(description="AP on the reward split")
+    seconds: float = Field(description="wall time of the training so far")
+
+
+class Curve(BaseModel):
+    """What was measured while a trial was trained."""
+
+    model_config = _example(
+        measurements=[{"step": 75, "num_steps": 300, "loss": 1.21, "average_precision": 0.061, "seconds": 12.5}]
+    )
+
+    measurements: list[Measurement] = Field(
+        description="by rising step, without the end of the training: that is in the trial's `proxy` job. Empty where "
+        "`proxy.measure_at` and `early_stopping` asked for none"
+    )
+
+
 class TrialDetail(TrialSummary):
     """One trial, whole."""
 
@@ -258,7 +284,9 @@ class History(BaseModel):
     sequence: int = Field(description="the newest event that is in here; read events after it")
     num_trials: int
     is_reduced: bool = Field(description="whether some trials were left out; extremes and failures stay")
-    smoothed_over: int = Field(description="rewards behind each value of `smoothed`")
+    smoothed_over: int = Field(
+        description="rewards behind each value of `smoothed`; as for `best_so_far`, of trials that were not stopped early"
+    )
     number: list[int]
     arm: list[str]
     state: list[TrialState]

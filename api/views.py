@@ -20,6 +20,7 @@ from nas_controller.records import (
     TrialState,
 )
 from nas_controller.store.base import Store
+from trainer.session import Measurement
 
 MIN_TRIALS_FOR_ESTIMATE = 3
 
@@ -142,6 +143,11 @@ def trial_detail(store: Store, trial: Trial) -> schemas.TrialDetail:
         jobs=[_job(job, store.list_attempts(job.id)) for job in jobs],
         artifacts=[_artifact(artifact) for artifact in artifacts],
     )
+
+
+def curve(measurements: list[Measurement]) -> schemas.Curve:
+    """The measurements of a trial."""
+    return schemas.Curve(measurements=[schemas.Measurement(**asdict(point)) for point in measurements])
 
 
 def _job(job: Job, attempts: list[Attempt]) -> schemas.JobDetail:

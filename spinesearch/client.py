@@ -94,6 +94,13 @@ class Client:
         """One trial with its spec, costs, jobs and evaluation."""
         return self._json("GET", f"/v1/searches/{search_id}/trials/{number}")
 
+    def list_measurements(self, search_id: str, number: int) -> list[Document]:
+        """AP and loss while a trial was trained, by rising step."""
+        measurements: list[Document] = self._json("GET", f"/v1/searches/{search_id}/trials/{number}/measurements")[
+            "measurements"
+        ]
+        return measurements
+
     def best_trials(self, search_id: str, limit: int = 10) -> Document:
         """`trials`: completed ones by reward, best first; `references`: what they are compared with."""
         return self._json("GET", f"/v1/searches/{search_id}/trials:best", params={"limit": limit})

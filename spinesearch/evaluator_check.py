@@ -16,7 +16,8 @@ from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from random import Random
 
-from nas_controller.dispatch.worker import Evaluator, resolve_evaluator, run_evaluation, takes_session
+from nas_controller.dispatch.session import takes_session
+from nas_controller.dispatch.worker import Evaluator, resolve_evaluator, run_evaluation
 from nas_controller.records import Failure, FailureReason
 from search_space.decisions import random_genotype
 from search_space.reference import REFERENCES

@@ -27,7 +27,8 @@ def make_console(*, stderr: bool = False) -> Console:
 
 
 class SearchProgress:
-    """Trials done, best AP, newest reward, time left; a plain line for each trial where there is no terminal."""
+    """Trials done, best AP, newest reward or measurement, time left; where there is no terminal, a plain line for each
+    trial, and none for what is measured on its way."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -71,8 +72,12 @@ class SearchProgress:
 
     def _note(self, event: Event, search_id: str) -> None:
         content = event.content
-        if event.kind == "trial.finished" and content["state"] != "infeasible":
+        if event.kind == "trial.measured":
+            share = content["step"] / content["num_steps"]
+            self._newest = f"trial {event.trial_number} at {share:.0%}: AP {content['average_precision']:.3f}"
+        elif event.kind == "trial.finished" and content["state"] != "infeasible":
             reward = "failed" if content["reward"] is None else f"reward {content['reward']:.3f}"
+            reward = f"stopped early, {reward}" if content["state"] == "stopped_early" else reward
             self._newest = reward
             note = content["failure"] or _reuse_note(content.get("reused_from"), search_id)
             self._line(f"trial {event.trial_number}: {reward}" + (f" ({note})" if note else ""))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from trainer.data.augment import Batch, augment
 from trainer.data.tensors import DetectionTensors, pixel_batches
 from trainer.device import ComputeDevice
+from trainer.flat import RoundedWeights, flattened
 from trainer.model.blocks import BATCH_NORM_MOMENTUM, BatchNorm
 from trainer.model.loss import FOCAL_ALPHA, FOCAL_GAMMA, detection_loss
 from trainer.model.retinanet import PRIOR_PROBABILITY, RetinaNet
@@ -39,6 +40,7 @@ class Training:
     Args:
         model: trained in place.
         optimizer: on flat vectors, of which the model's parameters are views.
+        rounded: what the model computes with in bfloat16; None in float32.
         losses_S: total loss of each step; zero for those to come.
         step: steps done.
         seconds: wall time of the steps, of those before an interruption too.
@@ -47,6 +49,7 @@ class Training:
 
     model: RetinaNet
     optimizer: torch.optim.Optimizer
+    rounded: RoundedWeights | None
     losses_S: Tensor
     step: int = 0
     seconds: float = 0.0
@@ -92,7 +95,10 @@ class Deadline:
 def begin_training(model: RetinaNet, task: ProxyTask, num_images: int, on: ComputeDevice) -> Training:
     """The training of `model`, already on the device, before its first step."""
     model.train()
-    return Training(model, make_optimizer(model, task), torch.zeros(num_steps(task, num_images), device=on.device))
+    optimizer = make_optimizer(model, task)
+    decayed = optimizer.param_groups[0]["params"][0]
+    rounded = RoundedWeights(decayed_parameters(model), decayed) if on.uses_bf16 else None
+    return Training(model, optimizer, rounded, torch.zeros(num_steps(task, num_images), device=on.device))
 
 
 def train(
@@ -121,22 +127,19 @@ def train_steps(
         TrainingDiverged: the loss was not finite, or above `largest_healthy_loss`; seen at once on a CPU, elsewhere
             within 20 steps. The message names step and loss.
     """
-    model, optimizer, losses_S, steps = training.model, training.optimizer, training.losses_S, training.num_steps
-    flat_parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    model, losses_S, steps = training.model, training.losses_S, training.num_steps
     largest_loss = largest_healthy_loss(task.batch_size * anchors_A4.shape[0] * model.num_classes)
     check_interval = 1 if on.device.type == "cpu" else CHECK_INTERVAL  # elsewhere reading a loss waits for the device
     started = time.perf_counter()
+    if training.rounded is not None:
+        training.rounded.follow()  # the exact weights may be those of a checkpoint
     for step, batch in enumerate(batches(images, task, steps, seed, on, first_step=training.step), training.step):
-        for group in optimizer.param_groups:
-            group["lr"] = task.learning_rate * learning_rate_factor(task, step, steps)
         with on.autocast():
             logits_BAK, deltas_BA4 = model(batch.images_BCHW)
         loss = detection_loss(logits_BAK, deltas_BA4, anchors_A4, *batch[1:])
-        optimizer.zero_grad(set_to_none=False)
+        zero_gradients(training)
         loss.backward()  # type: ignore[no-untyped-call]
-        if task.clip_norm is not None:
-            nn.utils.clip_grad_norm_(flat_parameters, task.clip_norm)
-        optimizer.step()
+        update_weights(training, task.learning_rate * learning_rate_factor(task, step, steps), task.clip_norm)
         losses_S[step] = loss.detach()
         on.end_step()
         training.step = step + 1
@@ -145,6 +148,27 @@ def train_steps(
         training.seconds += time.perf_counter() - started
         yield training.step
         started = time.perf_counter()
+
+
+def zero_gradients(training: Training) -> None:
+    """Makes ready for a backward pass."""
+    training.optimizer.zero_grad(set_to_none=False)
+    if training.rounded is not None:
+        training.rounded.zero_gradient()
+
+
+def update_weights(training: Training, learning_rate: float, clip_norm: float | None) -> None:
+    """One step of the optimizer along the gradients of the backward pass."""
+    if training.rounded is not None:
+        training.rounded.hand_over_gradient()
+    groups = training.optimizer.param_groups
+    for group in groups:
+        group["lr"] = learning_rate
+    if clip_norm is not None:
+        nn.utils.clip_grad_norm_([parameter for group in groups for parameter in group["params"]], clip_norm)
+    training.optimizer.step()
+    if training.rounded is not None:
+        training.rounded.follow()
 
 
 def reestimate_batch_norm(
@@ -202,42 +226,19 @@ def learning_rate_factor(task: ProxyTask, step: int, steps: int) -> float:
     return 1.0 if step < steps * 2 / 3 else 0.1 if step < steps * 8 / 9 else 0.01
 
 
+def decayed_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """Weights of convolutions: those that weight decay is for, and that are rounded to bfloat16."""
+    return [parameter for parameter in model.parameters() if parameter.ndim > 1]
+
+
 def make_optimizer(model: nn.Module, task: ProxyTask) -> torch.optim.Optimizer:
     """AdamW, or SGD with momentum 0.9, on two flat parameters; weight decay on convolution weights only."""
-    decayed = flattened([p for p in model.parameters() if p.ndim > 1])
+    decayed = flattened(decayed_parameters(model))
     others = flattened([p for p in model.parameters() if p.ndim <= 1])
     groups = [{"params": [decayed], "weight_decay": task.weight_decay}, {"params": [others], "weight_decay": 0.0}]
     if task.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=task.learning_rate, betas=ADAM_BETAS, fused=True)
     return torch.optim.SGD(groups, lr=task.learning_rate, momentum=0.9, fused=True)
-
-
-def flattened(parameters: list[nn.Parameter]) -> nn.Parameter:
-    """One vector that holds all the parameters, which become views of it, as their gradients of its gradient.
-
-    An optimizer step is then a few operations on long vectors, not a few hundred on short ones.
-    """
-    flat = nn.Parameter(torch.cat([_in_memory_order(p.detach()).reshape(-1) for p in parameters]))
-    flat.grad = torch.zeros_like(flat)
-    first = 0
-    for parameter in parameters:
-        place = slice(first, first + parameter.numel())
-        parameter.data = _view_like(flat.detach()[place], parameter)
-        parameter.grad = _view_like(flat.grad[place], parameter)
-        first = place.stop
-    return flat
-
-
-def _in_memory_order(weights: Tensor) -> Tensor:
-    return weights.permute(0, 2, 3, 1) if weights.ndim == 4 else weights
-
-
-def _view_like(vector: Tensor, parameter: Tensor) -> Tensor:
-    """The vector in the parameter's shape, convolution weights channels last."""
-    if parameter.ndim != 4:
-        return vector.view(parameter.shape)
-    out_channels, in_channels, height, width = parameter.shape
-    return vector.view(out_channels, height, width, in_channels).permute(0, 3, 1, 2)
 
 
 def image_order(num_images: int, batch_size: int, steps: int, seed: int) -> Tensor:

@@ -14,7 +14,7 @@ from search_space.heads import RetinaNetHead
 from search_space.plan import TargetNetwork
 from search_space.spec import ArchitectureSpec
 
-TRAINER_VERSION = 1
+TRAINER_VERSION = 2
 """Raised by one with every change after which the same request measures another AP (a loss, an augmentation, a
 default that is not in the proxy task, a block's arithmetic): what older trainers measured is then not reused."""
 

@@ -46,6 +46,13 @@ def get_trial(search_id: SearchId, number: TrialNumber, context: Context) -> sch
     return views.trial_detail(context.store, context.store.get_trial(search_id, number))
 
 
+@router.get("/trials/{number}/measurements", operation_id="listMeasurements", summary="The curve of a trial")
+def list_measurements(search_id: SearchId, number: TrialNumber, context: Context) -> schemas.Curve:
+    """AP and loss while the trial was trained; also of one that still runs, failed or was stopped."""
+    context.store.get_trial(search_id, number)
+    return views.curve(context.store.list_measurements(search_id, number))
+
+
 @router.get("/history", operation_id="getHistory", summary="The course of the search as compact arrays")
 def get_history(
     search_id: SearchId,

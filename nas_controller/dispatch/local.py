@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -41,16 +41,19 @@ class LocalDispatcher(StandingDispatcher):
 
     Args:
         evaluator: as in `worker.resolve_evaluator`; found through this process's `sys.path`.
+        count_memory_kills: as for `StandingDispatcher`.
 
     Raises:
         ValueError: no such evaluator, or a pool asks for GPUs or TPUs, which only a cluster can share out.
     """
 
-    def __init__(self, pools: Sequence[WorkerPool], evaluator: str) -> None:
+    def __init__(
+        self, pools: Sequence[WorkerPool], evaluator: str, count_memory_kills: Callable[[], int] = memory_kills
+    ) -> None:
         check_evaluator(evaluator)
         if any(pool.gpus or pool.tpus for pool in pools):
             raise ValueError("workers: gpus and tpus need Ray; local processes have CPUs only")
-        super().__init__(pools)
+        super().__init__(pools, count_memory_kills)
         self._evaluator = evaluator
         self._processes: dict[str, SpawnProcess] = {}
         self._connections: dict[str, Connection[Order, Answer]] = {}
@@ -115,7 +118,7 @@ class LocalDispatcher(StandingDispatcher):
             os.killpg(pid, signal.SIGKILL)
         process.join()
         process.close()
-        if code == -signal.SIGKILL and memory_kills() > slot.memory_kills:
+        if code == -signal.SIGKILL and self._was_memory_short(slot):
             message = "the worker was ended by the kernel: there was no memory left"
             return Lost(slot, message, reason=FailureReason.OUT_OF_MEMORY)
         if code is not None and code < 0:

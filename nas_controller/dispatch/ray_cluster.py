@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from nas_controller.dispatch.base import AttemptKey, WorkerPool
-from nas_controller.dispatch.memory_kills import memory_kills
 from nas_controller.dispatch.standing import (
     Answered,
     Event,
@@ -248,13 +247,10 @@ class RayDispatcher(StandingDispatcher):
         """One line and the whole text. Ray may say so although the attempt had ended: only its answer is lost."""
         text = str(error).strip()
         message = f"the worker was lost: {text.splitlines()[0] if text else type(error).__name__}"
-        if isinstance(error, self._ray.exceptions.OutOfMemoryError) or self._killed_for_memory(slot):
+        is_here = self._temp_dir is not None
+        if isinstance(error, self._ray.exceptions.OutOfMemoryError) or (is_here and self._was_memory_short(slot)):
             return Lost(slot, message, text, FailureReason.OUT_OF_MEMORY)
         return Lost(slot, message, text)
-
-    def _killed_for_memory(self, slot: Slot) -> bool:
-        """Whether the kernel killed some process since the attempt began, as far as that is seen: on this machine."""
-        return self._temp_dir is not None and memory_kills() > slot.memory_kills
 
     def _shortage(self, pool: WorkerPool) -> str:
         if self._own_ray_died():

@@ -1,13 +1,18 @@
 """The session of an attempt on a worker: what it reports goes to the dispatcher, checkpoints to the artifact store."""
 
+import inspect
 import logging
 import time
 from collections.abc import Callable
+from inspect import Parameter
+from typing import TypeVar
 
 from nas_controller.artifacts.base import ArtifactMissingError
 from nas_controller.artifacts.directory import DirectoryArtifactStore
 from trainer.session import Checkpoint, Measurement, Progress, TrainingSession, TrainingStopped
 from trainer.task import EvaluationRequest
+
+Given = TypeVar("Given")
 
 _log = logging.getLogger(__name__)
 
@@ -59,10 +64,26 @@ class WorkerSession(TrainingSession):
         """As the contract says; where it cannot be written, that is logged and the training goes on without."""
         if self._request.artifact_dir is None:
             return
-        self._saved_at = self._seconds()
         try:
             key = DirectoryArtifactStore(self._request.artifact_dir).put(content)
         except OSError as error:
             _log.warning("the checkpoint after step %d cannot be written: %r", step, error)
             return
+        finally:
+            self._saved_at = self._seconds()
         self._report(Checkpoint(step=step, key=key, num_bytes=len(content)))
+
+
+def call_evaluator(evaluator: Callable[..., Given], request: EvaluationRequest, session: TrainingSession) -> Given:
+    """Calls it with the request, and with the session if it takes one."""
+    return evaluator(request, session) if takes_session(evaluator) else evaluator(request)
+
+
+def takes_session(evaluator: Callable[..., object]) -> bool:
+    """Whether the second positional parameter is for the session: it has no default, or is called ``session``."""
+    try:
+        parameters = inspect.signature(evaluator).parameters.values()
+    except ValueError:
+        return False
+    positional = [p for p in parameters if p.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)]
+    return len(positional) >= 2 and (positional[1].default is Parameter.empty or positional[1].name == "session")

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, Dispatcher
-from nas_controller.dispatch.session import WorkerSession
-from nas_controller.dispatch.worker import call_evaluator
+from nas_controller.dispatch.session import WorkerSession, call_evaluator
 from nas_controller.records import Failure, FailureReason
 from trainer.session import Measurement, Progress
 from trainer.task import Evaluation, EvaluationRequest

@@ -8,7 +8,7 @@ The bookkeeping is here, once; a subclass knows how to start, feed, kill and hea
 
 import time
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -39,7 +39,7 @@ class Slot:
     Args:
         key: the attempt it runs, while BUSY.
         num_reported: events of that attempt that were heard.
-        memory_kills: processes that the kernel had killed for memory when the attempt was submitted.
+        memory_kills: processes that the kernel had killed for memory when the worker or the attempt was started.
         failed_starts: in a row.
         problem: why the last start failed; "" for none.
         start_at: when a DOWN worker is started again, seconds of `time.monotonic`.
@@ -109,12 +109,17 @@ def _moment(event: Event) -> float:
 
 
 class StandingDispatcher(Dispatcher):
-    """A dispatcher over standing workers named ``worker-1``, ``worker-2``, ... through all pools."""
+    """A dispatcher over standing workers named ``worker-1``, ``worker-2``, ... through all pools.
 
-    def __init__(self, pools: Sequence[WorkerPool]) -> None:
+    Args:
+        count_memory_kills: how many processes beside ours the kernel has killed for want of memory.
+    """
+
+    def __init__(self, pools: Sequence[WorkerPool], count_memory_kills: Callable[[], int] = memory_kills) -> None:
         each = [pool for pool in pools for _ in range(pool.count)]
         self._slots = [Slot(f"worker-{number}", pool) for number, pool in enumerate(each, start=1)]
         self._pools = tuple(pools)
+        self._count_memory_kills = count_memory_kills
         self._outcomes: list[AttemptOutcome] = []
         self._progress: list[tuple[AttemptKey, Progress]] = []
         self._has_news = False  # something was reported since the last `progress` or `wait`
@@ -139,6 +144,11 @@ class StandingDispatcher(Dispatcher):
     def _listen(self, timeout_seconds: float) -> list[Event]:
         """What happened to workers since the last call, as soon as there is something, or [] after the timeout."""
 
+    def _was_memory_short(self, slot: Slot) -> bool:
+        """Whether the kernel has killed for memory since the slot's worker or attempt was started; of several that
+        were lost then, it is not known which it was."""
+        return self._count_memory_kills() > slot.memory_kills
+
     def _shortage(self, pool: WorkerPool) -> str:
         """Why the pool cannot be placed, where that is known; "" where it only takes time."""
         return ""
@@ -151,7 +161,7 @@ class StandingDispatcher(Dispatcher):
         slot = next((slot for slot in self._slots if slot.name == worker), None)
         if slot is None or slot.state is not SlotState.IDLE:
             raise ValueError(f"{worker}: is not a free worker")
-        slot.num_reported, slot.memory_kills = 0, memory_kills()
+        slot.num_reported, slot.memory_kills = 0, self._count_memory_kills()
         self._send(slot, key, replace(request, threads=slot.pool.cpus))
         slot.state, slot.key = SlotState.BUSY, key
 
@@ -219,6 +229,7 @@ class StandingDispatcher(Dispatcher):
         now = time.monotonic()
         for slot in self._slots:
             if slot.state is SlotState.DOWN and slot.start_at <= now:
+                slot.memory_kills = self._count_memory_kills()
                 self._start(slot)
                 slot.state = SlotState.STARTING
         events = self._listen(timeout_seconds)

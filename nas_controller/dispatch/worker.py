@@ -7,16 +7,13 @@ be stopped and go on from a checkpoint. It need not run in the main thread of it
 import errno
 import importlib
 import importlib.util
-import inspect
 import json
 import time
 import traceback
 from collections.abc import Callable
-from inspect import Parameter
-from typing import TypeVar
 
 from nas_controller.dispatch.base import AttemptKey
-from nas_controller.dispatch.session import WorkerSession
+from nas_controller.dispatch.session import WorkerSession, call_evaluator
 from nas_controller.records import Failure, FailureReason
 from trainer.session import Progress, TrainingSession
 from trainer.task import (
@@ -29,7 +26,6 @@ from trainer.task import (
 )
 
 Evaluator = Callable[..., object]
-Given = TypeVar("Given")
 
 DETECTION = "spinesearch.detection"
 _NAMED_REASONS: dict[type[Exception], FailureReason] = {
@@ -88,21 +84,6 @@ def run_evaluation(evaluator: Evaluator, request: EvaluationRequest, session: Tr
         return _plain(call_evaluator(evaluator, request, session))
     except (Exception, SystemExit) as error:
         return failure_of(error)
-
-
-def call_evaluator(evaluator: Callable[..., Given], request: EvaluationRequest, session: TrainingSession) -> Given:
-    """Calls it with the request, and with the session if it takes one."""
-    return evaluator(request, session) if takes_session(evaluator) else evaluator(request)
-
-
-def takes_session(evaluator: Callable[..., object]) -> bool:
-    """Whether the second positional parameter is for the session: it has no default, or is called ``session``."""
-    try:
-        parameters = inspect.signature(evaluator).parameters.values()
-    except ValueError:
-        return False
-    positional = [p for p in parameters if p.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)]
-    return len(positional) >= 2 and (positional[1].default is Parameter.empty or positional[1].name == "session")
 
 
 def _plain(evaluation: object) -> Evaluation:

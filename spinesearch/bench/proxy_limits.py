@@ -13,7 +13,7 @@ from search_space.plan import resolve
 from spinesearch.bench.proxy import Limits
 from trainer.data.dataset import load_split
 from trainer.device import ComputeDevice, choose_device, keep_freed_memory
-from trainer.loop import make_optimizer
+from trainer.loop import begin_training, update_weights, zero_gradients
 from trainer.model.retinanet import build_retinanet
 from trainer.task import EvaluationRequest
 
@@ -40,8 +40,8 @@ def bare_step_seconds(request: EvaluationRequest, on: ComputeDevice) -> float:
     num_classes = load_split(request.data, request.split.value, task.image_size).num_classes
     generator = torch.Generator().manual_seed(request.seed)
     model = build_retinanet(resolve(request.spec, task.network(num_classes)), generator)
-    model = model.to(on.device).to(memory_format=torch.channels_last).train()
-    optimizer = make_optimizer(model, task)
+    model = model.to(on.device).to(memory_format=torch.channels_last)
+    training = begin_training(model, task, task.batch_size, on)
     images_BCHW = torch.randn(task.batch_size, 3, task.image_size, task.image_size, generator=generator)
     images_BCHW = images_BCHW.to(on.device).contiguous(memory_format=torch.channels_last)
     gradients: list[Tensor] = []
@@ -51,9 +51,9 @@ def bare_step_seconds(request: EvaluationRequest, on: ComputeDevice) -> float:
             predictions = model(images_BCHW)
         if not gradients:  # of the size of a mean over predictions, and drawn once
             gradients.extend(torch.randn_like(prediction) / prediction.numel() for prediction in predictions)
-        optimizer.zero_grad(set_to_none=False)
+        zero_gradients(training)
         torch.autograd.backward(predictions, gradients)
-        optimizer.step()
+        update_weights(training, task.learning_rate, clip_norm=None)
 
     for _ in range(WARM_UP_STEPS):
         step()

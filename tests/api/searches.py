@@ -23,6 +23,7 @@ from search_space.plan import TargetNetwork, resolve
 from search_space.reference import reference
 from search_space.spaces import SPINENET_49
 from search_space.spec import ArchitectureSpec
+from trainer.session import Measurement
 from trainer.task import Evaluation
 
 START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
@@ -130,10 +131,23 @@ class SearchWriter:
         job_id = self.start(number)
         self.store.complete_attempt(self.lease, job_id, 1, evaluation(reward), reward, self.tick())
 
+    def measure(self, number: int, step: int, value: float) -> None:
+        """The trial, which runs, has come to this one of its 300 steps."""
+        job = self.store.list_jobs(self.search_id, number, open_only=True)[-1]
+        point = Measurement(step=step, num_steps=300, loss=300 / step, average_precision=value, seconds=step / 4)
+        self.store.record_progress(self.lease, job.id, 1, point, self.tick())
+
+    def stop(self, number: int, step: int, value: float) -> None:
+        """The trial, which runs, is stopped early where it is measured."""
+        self.measure(number, step, value)
+        job = self.store.list_jobs(self.search_id, number, open_only=True)[-1]
+        document = {**evaluation(value), "stopped_at_step": step}
+        self.store.complete_attempt(self.lease, job.id, 1, document, value, self.tick())
+
     def fail(self, number: int, message: str) -> None:
         """The trial's training raises."""
         job_id = self.start(number)
-        failure = Failure(reason=FailureReason.RAISED, message=message, traceback="Traceback: " + message)
+        failure = Failure(reason=FailureReason.DIVERGED, message=message, traceback="Traceback: " + message)
         self.store.fail_attempt(self.lease, job_id, 1, failure, False, self.tick())
 
     def reevaluate(self, number: int, values: list[float]) -> None:

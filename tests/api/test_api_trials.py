@@ -11,7 +11,9 @@ from nas_controller.records import Artifact
 from nas_controller.store.base import Store
 from search_space.reference import REFERENCES, reference
 from search_space.spec import ArchitectureSpec
+from spinesearch.client import Client
 from tests.api.searches import START, SearchWriter, write_small_search
+from tests.api.serving import TOKEN
 
 BASE = "/v1/searches/blood-cells-000001"
 
@@ -39,7 +41,9 @@ def test_a_trial_shows_jobs_attempts_and_the_failure(client: httpx.Client) -> No
     assert trial["failure"] == "loss is not a number at step 17"
     (job,) = trial["jobs"]
     assert (job["kind"], job["state"]) == ("proxy", "failed")
-    assert job["attempts"][0]["failure"]["traceback"].startswith("Traceback")
+    failure = job["attempts"][0]["failure"]
+    assert (failure["reason"], failure["kind"]) == ("diverged", "model")
+    assert failure["traceback"].startswith("Traceback")
     completed = client.get(f"{BASE}/trials/4").json()
     assert [job["kind"] for job in completed["jobs"]] == ["proxy", "reevaluate", "reevaluate", "reevaluate"]
     assert completed["jobs"][0]["evaluation"]["average_precision"] == 0.25
@@ -63,6 +67,31 @@ def test_a_reused_reward_names_the_trial_that_was_trained(
     assert (history["state"][6], history["reward"][6]) == ("completed", 0.25)
     events = client.get(f"{BASE}/events", params={"after": history["sequence"] - 1, "poll": True}).json()["events"]
     assert events[0]["payload"]["reused_from"] == trial["reused_from"]
+
+
+def test_the_curve_of_a_trial_grows_while_it_runs(client: httpx.Client, writer: SearchWriter) -> None:
+    assert client.get(f"{BASE}/trials/5/measurements").json() == {"measurements": []}
+    writer.measure(5, 75, 0.05)
+    first = {"step": 75, "num_steps": 300, "loss": 4.0, "average_precision": 0.05, "seconds": 18.75}
+    assert client.get(f"{BASE}/trials/5/measurements").json() == {"measurements": [first]}
+    with Client(str(client.base_url), TOKEN) as ours:
+        assert ours.list_measurements(writer.search_id, 5) == [first]
+        (event,) = ours.read_events(writer.search_id, after=client.get(BASE).json()["last_sequence"] - 1)
+    assert (event.kind, event.trial_number, event.content) == ("trial.measured", 5, first)
+    assert client.get(f"{BASE}/trials/99/measurements").status_code == 404
+
+
+def test_a_trial_that_was_stopped_is_shown_as_such_and_is_no_best(client: httpx.Client, writer: SearchWriter) -> None:
+    writer.stop(5, 150, 0.9)
+    trial = client.get(f"{BASE}/trials/5").json()
+    assert (trial["state"], trial["reward"], trial["average_precision"]) == ("stopped_early", 0.9, 0.9)
+    assert trial["jobs"][0]["evaluation"]["stopped_at_step"] == 150
+    search = client.get(BASE).json()
+    assert (search["counts"]["stopped_early"], search["counts"]["trained"], search["best"]["number"]) == (1, 4, 4)
+    assert [best["number"] for best in client.get(f"{BASE}/trials:best").json()["trials"]] == [4, 1]
+    history = client.get(f"{BASE}/history").json()
+    assert (history["state"][4], history["reward"][4]) == ("stopped_early", 0.9)
+    assert (history["best_so_far"][4], history["smoothed"][4]) == (0.25, None)
 
 
 def test_the_best_come_first_with_their_distance_to_the_reference(client: httpx.Client) -> None:

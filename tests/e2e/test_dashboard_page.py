@@ -160,6 +160,29 @@ def test_a_reused_reward_leads_to_the_trial_that_was_trained(
     assert complaints == []
 
 
+def test_a_curve_grows_and_who_was_stopped_is_said_to_be(
+    page: Page, url: str, store: Store, complaints: list[str]
+) -> None:
+    writer = write_small_search(store)
+    open_search(page, url, writer, "#trial=5")
+    writer.measure(5, 75, 0.05)
+    caption = page.locator("#trial figcaption").filter(has_text="AP on the reward split while training")
+    expect(caption).to_have_text("AP on the reward split while training: 0.050 at 25 %")
+    writer.stop(5, 150, 0.9)
+    expect(caption).to_have_text("AP on the reward split while training: 0.050 at 25 %, 0.900 at 50 %")
+    expect(page.locator("#trial .curve circle")).to_have_count(2)
+    expect(page.locator("#trial .facts")).to_contain_text("stopped early")
+    expect(page.locator("#trial .facts")).to_contain_text("after step 150")
+    expect(page.locator("#figures")).to_contain_text("stopped early")
+    # Two rewards above; below the axis one mark each for failed, infeasible and stopped early.
+    expect(page.locator("#chart .points path.point")).to_have_count(5)
+    expect(page.locator("#chart")).to_have_attribute(
+        "aria-label", "Reward of each trial: 6 trials, the best reward 0.250 at trial 4"
+    )
+    expect(page.locator("#best-found tr").first).to_contain_text("trial 4")
+    assert complaints == []
+
+
 def test_what_happens_is_seen_without_reloading(page: Page, url: str, store: Store, complaints: list[str]) -> None:
     writer = write_small_search(store)
     open_search(page, url, writer)
@@ -216,8 +239,9 @@ def test_names_are_shown_as_text(page: Page, url: str, store: Store, complaints:
     writer = write_small_search(store)
     message = "<img src=x onerror=alert(1)>"
     job = store.list_jobs(writer.search_id, 5)[0]
-    failure = Failure(reason=FailureReason.RAISED, message=message)
+    failure = Failure(reason=FailureReason.OUT_OF_MEMORY, message=message)
     store.fail_attempt(writer.lease, job.id, 1, failure, False, writer.tick())
     open_search(page, url, writer, "#trial=5")
+    expect(page.locator("#trial .failure summary")).to_have_text(f"Attempt 1, out of memory: {message}")
     expect(page.locator("#trial .reason")).to_have_text(message)
     assert complaints == []

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -11,6 +12,7 @@ import pytest
 
 from nas_controller.dispatch.base import AttemptKey, Dispatcher, WorkerPool
 from nas_controller.dispatch.local import LocalDispatcher
+from nas_controller.dispatch.memory_kills import memory_kills
 from nas_controller.records import FailureReason
 from tests.conformance.dispatch_evaluators import make_request
 from tests.conformance.dispatcher_suite import DispatcherSuite, next_outcomes, next_reports, until_free, watch
@@ -118,6 +120,25 @@ def test_a_checkpoint_outlives_a_kill_and_the_next_attempt_goes_on_from_it(tmp_p
         assert watch(dispatcher, second)[1].evaluation is not None
     finally:
         dispatcher.close()
+
+
+def test_a_worker_that_the_kernel_killed_for_memory_says_so_and_another_kill_does_not(tmp_path: Path) -> None:
+    membership, counters = tmp_path / "membership", tmp_path / "memory.events"
+    membership.write_text("0::/\n")
+    counters.write_text("oom_kill 4\n")
+    reasons = []
+    dispatcher = LocalDispatcher([WorkerPool(count=1)], EVALUATOR, partial(memory_kills, tmp_path, membership))
+    try:
+        for number, kills in enumerate((4, 5, 5)):
+            (worker,) = until_free(dispatcher, 1)
+            dispatcher.submit(worker, AttemptKey("dies", number), make_request("kill"))
+            counters.write_text(f"oom_kill {kills}\n")
+            _, outcome = watch(dispatcher, AttemptKey("dies", number))
+            assert outcome.failure is not None
+            reasons.append(outcome.failure.reason)
+    finally:
+        dispatcher.close()
+    assert reasons == [FailureReason.WORKER_LOST, FailureReason.OUT_OF_MEMORY, FailureReason.WORKER_LOST]
 
 
 @pytest.mark.parametrize("then", ["import time; time.sleep(3600)", "pass", "raise SystemExit(1)"])

@@ -13,7 +13,8 @@ from trainer.task import EvaluationRequest
 
 def make_session(directory: Path | None, resume_from: str = "", events: list[Progress] | None = None) -> WorkerSession:
     request = replace(make_request("ok"), artifact_dir=directory, resume_from=resume_from)
-    return WorkerSession(request, [].append if events is None else events.append, lambda: False)
+    seen: list[Progress] = [] if events is None else events
+    return WorkerSession(request, seen.append, lambda: False)
 
 
 def test_a_measurement_is_reported_and_ends_a_training_that_was_stopped() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_controller.dispatch.base import AttemptKey
-from nas_controller.dispatch.session import WorkerSession
+from nas_controller.dispatch.session import WorkerSession, takes_session
 from nas_controller.dispatch.worker import (
     MAX_MESSAGE_CHARACTERS,
     MAX_TRACEBACK_CHARACTERS,
@@ -15,7 +15,6 @@ from nas_controller.dispatch.worker import (
     failure_of,
     resolve_evaluator,
     run_evaluation,
-    takes_session,
 )
 from nas_controller.records import Failure, FailureReason
 from tests.conformance import dispatch_evaluators

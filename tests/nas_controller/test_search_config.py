@@ -16,6 +16,8 @@ def test_only_space_and_data_have_no_default() -> None:
     config = SearchConfig.from_document(MINIMAL)
     assert (config.limits.trials, config.algorithm.name, config.reward.metric) == (100, "reinforce", "ap")
     assert config.duplicates.policy == "remeasure"
+    assert (config.early_stopping.rule, config.task().measure_at) == ("none", ())
+    assert (config.attempts.checkpoint_seconds, config.attempts.time_limit_minutes) == (60, None)
     for name in MINIMAL:
         with pytest.raises(SearchConfigError, match=f"^{name}: Field required"):
             SearchConfig.from_document({key: value for key, value in MINIMAL.items() if key != name})
@@ -24,6 +26,17 @@ def test_only_space_and_data_have_no_default() -> None:
 def test_a_document_with_defaults_filled_in_reads_back_equal() -> None:
     document = SearchConfig.from_document(MINIMAL).to_document()
     assert SearchConfig.from_document(json.loads(json.dumps(document))).to_document() == document
+
+
+def test_early_stopping_says_where_ap_is_measured() -> None:
+    rule = {"rule": "median", "at": [0.2, 0.6]}
+    config = SearchConfig.from_document({**MINIMAL, "early_stopping": rule})
+    assert config.task().measure_at == (0.2, 0.6)
+    document = json.loads(json.dumps(config.to_document()))
+    assert document["proxy"]["measure_at"] == [0.2, 0.6]
+    assert SearchConfig.from_document(document) == SearchConfig.from_document({**document, "early_stopping": rule})
+    alone = SearchConfig.from_document({**MINIMAL, "proxy": {"preset": "cpu-small", "measure_at": [0.9]}})
+    assert alone.task().measure_at == (0.9,)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +72,20 @@ def test_the_default_budget_is_that_of_the_space() -> None:
         ({"data": {"root": "x"}}, "data.train", "Field required"),
         ({"name": "a/b"}, "name", "pattern"),
         ({"reward": {"metric": "loss"}}, "reward.metric", "'ap' or 'ap50'"),
+        ({"early_stopping": {"rule": "hyperband"}}, "early_stopping.rule", "'none', 'median' or 'successive_halving'"),
+        ({"early_stopping": {"rule": "median", "at": []}}, "early_stopping.at", "at least 1 item"),
+        ({"early_stopping": {"rule": "median", "at": [0.5, 0.25]}}, "early_stopping.at", "must rise in (0, 1)"),
+        ({"early_stopping": {"rule": "median", "at": [0.5, 1]}}, "early_stopping.at", "must rise in (0, 1)"),
+        ({"early_stopping": {"eta": 1}}, "early_stopping.eta", "greater than 1 (given: 1)"),
+        ({"early_stopping": {"min_trials": 0}}, "early_stopping.min_trials", "greater than or equal to 1"),
+        (
+            {"early_stopping": {"rule": "median"}, "proxy": {"preset": "cpu-small", "measure_at": [0.1]}},
+            "proxy.measure_at",
+            "leave it out: early_stopping.at says where AP is measured",
+        ),
+        ({"proxy": {"preset": "cpu-small", "measure_at": [2]}}, "proxy.measure_at", "must rise in (0, 1)"),
+        ({"attempts": {"checkpoint_seconds": 0}}, "attempts.checkpoint_seconds", "greater than 0"),
+        ({"attempts": {"time_limit_minutes": -1}}, "attempts.time_limit_minutes", "greater than 0"),
         ({"duplicates": {"policy": "skip"}}, "duplicates.policy", "'remeasure' or 'reuse' (given: 'skip')"),
     ],
 )

@@ -1,7 +1,7 @@
 """What the loop does with measurements and checkpoints: simulated trainings of 100 steps, one a second."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -42,9 +42,11 @@ def crossing(request: EvaluationRequest, session: TrainingSession) -> Evaluation
     return trained(request, session, power=0.5 + request.seed % 4 / 2)
 
 
-def trained(request: EvaluationRequest, session: TrainingSession, power: float = 1.0) -> Evaluation:
+def trained(
+    request: EvaluationRequest, session: TrainingSession, power: float = 1.0, final: float | None = None
+) -> Evaluation:
     """AP rises with a power of the steps; a checkpoint holds the step."""
-    final = closed_form_ap(request)
+    final = closed_form_ap(request) if final is None else final
     measured_at = [round(share * STEPS) for share in request.task.measure_at]
     content = session.load_checkpoint()
     for step in range(first_step(content) + 1, STEPS + 1):
@@ -187,7 +189,7 @@ def test_what_is_measured_on_val_is_neither_measured_on_the_way_nor_stopped() ->
 
 
 @pytest.mark.parametrize("keeps_checkpoints", [False, True])
-@pytest.mark.parametrize("cut_at", range(130, 380, 10))
+@pytest.mark.parametrize("cut_at", range(130, 380, 50))
 def test_a_search_cut_at_any_time_decides_alike(tmp_path: Path, cut_at: int, keeps_checkpoints: bool) -> None:
     """Steps 20, 40, 60 and 80 are measured, and not all of them kept: an attempt that goes on comes once more to the
     step where its trial was given up, or not."""
@@ -211,6 +213,59 @@ def test_a_search_cut_at_any_time_decides_alike(tmp_path: Path, cut_at: int, kee
     replay(bench.store, bench.search_id, replayed)
     state, expected = replayed.state_dict(), second.algorithm.state_dict()
     assert all(state[name].tobytes() == expected[name].tobytes() for name in expected)
+
+
+def number_of(request: EvaluationRequest) -> int:
+    """The trial that a request is of."""
+    return int(request.spec.name.rpartition("-")[2])
+
+
+def cut(bench: CurveBench, at_seconds: float, evaluate: Callable[..., Evaluation]) -> None:
+    """Runs the search until then, and once more, by another controller, to its end; trial 1 is a little faster."""
+
+    def pace(request: EvaluationRequest) -> float:
+        return STEPS - 10.0 * (number_of(request) == 1)
+
+    for _ in run_search(bench.claim(evaluate, workers=4, seconds=pace)):
+        if bench.clock.seconds >= at_seconds:
+            break
+    bench.finish(bench.claim(evaluate, workers=4, seconds=pace))
+
+
+def test_what_was_measured_later_does_not_count_when_asked_again() -> None:
+    """Trial 1 comes first to step 25, where nobody is to compare it with, and does so again after a crash."""
+
+    def evaluate(request: EvaluationRequest, session: TrainingSession) -> Evaluation:
+        return trained(request, session, final=0.1 if number_of(request) == 1 else 0.5)
+
+    bench = CurveBench(trials=4, early_stopping={**MEDIAN, "min_trials": 3})
+    cut(bench, 30.0, evaluate)
+    assert bench.store.measured_at(bench.search_id, 25) == [(1, 0.025), (2, 0.125), (3, 0.125), (4, 0.125)]
+    (job,) = bench.store.list_jobs(bench.search_id, 1)
+    assert (job.num_attempts, bench.store.get_trial(bench.search_id, 1).state) == (2, TrialState.COMPLETED)
+
+
+@pytest.mark.parametrize(("checkpoint_seconds", "goes_on_from"), [(25, 30), (50, 50), (1000, 0)])
+def test_who_was_given_up_before_a_crash_ends_at_the_same_step(
+    tmp_path: Path, checkpoint_seconds: float, goes_on_from: int
+) -> None:
+    """Trial 4 has 0.2 at every step: more than the others' 0.15 at 30, less than their 0.25 at 50."""
+    starts: list[int] = []
+
+    def evaluate(request: EvaluationRequest, session: TrainingSession) -> Evaluation:
+        if number_of(request) == 4:
+            starts.append(first_step(session.load_checkpoint()))
+        power, final = (0.0, 0.2) if number_of(request) == 4 else (1.0, 0.5)
+        return trained(request, session, power, final)
+
+    rule = {**MEDIAN, "at": [0.3, 0.5, 0.75], "min_trials": 3}
+    bench = CurveBench(
+        trials=4, artifact_dir=tmp_path, early_stopping=rule, attempts={"checkpoint_seconds": checkpoint_seconds}
+    )
+    cut(bench, 60.0, evaluate)
+    assert (starts[0], starts[-1]) == (0, goes_on_from)
+    assert bench.expected_stops() == {4: 75}
+    bench.assert_stopped_as_the_ledger_says()
 
 
 def test_two_runs_stop_the_same_trials() -> None:

@@ -1,15 +1,19 @@
 """Feasible shares of the examples, seeds, and what a reward depends on."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nas_controller.records import Job, JobKind, JobState
 from nas_controller.search_config import SearchConfig, load_search_file
-from nas_controller.setup import derive_seed, measurement_key
+from nas_controller.setup import SearchSetup, derive_seed, measurement_key
 from search_space.budget import feasible_share
 from search_space.spaces import find_space
-from trainer.task import TRAINER_VERSION
+from trainer.session import Checkpoint
+from trainer.task import TRAINER_VERSION, CocoSource, DataSource, Split
 
 DOCUMENT: dict[str, Any] = {"space": "spinenet-49", "data": "generated", "proxy": {"preset": "cpu-demo"}}
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
@@ -44,6 +48,9 @@ def key_of(data_hash: str = "data", **changes: Any) -> str:
         {"workers": [{"count": 9}]},
         {"reevaluate": {"top": 0}},
         {"duplicates": {"policy": "reuse"}},
+        {"early_stopping": {"rule": "median", "at": [0.1, 0.3]}},
+        {"attempts": {"checkpoint_seconds": 5, "time_limit_minutes": 9}},
+        {"proxy": {"preset": "cpu-demo", "measure_at": [0.5]}},
         {"proxy": SearchConfig.from_document(DOCUMENT).task().to_document()},
     ],
 )
@@ -70,6 +77,46 @@ def test_a_new_trainer_measures_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     before = key_of()
     monkeypatch.setattr("nas_controller.setup.TRAINER_VERSION", TRAINER_VERSION + 1)
     assert key_of() != before
+
+
+def make_setup(**changes: Any) -> SearchSetup:
+    config = SearchConfig.from_document({**DOCUMENT, **changes})
+    nowhere = CocoSource(images=Path("images"), annotations=Path("a.json"))
+    return SearchSetup(
+        search_id="s1",
+        config=config,
+        space=find_space(config.space),
+        budget=config.flops_budget(),
+        target=config.target_network(),
+        task=config.task(),
+        data=DataSource(train=nowhere, val=nowhere),
+        num_classes=3,
+        measurement_key="key",
+        artifact_dir=Path("artifacts"),
+    )
+
+
+def make_job(kind: JobKind, checkpoint: Checkpoint | None = None) -> Job:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    job = Job(
+        id="j", search_id="s1", trial_number=1, kind=kind, seed=9, state=JobState.QUEUED, num_attempts=0, created_at=at
+    )
+    return replace(job, checkpoint=checkpoint)
+
+
+def test_a_request_says_what_its_job_needs() -> None:
+    setup = make_setup(
+        early_stopping={"rule": "median", "at": [0.5]}, attempts={"checkpoint_seconds": 5, "time_limit_minutes": 2}
+    )
+    draft = setup.draft_reference("spinenet-49", 1)
+    proxy = setup.request(draft, make_job(JobKind.PROXY, Checkpoint(step=3, key="ab" * 32, num_bytes=1)))
+    assert (proxy.seed, proxy.split, proxy.task) == (9, Split.REWARD, setup.task)
+    assert proxy.task.measure_at == (0.5,)
+    assert (proxy.resume_from, proxy.artifact_dir) == ("ab" * 32, Path("artifacts"))
+    assert (proxy.checkpoint_seconds, proxy.time_limit_seconds) == (5.0, 120.0)
+    on_val = setup.request(draft, make_job(JobKind.REEVALUATE))
+    assert (on_val.split, on_val.task, on_val.resume_from) == (Split.VAL, replace(setup.task, measure_at=()), "")
+    assert make_setup().request(draft, make_job(JobKind.PROXY)).time_limit_seconds is None
 
 
 def test_the_stored_document_has_the_key_of_the_one_that_was_written() -> None:

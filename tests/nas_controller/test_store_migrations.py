@@ -1,10 +1,12 @@
 """The schema: what the revisions make is what the tables say, and old databases come along."""
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -13,11 +15,22 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect
 
-from nas_controller.records import JobState, SearchState, TrialKey, TrialState
+from nas_controller.records import EntryKind, JobState, SearchState, TrialKey, TrialState
+from nas_controller.search_config import SearchConfig
 from nas_controller.store.engine import for_writing, make_engine
 from nas_controller.store.open import MIGRATIONS, SchemaError, alembic_config, migrate, open_store
 from nas_controller.store.tables import metadata
-from tests.conformance.store_cases import CONFIG, DAY, START, at, evaluation, finished, make_draft
+from tests.conformance.store_cases import (
+    CONFIG,
+    DAY,
+    START,
+    at,
+    evaluation,
+    finished,
+    make_checkpoint,
+    make_draft,
+    make_measurement,
+)
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -86,11 +99,17 @@ def test_an_old_database_gets_the_tables_of_this_release(tmp_path: Path, dump: s
     engine.dispose()
 
 
+def _defaults_of_0003() -> dict[str, Any]:
+    """What the third schema's release fills in where a document says nothing."""
+    document = SearchConfig.from_document({"space": "spinenet-49", "data": "generated"}).to_document()
+    return {name: document[name] for name in ("early_stopping", "attempts")}
+
+
 def test_a_database_of_the_first_schema_is_read_and_continued(tmp_path: Path) -> None:
     """`schema_0001.sql` is a search with one trial of each outcome, as the first schema kept it."""
     store = open_store(_golden_database(tmp_path, "schema_0001.sql"))
     search = store.get_search("s1")
-    filled_in = {**CONFIG, "duplicates": {"policy": "remeasure"}}
+    filled_in = {**CONFIG, "duplicates": {"policy": "remeasure"}, **_defaults_of_0003()}
     assert (search.name, search.config, search.state) == ("blood cells", filled_in, SearchState.RUNNING)
     assert (search.created_at, search.started_at) == (START, at(1))
     completed, infeasible, reference, failed, running = store.list_trials("s1", 10)
@@ -133,11 +152,60 @@ def test_a_database_of_the_second_schema_is_read_and_continued(tmp_path: Path) -
     store.close()
 
 
-def test_a_migration_forward_and_back_changes_nothing(tmp_path: Path) -> None:
-    engine = make_engine(_golden_database(tmp_path, "schema_0001.sql"))
+def test_a_database_of_the_third_schema_is_read_and_continued(tmp_path: Path) -> None:
+    """`schema_0003.sql` is the same under early stopping; trial 6 was stopped, trial 7 runs with a checkpoint."""
+    store = open_store(_golden_database(tmp_path, "schema_0003.sql"))
+    assert store.get_search("s1").config["early_stopping"]["rule"] == "median"
+    short, running = store.list_trials("s1", 10, after=5)
+    assert (short.state, short.reward, short.average_precision) == (TrialState.STOPPED_EARLY, 0.0625, 0.0625)
+    assert store.list_measurements("s1", 1) == [make_measurement(25, 0.0625), make_measurement(50, 0.125)]
+    assert store.measured_at("s1", 25) == [(1, 0.0625), (6, 0.03125), (7, 0.09375)]
+    assert [trial.number for trial in store.best_trials("s1", 10)] == [1]
+    lease = store.claim_search("s1", "new release", at(DAY), 60)
+    assert lease is not None
+    (lost,) = store.requeue_lost_attempts(lease, at(DAY))
+    assert (lost.trial_number, lost.checkpoint) == (running.number, make_checkpoint(30))
+    store.start_attempt(lease, lost.id, "worker-1", at(DAY))
+    store.record_progress(lease, lost.id, 2, make_measurement(50, 0.5), at(DAY))
+    assert store.measured_at("s1", 50) == [(1, 0.125), (7, 0.5)]
+    store.close()
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+def test_a_migration_forward_and_back_changes_nothing(tmp_path: Path, revision: str) -> None:
+    engine = make_engine(_golden_database(tmp_path, f"schema_{revision}.sql"))
     before = _dump(engine)
     migrate(engine)
     assert _dump(engine) != before
-    _downgrade(engine, "0001")
+    _downgrade(engine, revision)
     assert _dump(engine) == before
+    engine.dispose()
+
+
+def test_the_release_before_is_left_nothing_that_it_does_not_know(tmp_path: Path) -> None:
+    """It takes every trial with a reward for one of the best, and knows neither measurements nor their entries."""
+    engine = make_engine(_golden_database(tmp_path, "schema_0003.sql"))
+    before = open_store(str(engine.url))
+    ledger = before.read_ledger("s1")
+    before.close()
+    _downgrade(engine, "0002")
+    with engine.begin() as connection:
+        rewarded = connection.exec_driver_sql("SELECT number FROM trial WHERE reward IS NOT NULL").scalars()
+        assert list(rewarded) == [1, 5]
+        (config,) = connection.exec_driver_sql("SELECT config FROM search").scalars()
+        assert json.loads(config) == {**CONFIG, "duplicates": {"policy": "reuse"}, "proxy": {"steps": 100}}
+    again = open_store(str(engine.url))
+    assert again.get_search("s1").config == {
+        **CONFIG,
+        "duplicates": {"policy": "reuse"},
+        "proxy": {"steps": 100, "measure_at": []},
+        **_defaults_of_0003(),
+    }
+    for old, new in zip(ledger, again.read_ledger("s1"), strict=True):
+        if old.kind is EntryKind.TRIAL_MEASURED:
+            old = replace(old, kind=EntryKind.TRIAL_STARTED, payload={})
+        assert new == old
+    assert again.list_measurements("s1", 1) == []
+    assert again.list_jobs("s1", 7)[0].checkpoint is None
+    again.close()
     engine.dispose()

@@ -83,12 +83,13 @@ def test_revisions_make_what_the_tables_say_and_can_be_taken_back(engine: Engine
 
 def test_a_database_of_a_newer_release_is_left_alone(engine: Engine, url: str) -> None:
     with engine.begin() as connection:
+        ours = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(SchemaError, match="9999"):
         open_store(url)
     with engine.begin() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "9999"
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = :ours"), {"ours": ours})
 
 
 def test_several_open_a_new_database_at_once(engine: Engine, url: str) -> None:

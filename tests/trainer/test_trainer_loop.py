@@ -16,12 +16,12 @@ from tests.trainer.architectures import ARCHITECTURES
 from trainer.data.tensors import DetectionTensors
 from trainer.device import ComputeDevice, computes_bf16
 from trainer.evaluate import detection_rows
+from trainer.flat import flattened
 from trainer.loop import (
     Deadline,
     Training,
     batches,
     begin_training,
-    flattened,
     image_order,
     largest_healthy_loss,
     learning_rate_factor,

@@ -27,6 +27,7 @@ export const getSearch = async (id) => (await ask(searchPath(id))).json();
 export const getHistory = async (id) => (await ask(`${searchPath(id)}/history`)).json();
 export const getBest = async (id) => (await ask(`${searchPath(id)}/trials:best?limit=10`)).json();
 export const getTrial = async (id, number) => (await ask(`${searchPath(id)}/trials/${number}`)).json();
+export const getMeasurements = async (id, number) => (await ask(`${searchPath(id)}/trials/${number}/measurements`)).json();
 export const exportPath = (id, number, format) => `${searchPath(id)}/trials/${number}/export?format=${format}`;
 export const getDrawing = async (id, number) => (await ask(exportPath(id, number, "svg"))).text();
 export const requestVerb = async (id, verb) => (await ask(`${searchPath(id)}:${verb}`, { method: "POST" })).json();

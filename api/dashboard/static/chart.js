@@ -9,7 +9,8 @@ const ARMS = {
   evolution: { color: "--arm-evolution", symbol: "square" },
 };
 const OTHER_ARM = { color: "--arm-other", symbol: "triangle-up" };
-// Trials without a reward stand in a lane below the axis: what was never trained at its lower edge.
+// Trials without a reward, or with one of a part of the training, stand in a lane below the axis: what was never trained
+// at its lower edge.
 const UNREWARDED = {
   infeasible: { symbol: "line-ns-open", color: "--quiet", size: 7, y: -0.5 },
   cancelled: { symbol: "line-ew-open", color: "--quiet", size: 7, y: -0.5 },
@@ -30,7 +31,7 @@ const pick = (values, kept) => kept.map((index) => values[index]);
 function armTraces(history) {
   const arms = [...new Set(history.arm)].filter((arm) => arm !== "reference");
   return arms.map((arm) => {
-    const kept = indices(history, (i) => history.arm[i] === arm && history.reward[i] !== null);
+    const kept = indices(history, (i) => history.arm[i] === arm && history.reward[i] !== null && history.state[i] !== "stopped_early");
     const look = ARMS[arm] ?? OTHER_ARM;
     return {
       name: arm,
@@ -79,7 +80,8 @@ function unrewardedTraces(history) {
       mode: "markers",
       opacity: kept.length > MANY ? 0.35 : 1,
       marker: { symbol: look.symbol, size: look.size, color: color(look.color), line: { color: color(look.color), width: 1.2 } },
-      hovertemplate: `trial %{x}<extra>${state.replaceAll("_", " ")}</extra>`,
+      text: kept.map((index) => (history.reward[index] === null ? "" : `<br>reward ${ap(history.reward[index])}`)),
+      hovertemplate: `trial %{x}%{text}<extra>${state.replaceAll("_", " ")}</extra>`,
     };
   });
 }
@@ -87,7 +89,7 @@ function unrewardedTraces(history) {
 /** A ring around the trial whose architecture is shown on the page. */
 function selectionTrace(history, selected) {
   const index = history.number.indexOf(selected);
-  if (index < 0 || history.reward[index] === null) return [];
+  if (index < 0 || history.reward[index] === null || history.state[index] === "stopped_early") return [];
   return [
     {
       x: [selected],
@@ -142,6 +144,6 @@ export async function drawChart(node, history, metric, selected, onPick) {
 function describe(history) {
   const best = history.best_so_far.at(-1) ?? null;
   if (best === null) return `Reward of each trial: ${history.num_trials} trials, none with a reward`;
-  const number = history.number[history.reward.indexOf(best)];
+  const number = history.number[history.best_so_far.indexOf(best)];
   return `Reward of each trial: ${history.num_trials} trials, the best reward ${ap(best)} at trial ${number}`;
 }

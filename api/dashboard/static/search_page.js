@@ -76,7 +76,7 @@ async function ask(verb) {
 }
 
 function onEvent(event) {
-  refresh();
+  if (event.kind !== "trial.measured") refresh(); // a curve is shown with its trial only
   if (event.trial_number === selected()) showTrial(searchId, selected());
   if (event.kind === "search.state" && FINAL.includes(event.payload.state)) endFollowing();
 }

@@ -57,6 +57,7 @@ function figures(search) {
   return [
     ["trained", `${whole(progress.trained)} / ${whole(progress.trials)}`, ""],
     ["running", whole(counts.running), counts.queued ? `${whole(counts.queued)} queued` : ""],
+    ...(counts.stopped_early ? [["stopped early", whole(counts.stopped_early), "of those trained"]] : []),
     ["failed", whole(counts.failed), ""],
     ["infeasible", whole(counts.infeasible), "off budget, never trained"],
     bestFigure(best),

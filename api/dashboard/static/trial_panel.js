@@ -1,15 +1,21 @@
 // One trial: its drawing, its numbers, its jobs.
 
-import { exportPath, getDrawing, getTrial } from "./api.js";
+import { exportPath, getDrawing, getMeasurements, getTrial } from "./api.js";
+import { lossCurve, precisionCurve } from "./curves.js";
 import { byId, element, fill, show } from "./dom.js";
 import { amount, ap, apWithError, duration, NONE, secondsBetween, time } from "./format.js";
-import { lossCurve } from "./loss_curve.js";
 import { reuseNote } from "./reuse.js";
 import { stateLabel } from "./state.js";
 
+/** "after step 150": where a training was stopped; null for a whole one. */
+function stopNote(trial) {
+  const step = trial.jobs.find((job) => job.kind === "proxy")?.evaluation?.stopped_at_step ?? null;
+  return step === null ? null : element("span", { class: "quiet second" }, `after step ${step}`);
+}
+
 function figures(searchId, trial) {
   const rows = [
-    ["State", stateLabel(trial.state)],
+    ["State", [stateLabel(trial.state), stopNote(trial)]],
     ["Found by", trial.arm === "reference" ? "published architecture" : trial.arm],
     ["Reward", [ap(trial.reward), " ", reuseNote(searchId, trial.reused_from)]],
     ["AP, reward split", ap(trial.average_precision)],
@@ -120,10 +126,9 @@ export async function showTrial(searchId, number) {
   wanted = number;
   show("trial-empty", false);
   try {
-    const [trial, picture] = await Promise.all([getTrial(searchId, number), drawing(searchId, number)]);
+    const [trial, curve, picture] = await Promise.all([getTrial(searchId, number), getMeasurements(searchId, number), drawing(searchId, number)]);
     if (number !== wanted) return; // another was chosen meanwhile
     byId("trial-title").textContent = trial.name ? `${trial.name} (trial ${number})` : `Trial ${number}`;
-    const losses = trial.jobs.map((job) => job.evaluation?.losses ?? []).find((points) => points.length > 1);
     const open = [...container.querySelectorAll("details[open] > summary")].map((summary) => summary.textContent);
     fill(
       container,
@@ -135,7 +140,8 @@ export async function showTrial(searchId, number) {
       costs(trial),
       element("h3", {}, "Trainings"),
       jobs(trial),
-      losses && lossCurve(losses),
+      precisionCurve(trial, curve.measurements),
+      lossCurve(trial),
       failures(trial),
       blocks(trial.spec),
     );
