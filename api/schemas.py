@@ -285,7 +285,7 @@ class History(BaseModel):
     num_trials: int
     is_reduced: bool = Field(description="whether some trials were left out; extremes and failures stay")
     smoothed_over: int = Field(
-        description="rewards behind each value of `smoothed`; as for `best_so_far`, of trials that were not stopped early"
+        description="rewards behind each value of `smoothed`; like `best_so_far` without trials that were stopped early"
     )
     number: list[int]
     arm: list[str]

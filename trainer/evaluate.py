@@ -100,14 +100,14 @@ def _evaluate(request: EvaluationRequest, session: TrainingSession) -> Evaluatio
         _go_on_from_checkpoint(parts, session)
         deadline = Deadline(training, request.time_limit_seconds, started - training.all_seconds)
         setup_seconds = time.perf_counter() - started
-        scores = _train_and_measure(parts, session, deadline)
+        scores, stopped_at_step = _train_and_measure(parts, session, deadline)
     report = cost(plan)
     return Evaluation(
         average_precision=scores.average_precision,
         metrics={name: value for name, value in scores.metrics.items() if name != "ap"},
         class_average_precision=scores.class_average_precision,
         losses=training.losses,
-        stopped_at_step=training.step if training.step < training.num_steps else None,
+        stopped_at_step=stopped_at_step,
         num_images=parts.num_eval_images,
         train_seconds=training.seconds,
         eval_seconds=training.measuring_seconds,
@@ -131,21 +131,25 @@ def _go_on_from_checkpoint(parts: _Parts, session: TrainingSession) -> None:
         _log.warning("The training begins at its beginning: %s", error)
 
 
-def _train_and_measure(parts: _Parts, session: TrainingSession, deadline: Deadline) -> CocoScores:
-    """The scores after the last step, or after that with whose measurement the session stopped the training."""
+def _train_and_measure(parts: _Parts, session: TrainingSession, deadline: Deadline) -> tuple[CocoScores, int | None]:
+    """The scores after the last step and None; or those of the last measurement, after which the session stopped
+    the training, and its step."""
     request, training = parts.request, parts.training
     measured_at = measured_steps(request.task, training.num_steps)
+    measured: tuple[CocoScores, int] | None = None
     for step in train_steps(training, parts.anchors_A4, parts.train_images, request.task, request.seed, parts.on):
         deadline.check()
         if step in measured_at:
-            scores = _measured(parts, deadline)
+            measured = _measured(parts, deadline), step
             try:
-                session.measured(_measurement(training, measured_at, scores))
+                session.measured(_measurement(training, measured_at, measured[0]))
             except TrainingStopped:
-                return scores
+                return measured
+        if measured is not None and session.is_stopped():
+            return measured
         if session.wants_checkpoint():
             session.save_checkpoint(step, pack(training, request_fingerprint(request)))
-    return _measured(parts, deadline)
+    return _measured(parts, deadline), None
 
 
 def _measurement(training: Training, measured_at: Sequence[int], scores: CocoScores) -> Measurement:

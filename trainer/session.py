@@ -62,6 +62,11 @@ class TrainingSession(ABC):
     def measured(self, measurement: Measurement) -> None:
         """Takes a measurement, in rising steps. Raises `TrainingStopped` when the training is to end with it."""
 
+    def is_stopped(self) -> bool:
+        """Whether the training is to end with the measurement that it took last; cheap, asked after every step. Who
+        decides may need a while after a measurement."""
+        return False
+
     @abstractmethod
     def load_checkpoint(self) -> bytes | None:
         """The state to go on from, as `save_checkpoint` got it; None to begin at the beginning."""

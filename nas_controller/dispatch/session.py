@@ -22,7 +22,7 @@ class WorkerSession(TrainingSession):
 
     Args:
         report: called with each event in the training's thread.
-        is_stopped: whether the training is to end; asked after each measurement.
+        is_stopped: whether the training is to end with its last measurement.
         seconds: the clock behind `request.checkpoint_seconds`.
     """
 
@@ -43,6 +43,9 @@ class WorkerSession(TrainingSession):
         self._report(measurement)
         if self._is_stopped():
             raise TrainingStopped(f"stopped after step {measurement.step} of {measurement.num_steps}")
+
+    def is_stopped(self) -> bool:
+        return self._is_stopped()
 
     def load_checkpoint(self) -> bytes | None:
         """As the contract says; a checkpoint that is missing or damaged is logged, and none."""

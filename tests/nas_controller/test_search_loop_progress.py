@@ -82,7 +82,9 @@ class CurveBench(Bench):
 
     def given_up_at(self, step: int) -> list[int]:
         """The trials that the search's rule gives up at a step, told from the ledger alone."""
-        settings, before, found = self.config.early_stopping, [], []
+        settings = self.config.early_stopping
+        before: list[float] = []
+        found: list[int] = []
         for entry in self.store.read_ledger(self.search_id, limit=100_000):
             if entry.kind is EntryKind.TRIAL_MEASURED and entry.payload["step"] == step:
                 value = entry.payload["average_precision"]
@@ -149,10 +151,9 @@ def test_a_curve_may_be_asked_for_without_a_rule() -> None:
     assert {trial.state for trial in bench.trials()} == {TrialState.COMPLETED}
     for trial in bench.trials():
         points = bench.store.list_measurements(bench.search_id, trial.number)
-        assert [(point.step, point.average_precision) for point in points] == [
-            (10, pytest.approx(0.1 * (trial.reward or 0))),
-            (50, pytest.approx(0.5 * (trial.reward or 0))),
-        ]
+        assert [point.step for point in points] == [10, 50]
+        expected = [0.1 * (trial.reward or 0), 0.5 * (trial.reward or 0)]
+        assert [point.average_precision for point in points] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("rule", [MEDIAN, HALVING], ids=["median", "halving"])

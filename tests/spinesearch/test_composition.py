@@ -17,6 +17,7 @@ def test_the_measurement_key_holds_the_hash_that_evaluations_record(tmp_path: Pa
     setup = search_setup("s1", config, Home(tmp_path / "home", "", None))
     assert setup.measurement_key == measurement_key(config, data_hash(config.data.source()))
     assert setup.num_classes == 4
+    assert setup.artifact_dir == tmp_path / "home" / "artifacts"
     assert setup.cache == ImageCache(folder=tmp_path / "home" / "cache", form=ImageForm.RAW)
     # 4 images of 160 x 160 x 3 are 307,200 bytes: above the limit they are encoded again, which is another measurement.
     small = search_setup("s1", config, Home(tmp_path / "home", "", None, cache_limit_bytes=307_199))

@@ -130,6 +130,30 @@ def test_a_measurement_is_what_the_end_would_measure_there(drawn_data: DataSourc
     assert session.measurements[1].num_steps == 45
 
 
+def test_a_stop_that_comes_late_ends_the_training_with_its_last_measurement(drawn_data: DataSource) -> None:
+    class LateStop(RecordingSession):
+        def is_stopped(self) -> bool:
+            return self.steps_seen >= 3
+
+    task = replace(TASK, steps=8, measure_at=(0.25, 0.75))
+    late = LateStop()
+    stopped = evaluate_architecture(requested(drawn_data, task), late)
+    assert [measurement.step for measurement in late.measurements] == [2]
+    assert late.steps_seen == 3
+    assert stopped.stopped_at_step == 2
+    assert stopped.average_precision == late.measurements[0].average_precision
+
+
+def test_a_stop_before_the_first_measurement_waits_for_it(drawn_data: DataSource) -> None:
+    class EarlyStop(RecordingSession):
+        def is_stopped(self) -> bool:
+            return True
+
+    session = EarlyStop()
+    task = replace(TASK, steps=8, measure_at=(0.5,))
+    assert evaluate_architecture(requested(drawn_data, task), session).stopped_at_step == 4
+
+
 def test_a_time_limit_ends_a_training(drawn_data: DataSource) -> None:
     with pytest.raises(TimeLimitReached, match=r"at step 1 of 2 after .* s; the limit is 1e-06 s"):
         evaluate_architecture(requested(drawn_data, time_limit_seconds=1e-6))
