@@ -30,7 +30,7 @@ def demo_document(trials: int) -> dict[str, Any]:
         "space": "spinenet-49",
         "data": "generated",
         "algorithm": {"name": "reinforce", "seed": 7},
-        "proxy": {"preset": "cpu-demo"},
+        "proxy": {"preset": "cpu-tiny"},
         "limits": {"trials": trials},
         "workers": [{"count": 2, "cpus": 1}],
     }

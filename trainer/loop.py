@@ -285,7 +285,7 @@ def largest_healthy_loss(num_logits: int) -> float:
     That one gives every class the prior probability and predicts no shift, and has its largest loss on a batch without
     objects, where the focal losses of all logits are summed and divided by one; with objects they are divided by their
     anchors, and each of these adds `UNTRAINED_OBJECT_LOSS`. The bound depends on the request alone, not on what
-    was seen before, so that a training which was interrupted is judged like one that was not. Measured (`cpu-demo`, 60
+    was seen before, so that a training which was interrupted is judged like one that was not. Measured (`cpu-tiny`, 60
     steps, bound 1,042): the losses of AdamW and SGD at learning rates up to 0.1 stay below 5, AdamW at 1.0 reaches
     233 and comes back; AdamW at 10 is stopped at step 2, SGD at 10 without clipping at step 10, before its NaN at 25.
     """

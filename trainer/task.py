@@ -201,7 +201,7 @@ class ProxyTask:
 
 PRESETS: dict[str, ProxyTask] = {
     # For the generated data set: about 13 seconds a trial on one core with bf16 in hardware.
-    "cpu-demo": ProxyTask(
+    "cpu-tiny": ProxyTask(
         image_size=96,
         width_scale=0.25,
         endpoint_channels=32,
@@ -226,7 +226,7 @@ PRESETS: dict[str, ProxyTask] = {
     ),
     # Du et al. 2020, section 5.1: width and alpha 0.25, head 64, 512 px, 5 epochs; endpoints, batch and
     # schedule are not in the paper and follow Google's published search configuration.
-    "spinenet-paper": ProxyTask(
+    "paper": ProxyTask(
         image_size=512,
         width_scale=0.25,
         resampling_alpha=0.25,

@@ -35,8 +35,7 @@ REQUESTS = {
     S.PAUSED: {S.PENDING, S.STOPPING, S.CANCELLED},
     S.STOPPING: {S.CANCELLED},
 }
-# What a controller may write (`Store.set_search_state`).
-SETTINGS = {
+SETTINGS = {  # what a controller may write (`Store.set_search_state`)
     S.PENDING: {S.PENDING, S.RUNNING, S.PAUSED, S.SUCCEEDED, S.FAILED},
     S.RUNNING: {S.PENDING, S.RUNNING, S.PAUSED, S.SUCCEEDED, S.FAILED},
     S.PAUSED: {S.PAUSED, S.SUCCEEDED, S.FAILED},

@@ -17,7 +17,7 @@ SEARCH: dict[str, Any] = {
     "space": "r0-sp53",
     "data": "generated",
     "budget": {"relative_to": "r0-sp53", "tolerance": 0.15},
-    "proxy": {"preset": "spinenet-paper"},
+    "proxy": {"preset": "paper"},
     "limits": {"trials": 12},
     "workers": [{"count": 2, "cpus": 1}],
     "reevaluate": {"top": 2, "seeds": 2},

@@ -85,7 +85,7 @@ class Bench:
                 "data": "generated",
                 "budget": {"relative_to": "r0-sp53", "tolerance": 0.2},
                 "algorithm": {"name": algorithm, "seed": 3},
-                "proxy": {"preset": "spinenet-paper"},
+                "proxy": {"preset": "paper"},
                 "limits": {"trials": trials},
                 "reevaluate": {"top": 2, "seeds": 3},
                 **document,

@@ -144,7 +144,7 @@ def test_rewards_are_reused_from_another_search_of_the_store() -> None:
 def test_a_reward_of_another_proxy_task_is_not_reused() -> None:
     first = CollapsedBench()
     first.finish(first.claim())
-    longer = {"preset": "spinenet-paper", "epochs": 6}
+    longer = {"preset": "paper", "epochs": 6}
     second = CollapsedBench(after=first, duplicates=REUSE, proxy=longer)
     second.finish(second.claim(workers=1))
     assert second.num_proxy_jobs() == 4

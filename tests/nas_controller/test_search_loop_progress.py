@@ -146,7 +146,7 @@ def test_by_default_nothing_is_measured_on_the_way_and_nothing_stopped() -> None
 
 
 def test_a_curve_may_be_asked_for_without_a_rule() -> None:
-    bench = CurveBench(trials=8, proxy={"preset": "spinenet-paper", "measure_at": [0.1, 0.5]})
+    bench = CurveBench(trials=8, proxy={"preset": "paper", "measure_at": [0.1, 0.5]})
     bench.finish(bench.claimed())
     assert {trial.state for trial in bench.trials()} == {TrialState.COMPLETED}
     for trial in bench.trials():
@@ -287,7 +287,7 @@ def test_a_lost_attempt_goes_on_from_its_newest_checkpoint(tmp_path: Path) -> No
         lost = Failure(reason=FailureReason.WORKER_LOST, message="the worker was lost")
         return lost if len(starts[request.seed]) == 1 else result
 
-    proxy = {"preset": "spinenet-paper", "measure_at": [0.25, 0.5]}
+    proxy = {"preset": "paper", "measure_at": [0.25, 0.5]}
     bench = CurveBench(trials=3, artifact_dir=tmp_path, proxy=proxy)
     assert bench.finish(bench.claim(evaluate, seconds=seconds)) is SearchState.SUCCEEDED
     # The simulated clock of a session moves with its measurements: at 25 and 50; then a checkpoint is due.
@@ -303,7 +303,7 @@ def test_a_lost_attempt_goes_on_from_its_newest_checkpoint(tmp_path: Path) -> No
 
 def test_only_the_newest_checkpoint_of_a_running_job_is_kept(tmp_path: Path) -> None:
     shares = [0.1, 0.2, 0.3, 0.4, 0.5]
-    bench = CurveBench(trials=9, artifact_dir=tmp_path, proxy={"preset": "spinenet-paper", "measure_at": shares})
+    bench = CurveBench(trials=9, artifact_dir=tmp_path, proxy={"preset": "paper", "measure_at": shares})
     assert bench.artifacts is not None
     most = 0
     turns = run_search(bench.claimed())
@@ -326,7 +326,7 @@ def test_a_search_that_ends_otherwise_leaves_no_checkpoint(tmp_path: Path, state
         result = trained(request, session)
         return broken if state is SearchState.FAILED and request.seed == first_seed(bench) else result
 
-    bench = CurveBench(artifact_dir=tmp_path, proxy={"preset": "spinenet-paper", "measure_at": [0.25]})
+    bench = CurveBench(artifact_dir=tmp_path, proxy={"preset": "paper", "measure_at": [0.25]})
     for _ in run_search(bench.claim(evaluate, workers=4, seconds=seconds)):
         if state is SearchState.CANCELLED and bench.clock.seconds > 60:
             bench.store.request_state(bench.search_id, state, "", bench.clock.now())

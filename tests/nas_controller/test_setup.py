@@ -15,7 +15,7 @@ from search_space.spaces import find_space
 from trainer.session import Checkpoint
 from trainer.task import TRAINER_VERSION, CocoSource, DataSource, Split
 
-DOCUMENT: dict[str, Any] = {"space": "spinenet-49", "data": "generated", "proxy": {"preset": "cpu-demo"}}
+DOCUMENT: dict[str, Any] = {"space": "spinenet-49", "data": "generated", "proxy": {"preset": "cpu-tiny"}}
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 
 
@@ -50,7 +50,7 @@ def key_of(data_hash: str = "data", **changes: Any) -> str:
         {"duplicates": {"policy": "reuse"}},
         {"early_stopping": {"rule": "median", "at": [0.1, 0.3]}},
         {"attempts": {"checkpoint_seconds": 5, "time_limit_minutes": 9}},
-        {"proxy": {"preset": "cpu-demo", "measure_at": [0.5]}},
+        {"proxy": {"preset": "cpu-tiny", "measure_at": [0.5]}},
         {"proxy": SearchConfig.from_document(DOCUMENT).task().to_document()},
     ],
 )
@@ -62,8 +62,8 @@ def test_what_does_not_change_a_networks_reward_is_not_in_its_key(changes: dict[
     "changes",
     [
         {"data_hash": "other data"},
-        {"proxy": {"preset": "cpu-demo", "steps": 141}},
-        {"proxy": {"preset": "cpu-demo", "precision": "fp32"}},
+        {"proxy": {"preset": "cpu-tiny", "steps": 141}},
+        {"proxy": {"preset": "cpu-tiny", "precision": "fp32"}},
         {"evaluator": "mine:evaluate"},
         {"reward": {"metric": "ap50"}},
         {"target": {"width_scale": 0.5}},

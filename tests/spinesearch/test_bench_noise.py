@@ -101,7 +101,7 @@ def test_a_whole_measurement(tmp_path: Path) -> None:
 
 def test_too_few_of_anything_is_refused(tmp_path: Path) -> None:
     data = generate(tmp_path / "data", num_train=2, num_val=1, image_size=32)
-    task = ProxyTask.from_document({"preset": "spinenet-paper"})
+    task = ProxyTask.from_document({"preset": "paper"})
     budget = FlopsBudget(1000, 0.05)
     with pytest.raises(ValueError, match="must be at least 2, 2 and 1"):
         run_noise(space=SPACE, budget=budget, target=TARGET, task=task, data=data, num_seeds=1)

@@ -200,4 +200,4 @@ def test_loaders_take_the_threads_that_are_left(data: DataSource) -> None:
 
 def test_a_quick_task_is_small() -> None:
     assert (TASK.steps, TASK.max_eval_images, TASK.batch_size) == (QUICK_STEPS, QUICK_EVAL_IMAGES, 2)
-    assert quick_task(replace(PRESETS["spinenet-paper"], measure_at=(0.5,))).measure_at == ()
+    assert quick_task(replace(PRESETS["paper"], measure_at=(0.5,))).measure_at == ()

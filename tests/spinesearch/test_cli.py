@@ -17,7 +17,7 @@ SEARCH: dict[str, Any] = {
     "space": "r0-sp53",
     "data": "generated",
     "budget": {"relative_to": "r0-sp53", "tolerance": 0.15},
-    "proxy": {"preset": "cpu-demo"},
+    "proxy": {"preset": "cpu-tiny"},
     "limits": {"trials": 10},
     "workers": [{"count": 2, "cpus": 1}],
     "reevaluate": {"top": 1, "seeds": 2, "references": ["spinenet-49"]},
