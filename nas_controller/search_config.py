@@ -180,7 +180,7 @@ class Duplicates(_Section):
 
 class EarlyStopping(_Section):
     """Ends trainings that are behind the others. AP is measured after the shares `at` of the steps; a training that
-    is given up at one of them ends at the next, and its reward is what it measured there."""
+    is given up at one of them ends a moment later, and its reward is what it measured last."""
 
     rule: Literal["none", "median", "successive_halving"] = Field(
         default="none", description="median: the worse half ends; successive_halving: all but the best 1 / eta"

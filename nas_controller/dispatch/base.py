@@ -89,7 +89,8 @@ class Dispatcher(ABC):
     @abstractmethod
     def stop(self, key: AttemptKey) -> None:
         """Asks a running attempt to end with what it measured last, at its next measurement at the latest; its
-        outcome is then an evaluation that says at which step that was. Unknown or finished keys are ignored, evaluators that never measure go on."""
+        outcome is then an evaluation that says at which step that was. Unknown or finished keys are ignored;
+        evaluators that never measure go on."""
 
     @abstractmethod
     def cancel(self, key: AttemptKey) -> None:

@@ -134,7 +134,7 @@ class StandingDispatcher(Dispatcher):
 
     @abstractmethod
     def _ask_to_stop(self, slot: Slot, key: AttemptKey) -> None:
-        """Tells the slot's busy worker that the attempt is to end at its next measurement."""
+        """Tells the slot's busy worker that the attempt is to end with its last measurement."""
 
     @abstractmethod
     def _kill(self, slot: Slot) -> None:

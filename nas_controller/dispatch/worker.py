@@ -179,5 +179,5 @@ class Worker:
         return events[num_known:] if told_key == key else []
 
     def stop(self, key: AttemptKey) -> None:
-        """Ends the attempt at its next measurement, also when it has not begun; one that has ended is left alone."""
+        """Ends the attempt with its last measurement, also when it has not begun; one that has ended is left alone."""
         self._stopped = key

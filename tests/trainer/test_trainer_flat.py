@@ -29,7 +29,7 @@ def stepped(model: nn.Module, *, is_rounded: bool, steps: int = 4) -> tuple[list
         optimizer.zero_grad(set_to_none=False)
         if rounded is not None:
             rounded.zero_gradient()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if rounded is not None:
             rounded.hand_over_gradient()
         optimizer.step()
