@@ -97,7 +97,15 @@ def test_a_service_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
         assert len(told) == len(set(told))
 
 
-@pytest.mark.parametrize("victim", ["internal api", "internal controller", "internal search", "RayWorker"])
+@pytest.mark.parametrize(
+    "victim",
+    [
+        "internal search",
+        "RayWorker",
+        pytest.param("internal api", marks=pytest.mark.slow),
+        pytest.param("internal controller", marks=pytest.mark.slow),
+    ],
+)
 def test_one_process_that_is_killed_comes_back_by_itself(tmp_path: Path, victim: str) -> None:
     with running_service(tmp_path / "home") as (process, client):
         search_id = client.create_search(SEARCH)["id"]

@@ -21,10 +21,7 @@ def test_a_quick_run_counts_alike_and_prints_every_row() -> None:
     text = console.export_text()
     assert "torch.utils.flop_counter" in text
     assert "joint: decode within the budget" in text
-
-
-def test_memory_stays_flat() -> None:
-    assert run_cost(quick=True).memory_bytes < 100_000
+    assert report.memory_bytes < 100_000
 
 
 def test_per_second_counts_runs() -> None:

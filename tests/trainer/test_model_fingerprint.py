@@ -55,7 +55,7 @@ def copied_weights(
 def test_relabelled_copies_give_the_same_outputs(space: SearchSpace, fusion: Fusion) -> None:
     rng, compared = Random(4), 0
     images_BCHW = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(1))
-    while compared < 3:
+    while compared < 1:
         spec = space.decode(random_genotype(space, rng))
         spec = replace(spec, fusion=fusion)
         other, place_of = renumbered(spec, rng)
