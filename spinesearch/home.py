@@ -1,12 +1,13 @@
 """Where one installation keeps its things: database, artifacts, token, data sets."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from api.settings import read_or_create_secret
 from nas_controller.search_config import parse_number
-from trainer.task import DEFAULT_CACHE_BYTES, ImageCache, ImageForm
+from spinesearch import environment
+from trainer.task import DEFAULT_CACHE_BYTES, DEFAULT_CACHE_TOTAL_BYTES, ImageCache, ImageForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,34 +16,51 @@ class Home:
 
     Args:
         path: ``$SPINESEARCH_HOME``, by default ``.spinesearch`` in the working directory.
-        database_url: ``$SPINESEARCH_DATABASE_URL``, by default a SQLite file in the folder.
+        database_url: ``$SPINESEARCH_DATABASE_URL``, by default a SQLite file in the folder; its password may lie in
+            the file ``$SPINESEARCH_DATABASE_PASSWORD_FILE``.
         ray_address: ``$SPINESEARCH_RAY_ADDRESS``; None for a local Ray of our own.
         cache_folder: ``$SPINESEARCH_CACHE``, on each machine that trains; None for ``cache`` in the folder.
         cache_limit_bytes: ``$SPINESEARCH_CACHE_LIMIT``, e.g. ``200G``: what the images of one split may take.
+        cache_total_bytes: ``$SPINESEARCH_CACHE_TOTAL``: what all splits on a machine may take, by default 256 GiB or
+            the limit of one where that is more; where it is less, one may take no more either. It should hold all that
+            is trained on at the same time.
+        token_file: ``$SPINESEARCH_TOKEN_FILE``; None for one in the folder, made on first use.
+        session_secret_file: ``$SPINESEARCH_SESSION_SECRET_FILE``; None for one in the folder, made on first use.
+        service_url: ``$SPINESEARCH_URL``, of a service elsewhere; None for the one that runs on this home.
     """
 
     path: Path
-    database_url: str
+    database_url: str = field(repr=False)
     ray_address: str | None
     cache_folder: Path | None = None
     cache_limit_bytes: int = DEFAULT_CACHE_BYTES
+    cache_total_bytes: int = DEFAULT_CACHE_TOTAL_BYTES
+    token_file: Path | None = None
+    session_secret_file: Path | None = None
+    service_url: str | None = None
 
     @classmethod
     def from_environment(cls) -> "Home":
         """The home that the environment names.
 
         Raises:
-            ValueError: ``$SPINESEARCH_CACHE_LIMIT`` is not a number of bytes.
+            ValueError: ``$SPINESEARCH_CACHE_LIMIT`` or ``$SPINESEARCH_CACHE_TOTAL`` is not a number of bytes, or the
+                database's password does not go with its URL.
         """
         path = Path(os.environ.get("SPINESEARCH_HOME", ".spinesearch")).resolve()
-        url = os.environ.get("SPINESEARCH_DATABASE_URL") or f"sqlite:///{path / 'spinesearch.sqlite'}"
-        cache = os.environ.get("SPINESEARCH_CACHE")
+        url = environment.database_url(os.environ, f"sqlite:///{path / 'spinesearch.sqlite'}")
+        limit = _number_of_bytes("SPINESEARCH_CACHE_LIMIT", DEFAULT_CACHE_BYTES)
+        total = _number_of_bytes("SPINESEARCH_CACHE_TOTAL", max(limit, DEFAULT_CACHE_TOTAL_BYTES))
         return cls(
             path=path,
             database_url=url,
             ray_address=os.environ.get("SPINESEARCH_RAY_ADDRESS") or None,
-            cache_folder=Path(cache).resolve() if cache else None,
-            cache_limit_bytes=_cache_limit(os.environ.get("SPINESEARCH_CACHE_LIMIT")),
+            cache_folder=_path("SPINESEARCH_CACHE"),
+            cache_limit_bytes=min(limit, total),
+            cache_total_bytes=total,
+            token_file=_path(environment.TOKEN_FILE),
+            session_secret_file=_path(environment.SESSION_SECRET_FILE),
+            service_url=os.environ.get("SPINESEARCH_URL") or None,
         )
 
     def create(self) -> None:
@@ -62,7 +80,9 @@ class Home:
     def image_cache(self, form: ImageForm) -> ImageCache:
         """Where resized images are kept."""
         folder = self.cache_folder or self.path / "cache"
-        return ImageCache(folder=folder, form=form, limit_bytes=self.cache_limit_bytes)
+        return ImageCache(
+            folder=folder, form=form, limit_bytes=self.cache_limit_bytes, total_bytes=self.cache_total_bytes
+        )
 
     @property
     def url_file(self) -> Path:
@@ -70,18 +90,38 @@ class Home:
         return self.path / "url"
 
     def token(self) -> str:
-        """The API token of this installation; made on first use, readable by its owner only."""
+        """The API token of this installation; made on first use, readable by its owner only, where no file is named.
+
+        Raises:
+            ValueError: the file that is named is missing, or its token too short.
+        """
+        if self.token_file is not None:
+            return environment.read_key(environment.TOKEN_FILE, self.token_file)
         return read_or_create_secret(self.path / "token")
 
     def session_secret(self) -> str:
-        """The key that signs browser sessions and sign-in links; made on first use."""
+        """The key that signs browser sessions and sign-in links; made on first use, where no file is named.
+
+        Raises:
+            ValueError: the file that is named is missing, or its key too short.
+        """
+        if self.session_secret_file is not None:
+            return environment.read_key(environment.SESSION_SECRET_FILE, self.session_secret_file)
         return read_or_create_secret(self.path / "session-secret")
 
 
-def _cache_limit(text: str | None) -> int:
+def _path(name: str) -> Path | None:
+    """The absolute path that an environment variable says; None where it says nothing."""
+    text = os.environ.get(name)
+    return Path(text).resolve() if text else None
+
+
+def _number_of_bytes(name: str, default: int) -> int:
+    """What an environment variable says."""
+    text = os.environ.get(name)
     if not text:
-        return DEFAULT_CACHE_BYTES
+        return default
     number = parse_number(text)
     if not isinstance(number, float):
-        raise ValueError(f"SPINESEARCH_CACHE_LIMIT: {text!r}: must be a number of bytes, e.g. 200G")
+        raise ValueError(f"{name}: {text!r}: must be a number of bytes, e.g. 200G")
     return int(number)

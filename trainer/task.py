@@ -254,6 +254,7 @@ class ImageForm(StrEnum):
 
 
 DEFAULT_CACHE_BYTES = 64 * 2**30
+DEFAULT_CACHE_TOTAL_BYTES = 4 * DEFAULT_CACHE_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,12 +264,18 @@ class ImageCache:
     Args:
         folder: made when it is missing; where it cannot be written, raw images are kept in memory instead.
         form: part of what a training measures: the same for all trainings of a search.
-        limit_bytes: what one split of a data set may take at one image size.
+        limit_bytes: what one split of a data set may take at one image size; part of how `form` is chosen.
+        total_bytes: what all splits in the folder may take: what was used longest ago makes room for a new one.
     """
 
     folder: Path
     form: ImageForm = ImageForm.RAW
     limit_bytes: int = DEFAULT_CACHE_BYTES
+    total_bytes: int = DEFAULT_CACHE_TOTAL_BYTES
+
+    def __post_init__(self) -> None:
+        if self.limit_bytes > self.total_bytes:
+            raise ValueError(f"image cache: {self.limit_bytes:,} bytes for one split, {self.total_bytes:,} for all")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +292,8 @@ class EvaluationRequest:
         resume_from: artifact key of the checkpoint to go on from; "" to begin at the beginning.
         cache: where resized images are kept; None: each process decodes them into its memory.
         device: ``auto``, ``cpu``, ``cuda`` or ``xla``.
+        device_share: share of the device's memory that the training may take, in (0, 1]; below 1 where others train
+            on the device at the same time. It changes nothing about what is measured.
     """
 
     spec: ArchitectureSpec
@@ -299,6 +308,11 @@ class EvaluationRequest:
     checkpoint_seconds: float = 60.0
     resume_from: str = ""
     cache: ImageCache | None = None
+    device_share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.device_share <= 1.0:
+            raise TaskError(f"device_share: {self.device_share!r}: must be above 0, at most 1")
 
     @property
     def image_form(self) -> ImageForm:

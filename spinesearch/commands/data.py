@@ -1,6 +1,8 @@
 """`data ...`: the generated data set, whether a data set can be used, and its images made ready for training."""
 
+import json
 import time
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR")]
-FolderOrSearch = Annotated[Path, typer.Argument(metavar="DIR|SEARCH.yaml")]
+FolderOrSearch = Annotated[Path | None, typer.Argument(metavar="DIR|SEARCH.yaml")]
 READ_IMAGES, READ_BATCH = 512, 16
 
 
@@ -47,18 +49,39 @@ def check(directory: Folder) -> None:
 
 @app.command()
 def cache(
-    path: FolderOrSearch,
+    path: FolderOrSearch = None,
     image_size: Annotated[int | None, typer.Option(min=64, max=4096, help="pixels; default: of the search")] = None,
     form: Annotated[FormOption, typer.Option(help="raw pixels, or jpeg where they are too large")] = FormOption.AUTO,
     verify: Annotated[bool, typer.Option("--verify", help="read all of it and compare checksums")] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="remove what $SPINESEARCH_CACHE_TOTAL has no room for")
+    ] = False,
+    list_: Annotated[bool, typer.Option("--list", help="say what is there, used longest ago first")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="the list as JSON")] = False,
 ) -> None:
-    """Decode and resize the images of a data set once, for all trainings on this machine."""
+    """Decode and resize the images of a data set once, for all trainings on this machine; list and prune what is there.
+
+    Before a split is made, those used longest ago are removed until all together stay within $SPINESEARCH_CACHE_TOTAL.
+    """
     from spinesearch.home import Home
+
+    home = Home.from_environment()
+    if path is None and not (prune or list_ or as_json):
+        raise ValueError("data cache: give a folder or a search file to make images ready, or --list, or --prune")
+    if path is not None:
+        _make_all(path, image_size, form, verify, home)
+    if prune:
+        _prune(home)
+    if list_ or as_json:
+        _list(home, as_json)
+
+
+def _make_all(path: Path, image_size: int | None, form: FormOption, verify: bool, home: "Home") -> None:
+    """Every split of a folder or of a search file."""
     from trainer.data.cache import CachedSplit, choose_form, verify_cache
     from trainer.data.coco import read_coco
     from trainer.task import ImageForm
 
-    home = Home.from_environment()
     sources, size = _sources(path, image_size, home)
     indices = [read_coco(source) for source in sources]
     num_images = max(len(index.images) for index in indices)
@@ -71,6 +94,34 @@ def cache(
         if verify:
             verify_cache(images, split)
             print("  verified: every byte is what was written")
+
+
+def _prune(home: "Home") -> None:
+    """Removes leftovers and what is over the limit; prints each split removed."""
+    from trainer.data.cache_folder import describe_bytes, make_room
+    from trainer.task import ImageForm
+
+    images = home.image_cache(ImageForm.RAW)
+    for split in make_room(images.folder, 0, images.total_bytes):
+        print(f"removed {split.name}: {describe_bytes(split.num_bytes)}, used {split.used_at:%Y-%m-%d %H:%M} UTC")
+
+
+def _list(home: "Home", as_json: bool) -> None:
+    from trainer.data.cache_folder import describe_bytes, list_splits
+    from trainer.task import ImageForm
+
+    images = home.image_cache(ImageForm.RAW)
+    splits = list_splits(images.folder)
+    if as_json:
+        rows = [{**asdict(split), "used_at": split.used_at.isoformat()} for split in splits]
+        print(json.dumps({"folder": str(images.folder), "total_bytes": images.total_bytes, "splits": rows}, indent=2))
+        return
+    for split in splits:
+        what = f"{split.form.value:<4} {split.image_size:>4} px {split.num_images:>9,} images"
+        size = describe_bytes(split.num_bytes)
+        print(f"{what} {size:>10}  used {split.used_at:%Y-%m-%d %H:%M} UTC  {split.annotations}")
+    held = describe_bytes(sum(split.num_bytes for split in splits))
+    print(f"{images.folder}: {held} of at most {describe_bytes(images.total_bytes)}")
 
 
 def _sources(path: Path, image_size: int | None, home: "Home") -> tuple[list["CocoSource"], int]:
@@ -95,7 +146,8 @@ def _make(images: "ImageCache", split: "CachedSplit") -> None:
     from rich.progress import Progress
 
     from spinesearch.progress import make_console
-    from trainer.data.cache import describe_bytes, find_cached, open_cache
+    from trainer.data.cache import find_cached, open_cache
+    from trainer.data.cache_folder import describe_bytes
 
     size = describe_bytes(split.estimated_bytes())
     print(f"{split.source.annotations}: {len(split.images):,} images at {split.image_size} pixels, about {size}")

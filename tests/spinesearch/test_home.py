@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ def test_the_cache_is_in_the_home_unless_the_environment_says_where(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SPINESEARCH_HOME", str(tmp_path / "home"))
-    for name in ("SPINESEARCH_CACHE", "SPINESEARCH_CACHE_LIMIT"):
+    for name in ("SPINESEARCH_CACHE", "SPINESEARCH_CACHE_LIMIT", "SPINESEARCH_CACHE_TOTAL"):
         monkeypatch.delenv(name, raising=False)
     cache = Home.from_environment().image_cache(ImageForm.JPEG)
     assert (cache.folder, cache.form, cache.limit_bytes) == (
@@ -25,7 +26,33 @@ def test_the_cache_is_in_the_home_unless_the_environment_says_where(
     assert not (tmp_path / "home").exists()
 
 
-def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPINESEARCH_CACHE_LIMIT", "much")
-    with pytest.raises(ValueError, match="SPINESEARCH_CACHE_LIMIT: 'much'"):
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("limit", "total", "expected"),
+    [
+        ("", "", (64 * GIB, 256 * GIB)),
+        ("300G", "", (300_000_000_000, 300_000_000_000)),
+        ("", "500G", (64 * GIB, 500_000_000_000)),
+        ("", "50G", (50_000_000_000, 50_000_000_000)),
+        ("60G", "50G", (50_000_000_000, 50_000_000_000)),
+        ("60G", "0", (0, 0)),
+    ],
+)
+def test_one_split_never_may_take_more_than_all(
+    limit: str, total: str, expected: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPINESEARCH_CACHE_LIMIT", limit)
+    monkeypatch.setenv("SPINESEARCH_CACHE_TOTAL", total)
+    cache = Home.from_environment().image_cache(ImageForm.RAW)
+    assert (cache.limit_bytes, cache.total_bytes) == expected
+    with pytest.raises(ValueError, match="for one split"):
+        replace(cache, limit_bytes=cache.total_bytes + 1)
+
+
+@pytest.mark.parametrize("name", ["SPINESEARCH_CACHE_LIMIT", "SPINESEARCH_CACHE_TOTAL"])
+def test_a_limit_that_is_no_number_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "much")
+    with pytest.raises(ValueError, match=f"{name}: 'much'"):
         Home.from_environment()

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainer.data import cache as cache_module
+from trainer.data import cache_folder
 from trainer.data.cache import CachedSplit, choose_form, find_cached, open_cache, raw_bytes, verify_cache
 from trainer.data.coco import read_coco
 from trainer.task import CocoSource, DataSource, ImageCache, ImageForm, TaskError
@@ -211,16 +211,16 @@ def test_too_small_a_limit_is_refused_before_anything_is_written(
 ) -> None:
     with pytest.raises(TaskError, match=r"20 images at 32 pixels take .* as \w+: the limit of the cache is 0\.0 MB"):
         open_cache(replace(cache, limit_bytes=1000), split_of(source, form))
-    assert [path.stat().st_size for path in cache.folder.iterdir()] == [0]  # the lock
+    assert {path.stat().st_size for path in cache.folder.iterdir()} == {0}  # the lock
 
 
 def test_a_disk_without_room_is_refused_before_anything_is_written(
     source: CocoSource, cache: ImageCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_module, "RESERVE_BYTES", 2**60)
+    monkeypatch.setattr(cache_folder, "RESERVE_BYTES", 2**60)
     with pytest.raises(TaskError, match=r"20 images at 32 pixels take 0\.1 MB as raw: .*/cache has .* free"):
         open_cache(cache, split_of(source))
-    assert [path.stat().st_size for path in cache.folder.iterdir()] == [0]
+    assert {path.stat().st_size for path in cache.folder.iterdir()} == {0}
 
 
 def test_a_disk_that_fills_up_leaves_nothing(source: CocoSource, cache: ImageCache) -> None:
@@ -228,7 +228,7 @@ def test_a_disk_that_fills_up_leaves_nothing(source: CocoSource, cache: ImageCac
         _, errors = builder.communicate(timeout=60)
     assert builder.returncode == 1
     assert "OSError: [Errno 27] File too large" in errors
-    assert [path.suffix for path in cache.folder.iterdir()] == [".lock"]
+    assert {path.suffix for path in cache.folder.iterdir()} == {".lock"}
 
 
 def test_a_broken_image_is_named_and_nothing_is_left(source: CocoSource, cache: ImageCache) -> None:
@@ -236,7 +236,7 @@ def test_a_broken_image_is_named_and_nothing_is_left(source: CocoSource, cache: 
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(TaskError, match=r"train/000007\.jpg: broken image"):
         open_cache(cache, split_of(source), num_threads=3)
-    assert [path.suffix for path in cache.folder.iterdir()] == [".lock"]
+    assert {path.suffix for path in cache.folder.iterdir()} == {".lock"}
 
 
 def test_nothing_cached_cannot_be_verified(source: CocoSource, cache: ImageCache) -> None:

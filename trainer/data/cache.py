@@ -5,24 +5,23 @@ A folder of the cache holds one split:
 
     <form>-<image size>-<key>/images.bin       RAW: N x S x S x 3 bytes. JPEG: N files, then where each ends (N uint64).
                               manifest.json    what it holds, with the sha256 of images.bin
-    <form>-<image size>-<key>.part/            being made, or left by a builder that was killed
-    <form>-<image size>-<key>.lock             held by its builder; the kernel frees it when that dies
+    <form>-<image size>-<key>.part/            being made or removed, or left by a process that was killed
+    <form>-<image size>-<key>.lock             held by its builder; the kernel frees it when that dies; never removed
 
 The key is a hash of the names, sizes and times of the image files and of how they are encoded; boxes are not in it:
-they come from the annotations each time. A folder gets its name when it is whole and on disk, never before.
+they come from the annotations each time. A folder gets its name when it is whole and on disk, never before. What was
+used longest ago is removed when a new split needs its room (`cache_folder`).
 
 Legend: N images of the split, B of a batch, S pixels of the square's side.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
-import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,13 +31,23 @@ import numpy as np
 import PIL
 from PIL import Image
 
+from trainer.data.cache_folder import (
+    PART,
+    RESERVE_BYTES,
+    describe_bytes,
+    free_bytes,
+    locked,
+    make_room,
+    mark_used,
+    read_manifest,
+    remove_split,
+)
 from trainer.data.coco import ImageRecord
 from trainer.data.images import image_path
 from trainer.data.pixels import ENCODINGS, Pixels, encoded, put_in_square, resized_image, results_in_order
 from trainer.task import CocoSource, ImageCache, ImageForm, TaskError
 
 FORMAT_VERSION = 1
-RESERVE_BYTES = 2**30  # of the disk, left to others
 SAMPLE_IMAGES = 32  # encoded to estimate the size of all
 SAMPLE_MARGIN = 1.1
 END_BYTES = 8
@@ -46,12 +55,6 @@ HASH_BLOCK_BYTES = 2**24
 
 Progress = Callable[[int, int], None]
 """Called with the number of images done and of all, from the thread that opened the cache."""
-
-_logger = logging.getLogger(__name__)
-
-
-class CacheUnavailable(OSError):  # noqa: N818
-    """The cache's folder cannot be made or written; nothing was."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,9 @@ def open_cache(
 ) -> CachedPixels:
     """The pixels of a split, made now if they are not there; while another process makes them, this one waits.
 
+    What was used longest ago is removed where the cache would take more than `cache.total_bytes` or than the disk has.
+    Also this split may be removed by another process at any time: what was opened stays readable.
+
     Raises:
         TaskError: a broken image, by its name; or more than `cache.limit_bytes` or than the disk has room for, in
             which case nothing was written.
@@ -174,23 +180,25 @@ def open_cache(
     """
     found = find_cached(cache, split)
     if found is not None:
+        mark_used(cache.folder, split.name)
         return found
-    with _locked(cache.folder, split.name):
+    with locked(cache.folder, split.name):
         found = find_cached(cache, split)
         if found is not None:
             return found
-        _remove_leftovers(cache.folder, split.name)
+        remove_split(cache.folder, split.name)
         _require_room(cache, split)
         _build(cache.folder, split, num_threads, progress or _silent)
-    found = find_cached(cache, split)
-    assert found is not None, "a folder that was just made is whole"
+        found = find_cached(cache, split)
+        assert found is not None, "a folder that was just made is whole"
+        make_room(cache.folder, 0, cache.total_bytes)  # others may have made theirs at the same time
     return found
 
 
 def find_cached(cache: ImageCache, split: CachedSplit) -> CachedPixels | None:
     """The pixels of a split where they are there: manifest and file size are as they must be; None otherwise."""
     folder = cache.folder / split.name
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     expected = _expected(split)
     if manifest is None or {name: manifest.get(name) for name in expected} != expected:
         return None
@@ -210,11 +218,11 @@ def verify_cache(cache: ImageCache, split: CachedSplit) -> None:
     folder = cache.folder / split.name
     if find_cached(cache, split) is None:
         raise TaskError(f"{folder}: nothing is cached, or it is not whole")
-    with _locked(cache.folder, split.name):
-        manifest = _read_manifest(folder)
+    with locked(cache.folder, split.name):
+        manifest = read_manifest(folder)
         if manifest is not None and manifest.get("sha256") == _file_hash(folder / "images.bin"):
             return
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_split(cache.folder, split.name)
     raise TaskError(f"{folder}: damaged: not what was written; removed, to be made anew when it is needed")
 
 
@@ -229,14 +237,6 @@ def _expected(split: CachedSplit) -> dict[str, Any]:
     }
 
 
-def _read_manifest(folder: Path) -> dict[str, Any] | None:
-    try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-    except (OSError, ValueError):
-        return None
-    return manifest if isinstance(manifest, dict) else None
-
-
 def _file_hash(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -245,34 +245,8 @@ def _file_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-@contextlib.contextmanager
-def _locked(folder: Path, name: str) -> Iterator[None]:
-    """Holds the lock of a split; waits for who holds it."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (folder / f"{name}.lock").open("ab")
-    except OSError as error:
-        raise CacheUnavailable(error.errno, error.strerror, str(folder)) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _logger.info("%s: waiting for the process that makes it", folder / name)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _remove_leftovers(folder: Path, name: str) -> None:
-    """Removes what killed builders left, of any split, and this split where it is not whole. Its lock is held."""
-    for path in (folder / name, folder / f"{name}.part"):
-        shutil.rmtree(path, ignore_errors=True)
-    for part in folder.glob("*.part"):
-        with contextlib.suppress(OSError), part.with_suffix(".lock").open("ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(part, ignore_errors=True)
-
-
 def _require_room(cache: ImageCache, split: CachedSplit) -> None:
+    """Makes room for a split, or raises TaskError; its lock is held."""
     needed = split.estimated_bytes()
     what = (
         f"{split.source.images}: {len(split.images):,} images at {split.image_size} pixels take "
@@ -281,24 +255,16 @@ def _require_room(cache: ImageCache, split: CachedSplit) -> None:
     ways = "choose a smaller image size, the jpeg form or another folder"
     if needed > cache.limit_bytes:
         raise TaskError(f"{what}: the limit of the cache is {describe_bytes(cache.limit_bytes)}: raise it, or {ways}")
-    free = shutil.disk_usage(cache.folder).free
-    if needed > free - RESERVE_BYTES:
-        room = f"{describe_bytes(free)} free, {describe_bytes(RESERVE_BYTES)} of them for others"
+    make_room(cache.folder, needed, cache.total_bytes)
+    free = free_bytes(cache.folder)
+    if needed > free:
+        room = f"{describe_bytes(max(0, free))} free besides {describe_bytes(RESERVE_BYTES)} for others"
         raise TaskError(f"{what}: {cache.folder} has {room}: {ways}")
-
-
-def describe_bytes(num_bytes: int) -> str:
-    """A size for people.
-
-    >>> describe_bytes(22_425_600), describe_bytes(93_000_000_000)
-    ('22.4 MB', '93.0 GB')
-    """
-    return f"{num_bytes / 1e9:,.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:,.1f} MB"
 
 
 def _build(folder: Path, split: CachedSplit, num_threads: int, progress: Progress) -> None:
     """Writes a split aside and renames it when it is whole and on disk."""
-    part = folder / f"{split.name}.part"
+    part = folder / f"{split.name}{PART}"
     part.mkdir()
     try:
         num_bytes, sha256 = _write_images(part / "images.bin", split, num_threads, progress)

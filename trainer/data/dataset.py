@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from trainer.data.cache import CachedSplit, CacheUnavailable, open_cache, raw_bytes
+from trainer.data.cache import CachedSplit, open_cache, raw_bytes
+from trainer.data.cache_folder import CacheUnavailable
 from trainer.data.coco import Annotation, CocoIndex, ImageRecord, read_coco, shared_categories, split_train
 from trainer.data.content import content_hash
 from trainer.data.pixels import Pixels, put_in_square, resized_image, resized_size, results_in_order
