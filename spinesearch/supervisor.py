@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from pathlib import Path
 
 from rich.console import Console
 
@@ -81,20 +82,31 @@ def serve_api(port: int) -> None:
     import uvicorn
 
     from api.app import create_app
+    from spinesearch.admission import Admission
     from spinesearch.composition import now, open_home_artifacts, open_home_store
-    from spinesearch.validation import check_search
+    from spinesearch.validation import check_rest_search
 
     end_with_parent()
     home = Home.from_environment()
+    admission = Admission.from_environment(os.environ, home.path, Path.cwd())
     app = create_app(
         open_home_store(home),
         open_home_artifacts(home),
         api_settings(home),
-        check_search=lambda config: check_search(config, home),
+        check_search=lambda config: check_rest_search(config, home, admission),
         clock=now,
     )
     # An open event stream must not hold up the end: three seconds, then connections are cut.
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=3, server_header=False)
+    # No access log: the address of a sign-in holds its code.
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=3,
+        server_header=False,
+    )
 
 
 def run_daemon() -> None:

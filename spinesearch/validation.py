@@ -4,6 +4,7 @@ from nas_controller.dispatch.worker import check_evaluator
 from nas_controller.search_config import SearchConfig, SearchConfigError
 from search_space.budget import feasible_share
 from search_space.spaces import find_space
+from spinesearch.admission import Admission
 from spinesearch.home import Home
 from trainer.data.coco import check_data
 
@@ -24,6 +25,16 @@ def check_search(config: SearchConfig, home: Home) -> None:
     check_budget(config)
     if config.data != "generated":
         check_data(config.data.source())
+
+
+def check_rest_search(config: SearchConfig, home: Home, admission: Admission) -> None:
+    """As `check_search`, for a document that somebody sent: what it names must be allowed before it is touched.
+
+    Raises:
+        SearchConfigError, TaskError: as `check_search`, or a path or evaluator that is not allowed.
+    """
+    admission.check(config)
+    check_search(config, home)
 
 
 def check_budget(config: SearchConfig) -> None:

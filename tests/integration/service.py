@@ -22,7 +22,12 @@ START_SECONDS = 60.0
 def running_service(home: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Client]]:
     """`spinesearch up` on this home, ready to answer, and a client of it; ended, with all its children, at the end."""
     port = free_port()
-    environment = {**os.environ, "SPINESEARCH_HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {
+        **os.environ,
+        "SPINESEARCH_HOME": str(home),
+        "SPINESEARCH_EVALUATORS": "tests.integration.evaluators",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
     process = subprocess.Popen(command("up", "--port", str(port)), env=environment, start_new_session=True)
     try:
         wait_until(lambda: answers(port), START_SECONDS)

@@ -142,22 +142,20 @@ def test_pause_stop_and_cancel_over_rest(tmp_path: Path) -> None:
             client.cancel(search_id)
 
 
+def coco_data(root: str) -> dict[str, Any]:
+    train, val = ({"images": "i", "annotations": file} for file in ("a.json", "b.json"))
+    return {"root": root, "train": train, "val": val}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"space": "spinenet-50"}, "spinenet-50"),
         ({"budget": {"multiply_adds": "1M"}}, "random architectures are inside; they cost"),
-        ({"evaluator": "no.such:thing"}, "no.such"),
-        (
-            {
-                "data": {
-                    "root": "/nowhere",
-                    "train": {"images": "i", "annotations": "a.json"},
-                    "val": {"images": "i", "annotations": "b.json"},
-                }
-            },
-            "/nowhere/",
-        ),
+        ({"evaluator": "tests.integration.evaluators:missing"}, "has no missing"),
+        ({"evaluator": "os:system"}, "evaluator: 'os:system': not allowed over REST"),
+        ({"data": coco_data("nowhere")}, "nowhere/i: no such folder"),
+        ({"data": coco_data("/etc")}, "data.root: /etc: not below the folders for data"),
     ],
 )
 def test_a_search_that_could_only_fail_is_refused_and_nothing_is_written(
