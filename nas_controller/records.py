@@ -243,6 +243,7 @@ class Trial:
         val_average_precision, val_standard_error, val_count: mean over the completed `reevaluate` jobs on
             val, its standard error (None below two jobs), and their number.
         failure: "" or one line why it failed or is infeasible.
+        failure_reason: why it FAILED; None in any other state.
         reused_from: the trial that was trained in its place and whose reward and AP it has; None where it was
             trained itself. The other search may be gone.
     """
@@ -259,6 +260,7 @@ class Trial:
     val_standard_error: float | None = None
     val_count: int = 0
     failure: str = ""
+    failure_reason: FailureReason | None = None
     reused_from: TrialKey | None = None
 
     @property

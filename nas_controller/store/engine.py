@@ -1,10 +1,18 @@
 """Connections to the database, with SQLite set up for several writers."""
 
+import os
+import time
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 
+from nas_controller.store.base import StoreError
+
 SQLITE_BUSY_SECONDS = 30
+
+ObserveTransaction = Callable[[str, float], None]
+"""Told of a transaction that ended, committed or not: ``read`` or ``write``, and its seconds."""
 
 
 def make_engine(url: str) -> Engine:
@@ -29,6 +37,38 @@ def for_writing(engine: Engine) -> Engine:
     return engine.execution_options(writes=True)
 
 
+def observe_transactions(engine: Engine, observe: ObserveTransaction) -> None:
+    """From now on each transaction is told, with the time that it waited for the lock."""
+
+    def begin(connection: Connection) -> None:
+        connection.info["began"] = time.perf_counter()
+
+    def end(connection: Connection) -> None:
+        began = connection.info.pop("began", None)
+        if began is not None:
+            observe("write" if _writes(connection) else "read", time.perf_counter() - began)
+
+    # Before the listener that sends BEGIN, which is what waits.
+    event.listen(engine, "begin", begin, insert=True)
+    event.listen(engine, "commit", end)
+    event.listen(engine, "rollback", end)
+
+
+def file_identity(engine: Engine) -> tuple[int, int] | None:
+    """Which file a SQLite database is, as (device, inode); None for a database on a server.
+
+    Raises:
+        StoreError: the file is gone. A connection that is open would go on with it, and everything be lost.
+    """
+    if engine.dialect.name != "sqlite":
+        return None
+    try:
+        status = os.stat(str(engine.url.database))
+    except OSError as error:
+        raise StoreError(f"database file {engine.url.database}: {error.strerror}") from error
+    return status.st_dev, status.st_ino
+
+
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
@@ -40,5 +80,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if _writes(connection) else "BEGIN")
+
+
+def _writes(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get("writes", False))

@@ -25,9 +25,10 @@ from nas_controller.records import (
     TrialDraft,
     TrialState,
 )
-from nas_controller.store import rules
+from nas_controller.store import rules, shelf_counting
 from nas_controller.store.base import ConflictError, NotFoundError, Store
 from nas_controller.store.shelf import Shelf
+from nas_controller.tallies import Heartbeat, Tallies
 from trainer.session import Checkpoint, Measurement, Progress
 
 
@@ -37,6 +38,7 @@ class MemoryStore(Store):
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._shelves: dict[str, Shelf] = {}
+        self._heartbeats: dict[str, Heartbeat] = {}
 
     def create_search(
         self, search_id: str, name: str, config: Mapping[str, Any], at: datetime, idempotency_key: str | None = None
@@ -220,7 +222,7 @@ class MemoryStore(Store):
             job = replace(job, state=JobState.FAILED, finished_at=at, failure=failure)
             shelf.jobs[job_id] = job
             if job.kind is JobKind.PROXY:
-                trial = replace(trial, state=TrialState.FAILED, finished_at=at, failure=failure.message)
+                trial = rules.failed(trial, failure, at)
                 shelf.finish_trial(trial, at, consumed=True)
             else:
                 shelf.append(EntryKind.JOB_FINISHED, trial.number, rules.job_payload(job, trial), at)
@@ -319,6 +321,24 @@ class MemoryStore(Store):
     def read_ledger(self, search_id: str, after: int = 0, limit: int = 1000) -> list[LedgerEntry]:
         with self._lock:
             return self._shelf(search_id).ledger[after : after + limit]
+
+    def tallies(self, at: datetime, bounds: Sequence[float] = ()) -> Tallies:
+        with self._lock:
+            return shelf_counting.tallies(list(self._shelves.values()), rules.in_utc(at), bounds)
+
+    def record_heartbeat(self, heartbeat: Heartbeat) -> None:
+        heartbeat = replace(heartbeat, at=rules.in_utc(heartbeat.at), numbers=dict(heartbeat.numbers))
+        with self._lock:
+            self._heartbeats[heartbeat.name] = heartbeat
+            before = rules.forgotten_before(heartbeat)
+            self._heartbeats = {name: each for name, each in self._heartbeats.items() if each.at >= before}
+
+    def list_heartbeats(self) -> list[Heartbeat]:
+        with self._lock:
+            return [heartbeat for _, heartbeat in sorted(self._heartbeats.items())]
+
+    def schema_problem(self) -> str:
+        return ""
 
     def add_artifact(self, artifact: Artifact) -> None:
         artifact = replace(artifact, created_at=rules.in_utc(artifact.created_at))

@@ -4,17 +4,15 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from nas_controller.store.base import Store, StoreError
-from nas_controller.store.engine import for_writing, make_engine
+from nas_controller.store.engine import ObserveTransaction, for_writing, make_engine, observe_transactions
 from nas_controller.store.memory import MemoryStore
+from nas_controller.store.revisions import MIGRATIONS, current_revision, known_revisions
 from nas_controller.store.sql import SqlStore
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 MEMORY_URL = "memory:"
 POSTGRESQL_LOCK = 0x5350494E
 """Any number of ours: processes that migrate one PostgreSQL at the same time take turns."""
@@ -28,8 +26,11 @@ class DatabaseError(StoreError):
     """The URL names no database that can be opened."""
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, observe: ObserveTransaction | None = None) -> Store:
     """The store at a SQLAlchemy URL, migrated forward first; ``memory:`` for one that ends with the process.
+
+    Args:
+        observe: called after each transaction, in its thread; never for ``memory:``.
 
     Raises:
         DatabaseError: no such kind of database, or it cannot be reached.
@@ -46,17 +47,18 @@ def open_store(url: str) -> Store:
     except BaseException:
         engine.dispose()
         raise
+    if observe is not None:
+        observe_transactions(engine, observe)
     return SqlStore(engine)
 
 
 def migrate(engine: Engine) -> None:
     """Brings the schema to this release's revision, in one transaction; nothing happens when it is there."""
-    scripts = ScriptDirectory(str(MIGRATIONS))
     with engine.begin() as connection:
-        revision = MigrationContext.configure(connection).get_current_revision()
-    if revision == scripts.get_current_head():
+        revision = current_revision(connection)
+    if revision == known_revisions()[0]:
         return
-    if revision is not None and revision not in {script.revision for script in scripts.walk_revisions()}:
+    if revision is not None and revision not in known_revisions():
         raise SchemaError(f"the database has schema {revision}, made by a newer release of spinesearch")
     with for_writing(engine).begin() as connection:
         if connection.dialect.name == "postgresql":

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -27,6 +28,7 @@ from nas_controller.records import (
     TrialKey,
     TrialState,
 )
+from nas_controller.tallies import Heartbeat, ProcessRole
 from trainer.session import Checkpoint, Measurement
 
 Row = RowMapping
@@ -107,6 +109,7 @@ def trial_of(row: Row) -> Trial:
         val_standard_error=row["val_standard_error"],
         val_count=row["val_count"],
         failure=row["failure"],
+        failure_reason=FailureReason(row["failure_reason"]) if row["failure_reason"] else None,
         reused_from=_trial_key_of(row),
     )
 
@@ -145,6 +148,8 @@ def trial_state_values(trial: Trial) -> Values:
         "val_standard_error": trial.val_standard_error,
         "val_count": trial.val_count,
         "failure": trial.failure,
+        "failure_reason": trial.failure_reason and trial.failure_reason.value,
+        "seconds": _seconds(trial.started_at, trial.finished_at),
     }
 
 
@@ -202,7 +207,20 @@ def attempt_of(row: Row) -> Attempt:
 
 def attempt_values(attempt: Attempt) -> Values:
     """The row of an attempt."""
-    return {**asdict(attempt), "state": attempt.state.value, "failure": failure_value(attempt.failure)}
+    return {
+        **asdict(attempt),
+        "state": attempt.state.value,
+        "failure": failure_value(attempt.failure),
+        "failure_reason": attempt.failure and attempt.failure.reason.value,
+        "seconds": _seconds(attempt.started_at, attempt.finished_at),
+    }
+
+
+def _seconds(started_at: datetime | None, finished_at: datetime | None) -> float | None:
+    """How long it took, for sums; None where it has not begun or not ended."""
+    if started_at is None or finished_at is None:
+        return None
+    return (finished_at - started_at).total_seconds()
 
 
 def entry_of(row: Row) -> LedgerEntry:
@@ -220,6 +238,17 @@ def entry_of(row: Row) -> LedgerEntry:
 def artifact_of(row: Row) -> Artifact:
     """The artifact in a row."""
     return Artifact(**{name: row[name] for name in Artifact.__dataclass_fields__})
+
+
+def heartbeat_of(row: Row) -> Heartbeat:
+    """The heartbeat in a row."""
+    values = {name: row[name] for name in Heartbeat.__dataclass_fields__}
+    return Heartbeat(**{**values, "role": ProcessRole(row["role"])})
+
+
+def heartbeat_values(heartbeat: Heartbeat) -> Values:
+    """The row of a heartbeat."""
+    return {**asdict(heartbeat), "role": heartbeat.role.value}
 
 
 def failure_value(failure: Failure | None) -> Mapping[str, str] | None:

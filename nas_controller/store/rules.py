@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,9 +23,14 @@ from nas_controller.records import (
     TrialState,
 )
 from nas_controller.store.base import ConflictError, LeaseLostError
+from nas_controller.tallies import FORGOTTEN_SECONDS, Group, Heartbeat
 
 REFERENCE_ARM = "reference"
 CLAIMABLE = (SearchState.PENDING, SearchState.RUNNING, SearchState.STOPPING)
+ACTIVE = (SearchState.RUNNING, SearchState.STOPPING)
+"""A controller should be at work."""
+QUEUEING = (SearchState.PENDING, SearchState.RUNNING)
+"""Queued jobs are waited for."""
 
 _REQUESTABLE: Mapping[SearchState, tuple[SearchState, ...]] = {
     SearchState.PAUSED: (SearchState.PENDING, SearchState.RUNNING),
@@ -66,6 +71,11 @@ def with_state(search: Search, state: SearchState, reason: str, at: datetime) ->
     started_at = search.started_at or (at if state is SearchState.RUNNING else None)
     finished_at = at if state.is_final else None
     return replace(search, state=state, reason=storable(reason), started_at=started_at, finished_at=finished_at)
+
+
+def holds(lease: SearchLease | None, at: datetime) -> bool:
+    """Whether a controller has the right to write at this time."""
+    return lease is not None and lease.owner != "" and lease.expires_at > at
 
 
 def next_lease(
@@ -180,6 +190,13 @@ def completed(trial: Trial, reward: float | None, evaluation: Mapping[str, Any],
     )
 
 
+def failed(trial: Trial, failure: Failure, at: datetime) -> Trial:
+    """The trial after its proxy job failed for good."""
+    return replace(
+        trial, state=TrialState.FAILED, finished_at=at, failure=failure.message, failure_reason=failure.reason
+    )
+
+
 def job_id(search_id: str, trial_number: int, kind: JobKind, seed: int) -> str:
     """The one id of this piece of work: making it twice is the same job."""
     return f"{search_id}.{trial_number}.{kind}.{seed:x}"
@@ -264,6 +281,11 @@ def storable_failure(failure: Failure) -> Failure:
     return replace(failure, message=storable(failure.message), traceback=storable(failure.traceback))
 
 
+def forgotten_before(heartbeat: Heartbeat) -> datetime:
+    """Heartbeats before this time are deleted with this one."""
+    return in_utc(heartbeat.at) - timedelta(seconds=FORGOTTEN_SECONDS)
+
+
 def mean_and_error(values: Sequence[float]) -> tuple[float | None, float | None]:
     """The mean and its standard error; None where there are too few values."""
     if not values:
@@ -310,3 +332,16 @@ def job_payload(job: Job, trial: Trial) -> dict[str, Any]:
         "val_standard_error": trial.val_standard_error,
         "val_count": trial.val_count,
     }
+
+
+def group(seconds: Sequence[float | None], bounds: Sequence[float]) -> Group:
+    """The group of things that took so long; None where that is not known."""
+    known = [each for each in seconds if each is not None]
+    within = tuple(sum(each <= bound for each in known) for bound in bounds)
+    return Group(count=len(seconds), seconds=sum(known), num_within=within)
+
+
+def best_reward(trials: Iterable[Trial]) -> float | None:
+    """The best reward of COMPLETED trials; None where there is none."""
+    rewards = [trial.reward for trial in trials if trial.state is TrialState.COMPLETED and trial.reward is not None]
+    return max(rewards, default=None)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Select, func, insert, select, tuple_
+from sqlalchemy import Engine, Select, delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from nas_controller.records import (
@@ -31,10 +31,12 @@ from nas_controller.records import (
     TrialDraft,
     TrialState,
 )
-from nas_controller.store import rows, rules, tables
-from nas_controller.store.base import ConflictError, NotFoundError, Store
-from nas_controller.store.engine import for_writing
+from nas_controller.store import counting, rows, rules, tables
+from nas_controller.store.base import ConflictError, NotFoundError, Store, StoreError
+from nas_controller.store.engine import file_identity, for_writing
+from nas_controller.store.revisions import schema_problem
 from nas_controller.store.writing import IN_ORDER_MADE, OPEN_JOBS, Writing, only
+from nas_controller.tallies import Heartbeat, Tallies
 from trainer.session import Checkpoint, Measurement, Progress
 
 
@@ -44,6 +46,7 @@ class SqlStore(Store):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._writer = for_writing(engine)
+        self._file = file_identity(engine)
 
     @contextmanager
     def _write(self, search_id: str, lease: SearchLease | None = None) -> Iterator[Writing]:
@@ -226,7 +229,7 @@ class SqlStore(Store):
             job = replace(job, state=JobState.FAILED, finished_at=at, failure=failure)
             writing.put_job(job)
             if job.kind is JobKind.PROXY:
-                trial = replace(trial, state=TrialState.FAILED, finished_at=at, failure=failure.message)
+                trial = rules.failed(trial, failure, at)
                 writing.finish_trial(trial, at, consumed=True)
             else:
                 writing.append(EntryKind.JOB_FINISHED, trial.number, rules.job_payload(job, trial), at)
@@ -350,6 +353,28 @@ class SqlStore(Store):
             .limit(limit)
         )
         return [rows.entry_of(row) for row in self._rows(statement)]
+
+    def tallies(self, at: datetime, bounds: Sequence[float] = ()) -> Tallies:
+        with self._engine.begin() as connection:
+            return counting.tallies(connection, rules.in_utc(at), bounds)
+
+    def record_heartbeat(self, heartbeat: Heartbeat) -> None:
+        values = rows.heartbeat_values(heartbeat)
+        table = tables.heartbeat
+        with self._writer.begin() as connection:
+            same = update(table).where(table.c.name == heartbeat.name).values(**values)
+            if connection.execute(same).rowcount == 0:
+                connection.execute(insert(table).values(**values))
+            connection.execute(delete(table).where(table.c.at < rules.forgotten_before(heartbeat)))
+
+    def list_heartbeats(self) -> list[Heartbeat]:
+        return [rows.heartbeat_of(row) for row in self._rows(select(tables.heartbeat).order_by("name"))]
+
+    def schema_problem(self) -> str:
+        if file_identity(self._engine) != self._file:
+            raise StoreError(f"database file {self._engine.url.database}: another file has taken its place")
+        with self._engine.begin() as connection:
+            return schema_problem(connection)
 
     def add_artifact(self, artifact: Artifact) -> None:
         artifact = replace(artifact, created_at=rules.in_utc(artifact.created_at))

@@ -96,11 +96,15 @@ trial = Table(
     Column("measurement_key", String(64)),
     Column("reused_search_id", String(64)),
     Column("reused_number", Integer),
+    Column("failure_reason", String(32)),
+    Column("seconds", Float),
     Index(None, "measurement_key", "fingerprint", "finished_at"),
     Index(None, "search_id", "state", "arm"),
     Index(None, "search_id", "state", "reward"),
     Index(None, "search_id", "fingerprint", "state", "reward", "number"),
     Index(None, "search_id", "arm", "number"),
+    # All that counting the trials of all searches reads: their rows are long.
+    Index(None, "state", "arm", "failure_reason", "seconds"),
 )
 
 job = Table(
@@ -154,6 +158,9 @@ attempt = Table(
     Column("started_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
     Column("failure", JSON(none_as_null=True)),
+    Column("failure_reason", String(32)),
+    Column("seconds", Float),
+    Index(None, "state", "failure_reason", "seconds"),
 )
 
 ledger = Table(
@@ -180,4 +187,15 @@ artifact = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Index(None, "search_id", "trial_number"),
     Index(None, "key"),
+)
+
+heartbeat = Table(
+    "heartbeat",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("role", String(16), nullable=False),
+    # No foreign key: a heartbeat outlives its search by an hour at most.
+    Column("search_id", String(64)),
+    Column("at", UtcDateTime, nullable=False),
+    Column("numbers", JSON, nullable=False),
 )

@@ -133,10 +133,11 @@ class Writing:
 
     def end_attempts(self, job_id: str, state: AttemptState, at: datetime) -> None:
         """Ends the running attempts of a job."""
-        statement = update(tables.attempt).where(
+        statement = select(tables.attempt).where(
             tables.attempt.c.job_id == job_id, tables.attempt.c.state == AttemptState.RUNNING.value
         )
-        self.connection.execute(statement.values(state=state.value, finished_at=at))
+        for row in self.connection.execute(statement).mappings().all():
+            self.put_attempt(replace(rows.attempt_of(row), state=state, finished_at=at))
 
     def add_measurement(self, trial_number: int, measurement: Measurement, at: datetime) -> None:
         """One more point of a trial's curve, where it is new."""

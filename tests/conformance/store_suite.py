@@ -25,6 +25,7 @@ from tests.conformance.store_cases import (
 from tests.conformance.store_progress_suite import StoreProgressSuite
 from tests.conformance.store_reading_suite import StoreReadingSuite
 from tests.conformance.store_reuse_suite import StoreReuseSuite
+from tests.conformance.store_watching_suite import StoreWatchingSuite
 from tests.conformance.store_work_suite import StoreWorkSuite
 
 S = SearchState
@@ -56,7 +57,7 @@ def brought_to(store: Store, state: SearchState, search_id: str = "s1") -> Searc
     return lease
 
 
-class StoreSuite(StoreWorkSuite, StoreProgressSuite, StoreReuseSuite, StoreReadingSuite):
+class StoreSuite(StoreWorkSuite, StoreProgressSuite, StoreReuseSuite, StoreReadingSuite, StoreWatchingSuite):
     """Searches, states, leases, the ledger and artifacts; the rest is in the suites it is made of."""
 
     # Searches

@@ -15,14 +15,25 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect
 
-from nas_controller.records import EntryKind, JobState, SearchState, TrialKey, TrialState
+from nas_controller.records import (
+    AttemptState,
+    EntryKind,
+    FailureReason,
+    JobState,
+    SearchState,
+    TrialKey,
+    TrialState,
+)
 from nas_controller.search_config import SearchConfig
 from nas_controller.store.engine import for_writing, make_engine
-from nas_controller.store.open import MIGRATIONS, SchemaError, alembic_config, migrate, open_store
+from nas_controller.store.open import SchemaError, alembic_config, migrate, open_store
+from nas_controller.store.revisions import MIGRATIONS
 from nas_controller.store.tables import metadata
+from nas_controller.tallies import Group
 from tests.conformance.store_cases import (
     CONFIG,
     DAY,
+    MODEL_FAILURE,
     START,
     at,
     evaluation,
@@ -31,6 +42,7 @@ from tests.conformance.store_cases import (
     make_draft,
     make_measurement,
 )
+from tests.conformance.store_watching_suite import make_heartbeat
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -171,7 +183,46 @@ def test_a_database_of_the_third_schema_is_read_and_continued(tmp_path: Path) ->
     store.close()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002"])
+def test_what_older_schemas_did_not_count_is_counted(tmp_path: Path) -> None:
+    """Trial 1 took 1 s, 4 diverged after 4 s, 6 was stopped after 7 s; trial 1 was measured again in 1 s."""
+    store = open_store(_golden_database(tmp_path, "schema_0003.sql"))
+    tallies = store.tallies(at(DAY), (5.0,))
+    assert tallies.trials == {
+        (TrialState.COMPLETED, None): Group(count=2, seconds=1.0, num_within=(1,)),  # trial 5 was reused
+        (TrialState.FAILED, FailureReason.DIVERGED): Group(count=1, seconds=4.0, num_within=(1,)),
+        (TrialState.STOPPED_EARLY, None): Group(count=1, seconds=7.0, num_within=(0,)),
+        (TrialState.INFEASIBLE, None): Group(count=1, num_within=(0,)),
+        (TrialState.RUNNING, None): Group(count=1, num_within=(0,)),
+    }
+    assert tallies.attempts[AttemptState.FAILED, FailureReason.DIVERGED] == Group(count=1, seconds=4.0)
+    assert store.get_trial("s1", 4).failure_reason is FailureReason.DIVERGED
+    store.close()
+
+
+def test_failures_without_a_reason_are_counted_by_what_their_kind_says(tmp_path: Path) -> None:
+    """The first schema's release kept the kind only: that trial 4 failed by the model's fault."""
+    store = open_store(_golden_database(tmp_path, "schema_0001.sql"))
+    assert store.get_trial("s1", 4).failure_reason is FailureReason.RAISED
+    assert store.tallies(at(DAY)).attempts[AttemptState.FAILED, FailureReason.RAISED].count == 1
+    store.close()
+
+
+def test_a_database_of_the_fourth_schema_is_read_and_continued(tmp_path: Path) -> None:
+    """`schema_0004.sql` is the third's search, brought forward, with a heartbeat of its process."""
+    store = open_store(_golden_database(tmp_path, "schema_0004.sql"))
+    assert store.list_heartbeats() == [make_heartbeat("search:s1", 60, turns=3.0, turn_seconds=1.5)]
+    lease = store.claim_search("s1", "new release", at(DAY), 60)
+    assert lease is not None
+    (lost,) = store.requeue_lost_attempts(lease, at(DAY))
+    store.start_attempt(lease, lost.id, "worker-1", at(DAY))
+    failed = store.fail_attempt(lease, lost.id, 2, MODEL_FAILURE, False, at(DAY))
+    assert failed.failure_reason is FailureReason.DIVERGED
+    store.record_heartbeat(make_heartbeat("search:s1", DAY))
+    assert store.list_heartbeats() == [make_heartbeat("search:s1", DAY)]
+    store.close()
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
 def test_a_migration_forward_and_back_changes_nothing(tmp_path: Path, revision: str) -> None:
     engine = make_engine(_golden_database(tmp_path, f"schema_{revision}.sql"))
     before = _dump(engine)

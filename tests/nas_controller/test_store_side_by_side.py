@@ -201,6 +201,8 @@ class SideBySide(RuleBasedStateMachine):
     def the_same_can_be_read(self) -> None:
         everything = [readable(store) for store in self.stores]
         assert everything[0] == everything[1]
+        tallies = [store.tallies(at(0), (1.0, 60.0)) for store in self.stores]
+        assert tallies[0] == tallies[1]
         for search in everything[0].values():
             self.check(search)
 
