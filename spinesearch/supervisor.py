@@ -1,13 +1,17 @@
 """The processes of an embedded service: the supervisor (`up`), the API, the controller, one for each search."""
 
 import os
+import re
 import socket
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from api.settings import ApiSettings, hash_token
+from spinesearch import environment
 from spinesearch.home import Home
 from spinesearch.processes import StopFlag, Supervisor, command, end_with_parent
 
@@ -24,6 +28,7 @@ def run_service(port: int) -> None:
 
     console = Console(stderr=True)
     home = Home.from_environment()
+    environment.check_ray(os.environ)
     check_port_is_free(port)
     _migrate(home)
     stop = StopFlag()
@@ -67,8 +72,18 @@ def free_port() -> int:
 
 
 def api_settings(home: Home) -> ApiSettings:
-    """The settings of this home's API."""
-    return ApiSettings(token_sha256=hash_token(home.token()), session_secret=home.session_secret())
+    """The settings of this home's API.
+
+    Raises:
+        ValueError: a variable of the environment says what cannot be.
+    """
+    settings = ApiSettings(
+        token_sha256=hash_token(home.token()),
+        session_secret=home.session_secret(),
+        secure_cookie=environment.secure_cookie(os.environ),
+    )
+    hosts = environment.allowed_hosts(os.environ)
+    return replace(settings, allowed_hosts=hosts) if hosts else settings
 
 
 def _migrate(home: Home) -> None:
@@ -77,8 +92,12 @@ def _migrate(home: Home) -> None:
     open_home_store(home).close()
 
 
-def serve_api(port: int) -> None:
-    """Serves the API on 127.0.0.1 until SIGTERM."""
+def serve_api(host: str, port: int) -> None:
+    """Serves the API until SIGTERM; any number of processes may do so on one database.
+
+    Raises:
+        ValueError: the environment does not allow it; the message names the variable.
+    """
     import uvicorn
 
     from api.app import create_app
@@ -86,7 +105,7 @@ def serve_api(port: int) -> None:
     from spinesearch.composition import now, open_home_artifacts, open_home_store
     from spinesearch.validation import check_rest_search
 
-    end_with_parent()
+    environment.check_listening(host, os.environ)
     home = Home.from_environment()
     admission = Admission.from_environment(os.environ, home.path, Path.cwd())
     app = create_app(
@@ -100,7 +119,7 @@ def serve_api(port: int) -> None:
     # No access log: the address of a sign-in holds its code.
     uvicorn.run(
         app,
-        host="127.0.0.1",
+        host=host,
         port=port,
         log_level="warning",
         access_log=False,
@@ -109,28 +128,56 @@ def serve_api(port: int) -> None:
     )
 
 
-def run_daemon() -> None:
-    """Keeps one process for each search that should run, until SIGTERM."""
+def run_daemon(joins_ray: bool = False) -> None:
+    """Keeps one process for each search that should run, until SIGTERM.
+
+    Args:
+        joins_ray: whether this machine becomes a node of the home's Ray cluster first, one that has nothing to give:
+            Ray lets searches in only from its own nodes.
+
+    Raises:
+        ValueError: the environment does not allow it; the message names the variable.
+    """
     import subprocess
 
     from nas_controller.daemon import Daemon
     from spinesearch.composition import now, open_home_store
 
-    end_with_parent()
+    environment.check_ray(os.environ)
+    home = Home.from_environment()
+    cpus = environment.cpus(os.environ, os.cpu_count() or 1)
+    commands: dict[str, Sequence[str]] = {"the Ray node": ray_node_command(home)} if joins_ray else {}
+    node = Supervisor(commands, report=Console(stderr=True).print)
     stop = StopFlag()
     stop.listen()
 
     def start(search_id: str) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(command("internal", "search", search_id))
 
-    daemon = Daemon(open_home_store(Home.from_environment()), start, os.cpu_count() or 1, now)
+    daemon = Daemon(open_home_store(home), start, cpus, now)
     try:
         while not stop.is_set:
+            node.step()
             daemon.step()
             time.sleep(STEP_SECONDS)
     finally:
         daemon.close()
+        node.close()
         daemon.store.close()
+
+
+def ray_node_command(home: Home) -> list[str]:
+    """The command that makes this machine a node of the home's cluster, without CPUs or GPUs to give.
+
+    Raises:
+        ValueError: the home names no cluster by host and port.
+    """
+    from nas_controller.dispatch.ray_cluster import OBJECT_STORE_BYTES
+
+    if not re.fullmatch(r"[^/\s]+:\d+", home.ray_address or ""):
+        raise ValueError(f"--join-ray: set {environment.RAY_ADDRESS} to the HOST:PORT of the cluster's head")
+    nothing = ["--num-cpus=0", "--num-gpus=0", f"--object-store-memory={OBJECT_STORE_BYTES}"]
+    return ["ray", "start", f"--address={home.ray_address}", *nothing, "--disable-usage-stats", "--block"]
 
 
 def run_search_process(search_id: str) -> None:

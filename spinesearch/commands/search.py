@@ -93,8 +93,13 @@ def _client() -> Client:
     from spinesearch.home import Home
 
     home = Home.from_environment()
+    if home.service_url is not None:
+        return Client(home.service_url, home.token())
     if not home.url_file.exists():
-        raise ValueError("no service runs here: start it with `spinesearch up`, or use `spinesearch search run FILE`")
+        raise ValueError(
+            "no service runs here: start it with `spinesearch up`, name one with $SPINESEARCH_URL, "
+            "or use `spinesearch search run FILE`"
+        )
     return Client(home.url_file.read_text(encoding="ascii").strip(), home.token())
 
 

@@ -26,19 +26,58 @@ def demo(
     raise typer.Exit(run_demo(trials, port))
 
 
-@internal.command("api")
-def run_api(port: Port) -> None:
-    """Serve the API and the dashboard."""
+def api(
+    host: Annotated[
+        str, typer.Option(help="address to listen on; one beyond loopback wants SPINESEARCH_ALLOWED_HOSTS and secrets")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="port to listen on")] = 8080,
+) -> None:
+    """Serve API and dashboard, and nothing else: a part of a service that is deployed (deploy/README.md)."""
     from spinesearch.supervisor import serve_api
 
-    serve_api(port)
+    serve_api(host, port)
+
+
+def controller(
+    join_ray: Annotated[
+        bool, typer.Option("--join-ray", help="make this machine a node of the Ray cluster first, with nothing to give")
+    ] = False,
+) -> None:
+    """Run searches, and nothing else: a part of a service that is deployed (deploy/README.md)."""
+    from spinesearch.supervisor import run_daemon
+
+    run_daemon(join_ray)
+
+
+def sign_in(
+    url: Annotated[str, typer.Argument(help="address of the service as the browser sees it")] = "http://127.0.0.1:8080",
+) -> None:
+    """Print a link that signs a browser in, once, within a few minutes."""
+    from api.auth import Auth
+    from spinesearch.home import Home
+    from spinesearch.supervisor import api_settings
+
+    code = Auth(api_settings(Home.from_environment())).issue_login_code()
+    print(f"{url.rstrip('/')}/login?code={code}")
+
+
+@internal.command("api")
+def run_api(port: Port) -> None:
+    """Serve the API and the dashboard on 127.0.0.1 while the parent lives."""
+    from spinesearch.processes import end_with_parent
+    from spinesearch.supervisor import serve_api
+
+    end_with_parent()
+    serve_api("127.0.0.1", port)
 
 
 @internal.command("controller")
 def run_controller() -> None:
-    """Give every search that should run a process of its own."""
+    """Give every search that should run a process of its own while the parent lives."""
+    from spinesearch.processes import end_with_parent
     from spinesearch.supervisor import run_daemon
 
+    end_with_parent()
     run_daemon()
 
 
