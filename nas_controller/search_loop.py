@@ -6,6 +6,7 @@ The store is the only truth. A turn of the loop may be cut at any point: what is
 what was running is queued again, and the algorithm's state is rebuilt by folding the ledger's told trials.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +15,8 @@ from nas_controller.algorithms.base import SearchAlgorithm, ToldTrial
 from nas_controller.artifacts.base import ArtifactStore
 from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, Dispatcher
 from nas_controller.early_stopping.base import StoppingRule
+from nas_controller.log_ids import attempt_ids, log_ids
+from nas_controller.pulse import Pulse, Stopwatch
 from nas_controller.records import (
     Failure,
     FailureKind,
@@ -30,6 +33,7 @@ from nas_controller.replay import replay
 from nas_controller.reward import reward_of
 from nas_controller.setup import SearchSetup, derive_seed
 from nas_controller.store.base import ConflictError, Store
+from nas_controller.tallies import ProcessRole
 from trainer.session import Checkpoint
 
 LEASE_SECONDS = 20.0
@@ -39,6 +43,7 @@ MAX_PROPOSALS_PER_TURN = 50
 MAX_INFEASIBLE_IN_A_ROW = 2000
 
 Clock = Callable[[], datetime]
+_log = logging.getLogger(__name__)
 
 
 class SearchFailedError(Exception):
@@ -72,6 +77,11 @@ class RunningSearch:
     failed_since_claim: int = 0
     seconds_before_claim: float = 0.0
     claimed_at: datetime | None = None
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    pulse: Pulse = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pulse = Pulse(self.store, f"search:{self.search_id}", ProcessRole.SEARCH, self.search_id)
 
     @property
     def search_id(self) -> str:
@@ -96,7 +106,8 @@ def run_search(search: RunningSearch) -> Iterator[SearchState]:
     while not state.is_final and (search.running or state is not SearchState.PAUSED):
         yield state
         try:
-            state = _turn(search)
+            with search.stopwatch.measure("turn"):
+                state = _turn(search)
         except SearchFailedError as error:
             state = _set_state(search, SearchState.FAILED, str(error))
         except ConflictError:
@@ -108,6 +119,7 @@ def run_search(search: RunningSearch) -> Iterator[SearchState]:
         search.dispatcher.cancel(key)
     for job in [*search.running.values(), *search.queued]:
         _forget_checkpoint(search, job.id)
+    _log.info("the search is left %s", state, extra=log_ids(search.search_id))
     yield state
 
 
@@ -117,7 +129,9 @@ def _begin(search: RunningSearch) -> SearchState:
     search.seconds_before_claim = replayed.running_seconds
     search.next_number = replayed.num_trials + 1
     search.claimed_at = search.now()
-    search.store.requeue_lost_attempts(search.lease, search.now())
+    _log.info("the search is claimed, it has %d trials", replayed.num_trials, extra=log_ids(search.search_id))
+    for job in search.store.requeue_lost_attempts(search.lease, search.now()):
+        _log.warning("attempt lost with its controller: queued again", extra=attempt_ids(job, job.num_attempts))
     search.queued = [j for j in search.store.list_jobs(search.search_id, open_only=True) if j.state is JobState.QUEUED]
     state = search.store.get_search(search.search_id).state
     if state in (SearchState.PENDING, SearchState.RUNNING):
@@ -128,6 +142,8 @@ def _begin(search: RunningSearch) -> SearchState:
 def _turn(search: RunningSearch) -> SearchState:
     """Fills free workers, waits for at most a second, records what came back; the state afterwards."""
     _keep_lease(search)
+    if search.pulse.is_due(search.now()):
+        search.pulse.beat(search.now(), search.stopwatch.numbers() | dict(search.algorithm.diagnostics()))
     more_to_propose = False
     state = search.store.get_search(search.search_id).state
     if state is SearchState.CANCELLED:
@@ -143,7 +159,9 @@ def _turn(search: RunningSearch) -> SearchState:
     elif state is SearchState.STOPPING and not search.running:
         return _set_state(search, SearchState.SUCCEEDED, "stopped by the user")
     _take_progress(search)
-    for outcome in search.dispatcher.wait(0.0 if more_to_propose else TURN_SECONDS):
+    with search.stopwatch.measure("wait"):
+        outcomes = search.dispatcher.wait(0.0 if more_to_propose else TURN_SECONDS)
+    for outcome in outcomes:
         _record(search, outcome)
     state = search.store.get_search(search.search_id).state
     return _paused_if_failing(search) if state is SearchState.RUNNING else state
@@ -175,9 +193,11 @@ def _say_placement(search: RunningSearch) -> None:
 def _set_state(search: RunningSearch, state: SearchState, reason: str) -> SearchState:
     """Writes what the controller found, unless the user said otherwise in the meantime: then that stands."""
     try:
-        return search.store.set_search_state(search.lease, state, reason, search.now()).state
+        written = search.store.set_search_state(search.lease, state, reason, search.now()).state
     except ConflictError:
         return search.store.get_search(search.search_id).state
+    _log.info("the search is %s, reason: %s", written, reason or "none", extra=log_ids(search.search_id))
+    return written
 
 
 def _limit_reached(search: RunningSearch) -> str:
@@ -197,8 +217,10 @@ def _propose_into_free_slots(search: RunningSearch) -> bool:
     for _ in range(MAX_PROPOSALS_PER_TURN):
         if not search.dispatcher.free_workers() or _limit_reached(search):
             return False
-        proposal = search.algorithm.ask(search.next_number)
-        draft = search.setup.draft(proposal, search.next_number)
+        with search.stopwatch.measure("ask"):
+            proposal = search.algorithm.ask(search.next_number)
+        with search.stopwatch.measure("draft"):
+            draft = search.setup.draft(proposal, search.next_number)
         if draft.infeasible_reason:
             _add_infeasible(search, draft)
         elif measured := _measured_before(search, draft):
@@ -221,6 +243,7 @@ def _add_candidate(search: RunningSearch, draft: TrialDraft) -> None:
     search.store.add_trial(search.lease, draft, seed, search.now())
     search.next_number += 1
     search.queued += search.store.list_jobs(search.search_id, draft.number, open_only=True)
+    _log.info("trial %d created by %s", draft.number, draft.arm, extra=log_ids(search.search_id, draft.number))
     _submit_queued(search)
 
 
@@ -244,15 +267,19 @@ def _add_reused(search: RunningSearch, draft: TrialDraft, measured: Trial) -> No
 
 def _tell(search: RunningSearch, trial: Trial) -> None:
     """Tells the algorithm what was committed of a trial; a replay tells the same from the ledger."""
-    search.algorithm.tell(
-        ToldTrial(
-            number=trial.number,
-            genotype=trial.draft.genotype,
-            log_probs=trial.draft.log_probs,
-            state=trial.state,
-            reward=trial.reward,
-        )
+    told = ToldTrial(
+        number=trial.number,
+        genotype=trial.draft.genotype,
+        log_probs=trial.draft.log_probs,
+        state=trial.state,
+        reward=trial.reward,
     )
+    with search.stopwatch.measure("tell"):
+        search.algorithm.tell(told)
+    # Candidates off budget come by the thousand.
+    level = logging.DEBUG if trial.state is TrialState.INFEASIBLE else logging.INFO
+    ids = log_ids(search.search_id, trial.number)
+    _log.log(level, "trial %d %s, reward %s", trial.number, trial.state, trial.reward, extra=ids)
 
 
 def _submit_queued(search: RunningSearch) -> None:
@@ -264,6 +291,7 @@ def _submit_queued(search: RunningSearch) -> None:
         key = AttemptKey(job.id, attempt.number)
         search.dispatcher.submit(worker, key, search.setup.request(trial.draft, job))
         search.running[key] = job
+        _log.info("attempt %d started on %s", key.number, worker, extra=attempt_ids(job, key.number))
         if _was_given_up(search, job):
             search.dispatcher.stop(key)
 
@@ -328,6 +356,7 @@ def _record(search: RunningSearch, outcome: AttemptOutcome) -> None:
         document = outcome.evaluation.to_document()
         trial = search.store.complete_attempt(search.lease, key.job_id, key.number, document, value, now)
         _forget_checkpoint(search, job.id)
+        _log.info("attempt %d completed", key.number, extra=attempt_ids(job, key.number))
     else:
         assert outcome.failure is not None
         trial = _record_failure(search, job, key, outcome.failure)
@@ -339,6 +368,9 @@ def _record(search: RunningSearch, outcome: AttemptOutcome) -> None:
 def _record_failure(search: RunningSearch, job: Job, key: AttemptKey, failure: Failure) -> Trial:
     """`FAILURE_RULES` says what is tried again; a broken data set ends the search, no architecture is to blame."""
     retry = key.number < failure.rule.max_attempts
+    ids = {**attempt_ids(job, key.number), "reason": failure.reason.value}
+    after = "it is tried again" if retry else "it is not tried again"
+    _log.warning("attempt %d failed (%s), %s: %s", key.number, failure.reason, after, failure.message, extra=ids)
     trial = search.store.fail_attempt(search.lease, key.job_id, key.number, failure, retry, search.now())
     _forget_checkpoint(search, job.id)
     if failure.kind is FailureKind.DATA:
