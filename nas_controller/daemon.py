@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from nas_controller.artifacts.base import ArtifactStore
+from nas_controller.artifacts.sweep import sweep_artifacts
 from nas_controller.records import Search, SearchState
 from nas_controller.search_config import SearchConfig
 from nas_controller.search_loop import LEASE_SECONDS
@@ -20,6 +22,7 @@ DAEMON_OWNER = "daemon"
 FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 60.0
 TERMINATION_SECONDS = 20.0
+SWEEP_SECONDS = 3600.0
 
 
 @dataclass
@@ -35,20 +38,24 @@ class Daemon:
     """The processes of one machine.
 
     Args:
+        artifacts: swept at the first step and every hour.
         start: starts the process that runs a search id.
         cpus: cores that searches share; a search that asks for more still runs, alone.
     """
 
     store: Store
+    artifacts: ArtifactStore
     start: Callable[[str], "subprocess.Popen[bytes]"]
     cpus: int
     now: Callable[[], datetime]
     children: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
     claims: dict[str, int] = field(default_factory=dict)
     backoffs: dict[str, _Backoff] = field(default_factory=dict)
+    swept_at: datetime | None = None
 
     def step(self) -> None:
         """Buries dead children and starts those that should run and fit, oldest search first."""
+        self._sweep()
         self._bury()
         waiting = self.store.list_searches(limit=1000, states=CHILD_STATES)
         for search in sorted(waiting, key=lambda s: s.created_at):
@@ -70,6 +77,12 @@ class Daemon:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+
+    def _sweep(self) -> None:
+        at = self.now()
+        if self.swept_at is None or (at - self.swept_at).total_seconds() >= SWEEP_SECONDS:
+            self.swept_at = at
+            sweep_artifacts(self.store, self.artifacts, at)
 
     def _must_wait(self, search_id: str) -> bool:
         """Whether the search's process died so recently that it is left alone."""

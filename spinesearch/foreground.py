@@ -8,12 +8,13 @@ from typing import Any
 from rich.console import Console
 
 from api.views import best_trials, search_detail
+from nas_controller.artifacts.sweep import sweep_artifacts
 from nas_controller.records import Search, SearchState, search_id_of
 from nas_controller.search_config import SearchConfig, load_search_file
 from nas_controller.search_loop import run_search
 from nas_controller.store.base import Store
 from spinesearch.client import Event
-from spinesearch.composition import claim, now, open_home_store, running_search
+from spinesearch.composition import claim, now, open_home_artifacts, open_home_store, running_search
 from spinesearch.home import Home
 from spinesearch.processes import StopFlag
 from spinesearch.progress import SearchProgress, make_console, print_best
@@ -60,6 +61,7 @@ def _unfinished(store: Store, config: SearchConfig) -> Search | None:
 
 
 def _run(store: Store, home: Home, search_id: str, console: Console) -> SearchState:
+    sweep_artifacts(store, open_home_artifacts(home), now())
     lease = claim(store, search_id)
     if lease is None:
         raise ValueError(f"search {search_id} is run by another controller; `spinesearch search watch {search_id}`")

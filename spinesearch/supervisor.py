@@ -141,7 +141,7 @@ def run_daemon(joins_ray: bool = False) -> None:
     import subprocess
 
     from nas_controller.daemon import Daemon
-    from spinesearch.composition import now, open_home_store
+    from spinesearch.composition import now, open_home_artifacts, open_home_store
 
     environment.check_ray(os.environ)
     home = Home.from_environment()
@@ -154,7 +154,7 @@ def run_daemon(joins_ray: bool = False) -> None:
     def start(search_id: str) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(command("internal", "search", search_id))
 
-    daemon = Daemon(open_home_store(home), start, cpus, now)
+    daemon = Daemon(open_home_store(home), open_home_artifacts(home), start, cpus, now)
     try:
         while not stop.is_set:
             node.step()

@@ -1,6 +1,8 @@
 """Where files live: content-addressed, written whole or not at all. `tests/conformance` holds the suite."""
 
+import builtins
 from abc import ABC, abstractmethod
+from datetime import datetime
 from typing import BinaryIO
 
 
@@ -14,7 +16,7 @@ class ArtifactStore(ABC):
     @abstractmethod
     def put(self, content: bytes) -> str:
         """Stores the content and gives its key (sha256, hex). Durable on return; the same content twice is
-        stored once; a crash in the middle leaves no artifact."""
+        stored once, and counts as put the second time; a crash in the middle leaves no artifact."""
 
     @abstractmethod
     def open(self, key: str) -> BinaryIO:
@@ -26,9 +28,10 @@ class ArtifactStore(ABC):
         """Whether the artifact is there."""
 
     @abstractmethod
-    def delete(self, key: str) -> None:
-        """Removes the artifact; a missing one is no error."""
+    def delete(self, key: str, put_before: datetime | None = None) -> None:
+        """Removes the artifact; a missing one is no error. With `put_before`, only one that was put last before that
+        time: if another process puts it again meanwhile, it is there when both are done."""
 
     @abstractmethod
-    def list(self) -> list[str]:
-        """All keys, sorted."""
+    def list(self, put_before: datetime | None = None) -> builtins.list[str]:
+        """All keys, sorted; with `put_before` those of artifacts that were put last before that time."""

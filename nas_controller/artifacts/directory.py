@@ -7,8 +7,10 @@ import io
 import os
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
+from uuid import uuid4
 
 from nas_controller.artifacts.base import ArtifactMissingError, ArtifactStore
 
@@ -17,7 +19,10 @@ _TEMPORARY = ".part"
 
 
 class DirectoryArtifactStore(ArtifactStore):
-    """Files below `root`, written aside and renamed. Opening removes what writers left that died an hour ago."""
+    """Files below `root`, written aside and renamed; a file's time is when it was put last.
+
+    Opening removes what writers left that died an hour ago.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -35,7 +40,7 @@ class DirectoryArtifactStore(ArtifactStore):
         key = hashlib.sha256(content).hexdigest()
         path = self._path(key)
         path.parent.mkdir(exist_ok=True)
-        if not _holds(path, content):
+        if not (_holds(path, content) and _touched(path)):
             _write_aside(path, content)
         _sync_directory(path.parent)
         _sync_directory(self._root)
@@ -55,12 +60,18 @@ class DirectoryArtifactStore(ArtifactStore):
     def exists(self, key: str) -> bool:
         return _is_key(key) and self._path(key).exists()
 
-    def delete(self, key: str) -> None:
-        if _is_key(key):
-            self._path(key).unlink(missing_ok=True)
+    def delete(self, key: str, put_before: datetime | None = None) -> None:
+        if not _is_key(key):
+            return
+        path = self._path(key)
+        if put_before is None:
+            path.unlink(missing_ok=True)
+        elif _was_put_before(path, put_before):
+            _delete_unless_put_again(path, put_before)
 
-    def list(self) -> builtins.list[str]:
-        return sorted(path.name for path in self._root.glob("*/*") if _is_key(path.name))
+    def list(self, put_before: datetime | None = None) -> builtins.list[str]:
+        paths = [path for path in self._root.glob("*/*") if _is_key(path.name)]
+        return sorted(path.name for path in paths if put_before is None or _was_put_before(path, put_before))
 
     def _path(self, key: str) -> Path:
         return self._root / key[:2] / key
@@ -77,6 +88,34 @@ def _holds(path: Path, content: bytes) -> bool:
         return path.read_bytes() == content
     except FileNotFoundError:
         return False
+
+
+def _touched(path: Path) -> bool:
+    """Makes now the time of the file; False where another process has just removed it."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _was_put_before(path: Path, at: datetime) -> bool:
+    """Whether the file is there, and older."""
+    try:
+        return path.stat().st_mtime < at.timestamp()
+    except FileNotFoundError:
+        return False
+
+
+def _delete_unless_put_again(path: Path, put_before: datetime) -> None:
+    """Takes the file out of its place before it looks at its time: whoever puts it later writes it anew."""
+    aside = path.with_name(f"{uuid4().hex}{_TEMPORARY}")
+    with contextlib.suppress(FileNotFoundError):  # another process was faster
+        os.rename(path, aside)
+        if _was_put_before(aside, put_before):
+            aside.unlink()
+        else:
+            os.replace(aside, path)
 
 
 def _write_aside(path: Path, content: bytes) -> None:

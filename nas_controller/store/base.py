@@ -276,5 +276,10 @@ class Store(ABC):
         """Artifacts of a search, or of one trial, in the order added."""
 
     @abstractmethod
+    def needed_artifacts(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that are recorded as artifacts, or that a QUEUED or RUNNING job has as its checkpoint; of
+        all searches."""
+
+    @abstractmethod
     def close(self) -> None:
         """Gives back connections; the store is not used afterwards."""

@@ -353,6 +353,14 @@ class MemoryStore(Store):
             artifacts = self._shelf(search_id).artifacts
             return [a for a in artifacts if trial_number is None or a.trial_number == trial_number]
 
+    def needed_artifacts(self, keys: Sequence[str]) -> set[str]:
+        with self._lock:
+            shelves = self._shelves.values()
+            jobs = [job for shelf in shelves for job in shelf.jobs.values() if not job.state.is_final]
+            checkpoints = {job.checkpoint.key for job in jobs if job.checkpoint is not None}
+            recorded = {artifact.key for shelf in shelves for artifact in shelf.artifacts}
+            return (checkpoints | recorded).intersection(keys)
+
     def close(self) -> None:
         """Nothing to give back."""
 

@@ -39,6 +39,10 @@ from nas_controller.store.writing import IN_ORDER_MADE, OPEN_JOBS, Writing, only
 from nas_controller.tallies import Heartbeat, Tallies
 from trainer.session import Checkpoint, Measurement, Progress
 
+OPEN_SEARCHES = [state.value for state in SearchState if not state.is_final]
+"""Only these have open jobs; they are few, and each finds its own by an index."""
+KEYS_AT_ONCE = 500
+
 
 class SqlStore(Store):
     """The store behind a SQLAlchemy engine; its schema is there already (`store.open`)."""
@@ -395,6 +399,20 @@ class SqlStore(Store):
         if trial_number is not None:
             statement = statement.where(tables.artifact.c.trial_number == trial_number)
         return [rows.artifact_of(row) for row in self._rows(statement)]
+
+    def needed_artifacts(self, keys: Sequence[str]) -> set[str]:
+        job, recorded = tables.job, tables.artifact.c.key
+        checkpoints = (
+            select(job.c.checkpoint_key)
+            .join(tables.search, tables.search.c.id == job.c.search_id)
+            .where(tables.search.c.state.in_(OPEN_SEARCHES), job.c.state.in_(OPEN_JOBS))
+        )
+        with self._engine.begin() as connection:
+            needed = set(connection.execute(checkpoints).scalars())
+            for first in range(0, len(keys), KEYS_AT_ONCE):
+                some = recorded.in_(keys[first : first + KEYS_AT_ONCE])
+                needed.update(connection.execute(select(recorded).where(some)).scalars())
+        return needed.intersection(keys)
 
     def close(self) -> None:
         self._engine.dispose()

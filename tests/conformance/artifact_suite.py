@@ -1,7 +1,9 @@
 """What every artifact store must do. A subclass gives the fixture `artifacts`, empty."""
 
 import hashlib
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +12,16 @@ from hypothesis import strategies as st
 from nas_controller.artifacts.base import ArtifactMissingError, ArtifactStore
 
 MISSING = "0" * 64
+CLOCK_SECONDS = 0.05
+"""More than the time of a file may be behind the clock."""
+
+
+def moment() -> datetime:
+    """A time that is after all that was done before the call, and before all that is done after it."""
+    time.sleep(CLOCK_SECONDS)
+    at = datetime.now(UTC)
+    time.sleep(CLOCK_SECONDS)
+    return at
 
 
 def read(artifacts: ArtifactStore, key: str) -> bytes:
@@ -70,3 +82,37 @@ class ArtifactSuite:
         assert [read(artifacts, key) for key in sorted(set(keys))] == [
             content for _, content in sorted(zip(keys[:2], contents[:2], strict=True))
         ]
+
+    # By age
+
+    def test_old_ones_are_listed_and_deleted_by_the_time_of_their_last_put(self, artifacts: ArtifactStore) -> None:
+        old, again = artifacts.put(b"old"), artifacts.put(b"again")
+        assert artifacts.list(put_before=datetime.now(UTC) - timedelta(hours=1)) == []
+        between = moment()
+        assert artifacts.put(b"again") == again
+        new = artifacts.put(b"new")
+        assert artifacts.list(put_before=between) == [old]
+        assert artifacts.list(put_before=moment()) == artifacts.list() == sorted([old, again, new])
+        for key in (old, again, new, MISSING, "../x"):
+            artifacts.delete(key, put_before=between)
+        assert artifacts.list() == sorted([again, new])
+        assert [read(artifacts, key) for key in (again, new)] == [b"again", b"new"]
+        assert artifacts.put(b"old") == old
+        assert read(artifacts, old) == b"old"
+
+    def test_what_is_put_again_while_many_delete_it_is_there(self, artifacts: ArtifactStore) -> None:
+        contents = [bytes([n]) * 1000 for n in range(20)]
+        for content in contents:
+            artifacts.put(content)
+        before = moment()
+        with ThreadPoolExecutor(8) as threads:
+            deletions = [
+                threads.submit(artifacts.delete, hashlib.sha256(content).hexdigest(), before)
+                for _ in range(3)
+                for content in contents
+            ]
+            keys = list(threads.map(artifacts.put, contents))
+            for deletion in deletions:
+                deletion.result()
+        assert artifacts.list() == sorted(keys)
+        assert [read(artifacts, key) for key in keys] == contents

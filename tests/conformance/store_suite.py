@@ -10,13 +10,16 @@ from nas_controller.store.base import ConflictError, LeaseLostError, NotFoundErr
 from tests.conformance.store_cases import (
     CONFIG,
     DAY,
+    LOST_WORKER,
     MODEL_FAILURE,
     START,
     added,
     at,
     claimed,
+    evaluation,
     finished,
     make_artifact,
+    make_checkpoint,
     make_draft,
     readable,
     readable_search,
@@ -399,3 +402,25 @@ class StoreSuite(StoreWorkSuite, StoreProgressSuite, StoreReuseSuite, StoreReadi
         assert store.list_artifacts("s1") == files
         assert store.list_artifacts("s1", 1) == files[:3]
         assert store.list_artifacts("s1", 7) == []
+
+    def test_artifacts_are_needed_by_their_rows_and_by_open_jobs(self, store: Store) -> None:
+        lease = claimed(store)
+        running, requeued, done = (started(store, lease, number) for number in (1, 2, 3))
+        for step, job in ((10, running), (20, running), (30, requeued), (40, done)):
+            store.record_progress(lease, job.id, 1, make_checkpoint(step), at(13))
+        store.fail_attempt(lease, requeued.id, 1, LOST_WORKER, True, at(14))
+        store.complete_attempt(lease, done.id, 1, evaluation(0.5), 0.5, at(14))
+        other = claimed(store, "s2")
+        store.record_progress(other, started(store, other, 1).id, 1, make_checkpoint(50), at(13))
+        store.request_state("s2", S.PAUSED, "", at(15))
+        store.add_artifact(make_artifact("s2", key="cd" * 32))
+        checkpoints = [make_checkpoint(step).key for step in (10, 20, 30, 40, 50)]
+        keys = [*checkpoints, "cd" * 32, "ef" * 32, *(f"{n:064x}" for n in range(1000, 3000))]
+        # 10 was replaced, 40 is of a job that is final; a paused search goes on from 50.
+        assert store.needed_artifacts(keys) == {*checkpoints[1:3], checkpoints[4], "cd" * 32}
+        assert store.needed_artifacts([checkpoints[1], "ef" * 32]) == {checkpoints[1]}
+        assert store.needed_artifacts([]) == set()
+        store.request_state("s2", S.CANCELLED, "", at(16))
+        assert store.needed_artifacts(keys) == {*checkpoints[1:3], "cd" * 32}
+        store.set_search_state(lease, S.FAILED, "", at(17))
+        assert store.needed_artifacts(keys) == {"cd" * 32}

@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -80,3 +82,42 @@ def test_old_leftovers_are_swept_when_the_directory_is_opened(tmp_path: Path) ->
     assert not old.exists()
     assert young.exists()
     assert artifacts.list() == [key]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_put_at_the_moment_of_a_deletion_wins(tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look at the time of the file and its removal: just before it is taken out of its place, or after."""
+    artifacts = DirectoryArtifactStore(tmp_path)
+    key = artifacts.put(b"log")
+    os.utime(tmp_path / key[:2] / key, (0, 0))
+    rename: Callable[[Path, Path], None] = os.rename
+
+    def rename_and_put(source: Path, target: Path) -> None:
+        if when == "before":
+            artifacts.put(b"log")
+        rename(source, target)
+        if when == "after":
+            assert not artifacts.exists(key)
+            artifacts.put(b"log")
+
+    monkeypatch.setattr(os, "rename", rename_and_put)
+    before = datetime.now(UTC) - timedelta(hours=1)
+    assert artifacts.list(put_before=before) == [key]
+    artifacts.delete(key, put_before=before)
+    assert read(artifacts, key) == b"log"
+    assert _files(tmp_path) == [tmp_path / key[:2] / key]
+    assert artifacts.list(put_before=before) == []
+
+
+def test_a_file_that_goes_while_it_is_put_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    artifacts = DirectoryArtifactStore(tmp_path)
+    key = artifacts.put(b"log")
+    touch: Callable[[Path], None] = os.utime
+
+    def delete_and_touch(path: Path) -> None:
+        artifacts.delete(key)
+        touch(path)
+
+    monkeypatch.setattr(os, "utime", delete_and_touch)
+    assert artifacts.put(b"log") == key
+    assert read(artifacts, key) == b"log"

@@ -1,12 +1,15 @@
 """Which searches get a process, and when a dead one gets another. The processes are real and do next to nothing."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from nas_controller.artifacts.directory import DirectoryArtifactStore
 from nas_controller.daemon import Daemon
 from nas_controller.records import SearchState
 from nas_controller.search_config import SearchConfig
@@ -19,12 +22,14 @@ FAIL = "raise SystemExit(3)"
 class Machine:
     """A daemon on a memory store with a clock that the test moves."""
 
-    def __init__(self, cpus: int) -> None:
+    def __init__(self, cpus: int, folder: Path) -> None:
         self.at = datetime(2026, 1, 1, tzinfo=UTC)
         self.store = MemoryStore()
+        self.folder = folder
+        self.artifacts = DirectoryArtifactStore(folder)
         self.started: list[str] = []
         self.code = SLEEP
-        self.daemon = Daemon(self.store, self.start, cpus, lambda: self.at)
+        self.daemon = Daemon(self.store, self.artifacts, self.start, cpus, lambda: self.at)
 
     def start(self, search_id: str) -> "subprocess.Popen[bytes]":
         self.started.append(search_id)
@@ -37,10 +42,16 @@ class Machine:
         self.at += timedelta(seconds=1)
         self.store.create_search(search_id, search_id, config.to_document(), self.at)
 
+    def put(self, content: bytes) -> str:
+        """The key of an artifact, put at the time of the machine."""
+        key = self.artifacts.put(content)
+        os.utime(self.folder / key[:2] / key, (self.at.timestamp(), self.at.timestamp()))
+        return key
+
 
 @pytest.fixture
-def machine() -> Iterator[Machine]:
-    machine = Machine(cpus=4)
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    machine = Machine(cpus=4, folder=tmp_path)
     yield machine
     machine.daemon.close()
 
@@ -100,3 +111,20 @@ def test_closing_ends_every_process(machine: Machine) -> None:
     child = machine.daemon.children["a"]
     machine.daemon.close()
     assert child.returncode is not None
+
+
+def test_artifacts_that_nothing_needs_are_swept_at_the_first_step_and_every_hour(machine: Machine) -> None:
+    def steps_after(minutes: float) -> list[str]:
+        machine.at += timedelta(minutes=minutes)
+        machine.daemon.step()
+        return machine.artifacts.list()
+
+    machine.put(b"first")
+    assert steps_after(61) == []
+    second = machine.put(b"second")
+    assert steps_after(59) == [second]  # not looked at again yet
+    assert steps_after(1) == [second]  # an hour old
+    third = machine.put(b"third")
+    assert steps_after(59.9) == sorted([second, third])
+    assert steps_after(0.1) == [third]
+    assert steps_after(60) == []

@@ -268,6 +268,7 @@ def test_hot_queries_read_only_what_they_need(sqlite_store: SqlStore) -> None:
         lambda: store.list_jobs("s1", 1),
         lambda: store.read_ledger("s1", after=5),
         lambda: store.list_artifacts("s1", 1),
+        lambda: store.needed_artifacts(["ab" * 32, "cd" * 32]),
         lambda: store.list_searches(10),
         lambda: added(store, lease, 3),
         lambda: store.requeue_lost_attempts(lease, at(50)),

@@ -100,10 +100,15 @@ def test_a_foreground_run_goes_on_after_an_interruption_and_exports_its_best(tmp
     assert process.returncode == 130
     assert "goes on from here" in "".join(lines)
     search_id = lines[0].split()[1]
+    left = home / "artifacts" / "ab" / ("ab" * 32)
+    left.parent.mkdir(exist_ok=True)
+    left.touch()
+    os.utime(left, (0, 0))
     result = spinesearch(home, "search", "run", str(file), "--json")
     assert result.returncode == 0, result.stderr
     summary = json.loads(result.stdout)
     assert (summary["search"], summary["trials"]["completed"]) == (search_id, 10)
+    assert not left.exists(), "nothing needs it"
     exported = json.loads(spinesearch(home, "export", search_id).stdout)
     assert exported["blocks"] == summary["best"]["spec"]["blocks"]
     again = json.loads(spinesearch(home, "search", "run", str(file), "--json").stdout)

@@ -17,7 +17,7 @@ from tests.trainer.test_data_cache import content_of, next_line, process, split_
 from trainer.data import cache as cache_module
 from trainer.data import cache_folder
 from trainer.data.cache import CachedSplit, find_cached, open_cache, verify_cache
-from trainer.data.cache_folder import list_splits, locked, make_room
+from trainer.data.cache_folder import StoredSplit, list_splits, locked, make_room
 from trainer.task import CocoSource, DataSource, ImageCache, ImageForm, TaskError
 
 # 20 images of the source, raw: 20 x 3 x size x size bytes.
@@ -189,7 +189,7 @@ def test_what_goes_while_it_is_opened_is_made_anew(
     """Removed after the manifest was read, and after the size of the images was."""
     content, split = content_of(cache, split_of(source)), split_of(source)
     original: Callable[..., Any] = getattr(cache_module, name)
-    removed = []
+    removed: list[StoredSplit] = []
 
     def remove_and_go_on(*arguments: Any) -> Any:
         before = original(*arguments) if name == "read_manifest" else None

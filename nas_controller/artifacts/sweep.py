@@ -1,0 +1,36 @@
+"""Removes artifacts that nothing needs.
+
+A worker that was killed before it told of them put them, or a search left them that was cancelled while no controller
+ran.
+"""
+
+import logging
+from datetime import datetime, timedelta
+
+from nas_controller.artifacts.base import ArtifactStore
+from nas_controller.store.base import Store
+
+SAFE_SECONDS = 3600.0
+"""What a worker puts is recorded within seconds, or after a restart of its controller."""
+
+_log = logging.getLogger(__name__)
+
+
+def sweep_artifacts(store: Store, artifacts: ArtifactStore, now: datetime) -> None:
+    """Deletes what was put more than an hour ago and what no row of the store needs.
+
+    Several processes may do so at the same time, and workers put: what is put again meanwhile stays. The artifacts must
+    be of this store alone. What cannot be deleted is logged and left.
+    """
+    put_before = now - timedelta(seconds=SAFE_SECONDS)
+    keys = artifacts.list(put_before=put_before)
+    needed = store.needed_artifacts(keys)
+    for key in keys:
+        if key in needed:
+            continue
+        try:
+            artifacts.delete(key, put_before=put_before)
+        except OSError as error:
+            _log.warning("artifact %s: nothing needs it, and it cannot be removed: %r", key, error)
+        else:
+            _log.info("artifact %s: removed, nothing needs it", key)
