@@ -53,6 +53,12 @@ ATTEMPTS = Metric(
     text="Runs of jobs on workers that ended, by state (completed, failed, lost, cancelled) and failure reason.",
     labels=("state", "reason"),
 )
+WORKER_SECONDS = Metric(
+    name="nas_worker_seconds_total",
+    kind="counter",
+    text="Seconds that workers spent on runs that ended, by their state: what was lost or failed was spent in vain.",
+    labels=("state",),
+)
 ATTEMPTS_CURRENT = Metric(name="nas_attempts_current", kind="gauge", text="Runs of jobs on workers that go on.")
 QUEUE_DEPTH = Metric(
     name="nas_queue_depth",
@@ -80,6 +86,11 @@ PROCESSES = Metric(
     kind="gauge",
     text="Processes whose last heartbeat is fresh, by role: api, daemon, search.",
     labels=("role",),
+)
+SEARCH_CRASHES = Metric(
+    name="nas_search_crashes_total",
+    kind="counter",
+    text="Processes of searches that died, since the daemons that live were started.",
 )
 CONTROLLER_SECONDS = Metric(
     name="nas_controller_seconds",
@@ -126,6 +137,7 @@ OF_THE_STORE = (
     TRIALS_CURRENT,
     TRIAL_DURATION,
     ATTEMPTS,
+    WORKER_SECONDS,
     ATTEMPTS_CURRENT,
     QUEUE_DEPTH,
     QUEUE_OLDEST,
@@ -133,6 +145,7 @@ OF_THE_STORE = (
     LEDGER_ENTRIES,
     REWARD_BEST,
     PROCESSES,
+    SEARCH_CRASHES,
     CONTROLLER_SECONDS,
     CONTROLLER_ENTROPY,
     STORE_UP,

@@ -4,6 +4,7 @@ The daemon decides nothing about a search: the child claims it under a lease, so
 a foreground run, never both write.
 """
 
+import logging
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,10 +13,13 @@ from datetime import datetime, timedelta
 
 from nas_controller.artifacts.base import ArtifactStore
 from nas_controller.artifacts.sweep import sweep_artifacts
+from nas_controller.log_ids import log_ids
+from nas_controller.pulse import Pulse
 from nas_controller.records import Search, SearchState
 from nas_controller.search_config import SearchConfig
 from nas_controller.search_loop import LEASE_SECONDS
 from nas_controller.store.base import ConflictError, Store
+from nas_controller.tallies import CRASHES, ProcessRole
 
 CHILD_STATES = (SearchState.PENDING, SearchState.RUNNING, SearchState.STOPPING)
 DAEMON_OWNER = "daemon"
@@ -23,6 +27,8 @@ FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 60.0
 TERMINATION_SECONDS = 20.0
 SWEEP_SECONDS = 3600.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -41,6 +47,7 @@ class Daemon:
         artifacts: swept at the first step and every hour.
         start: starts the process that runs a search id.
         cpus: cores that searches share; a search that asks for more still runs, alone.
+        name: of this process among all daemons, for its heartbeats.
     """
 
     store: Store
@@ -48,13 +55,21 @@ class Daemon:
     start: Callable[[str], "subprocess.Popen[bytes]"]
     cpus: int
     now: Callable[[], datetime]
+    name: str = DAEMON_OWNER
     children: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
     claims: dict[str, int] = field(default_factory=dict)
     backoffs: dict[str, _Backoff] = field(default_factory=dict)
     swept_at: datetime | None = None
+    num_crashes: int = 0
+    pulse: Pulse = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pulse = Pulse(self.store, f"daemon:{self.name}", ProcessRole.DAEMON)
 
     def step(self) -> None:
         """Buries dead children and starts those that should run and fit, oldest search first."""
+        if self.pulse.is_due(self.now()):
+            self.pulse.beat(self.now(), {CRASHES: self.num_crashes})
         self._sweep()
         self._bury()
         waiting = self.store.list_searches(limit=1000, states=CHILD_STATES)
@@ -64,6 +79,8 @@ class Daemon:
             if self._fits(search):
                 self.children[search.id] = self.start(search.id)
                 self.claims[search.id] = _cpus(search)
+                pid = self.children[search.id].pid
+                _log.info("process %d started for the search", pid, extra=log_ids(search.id))
             elif search.state is SearchState.PENDING:
                 self._say_waiting(search)
 
@@ -113,10 +130,14 @@ class Daemon:
             del self.children[search_id], self.claims[search_id]
             if code == 0:
                 self.backoffs.pop(search_id, None)
+                _log.info("the search's process ended", extra=log_ids(search_id))
                 continue
+            self.num_crashes += 1
             before = self.backoffs.get(search_id)
             seconds = min(LONGEST_BACKOFF_SECONDS, before.seconds * 2) if before else FIRST_BACKOFF_SECONDS
             self.backoffs[search_id] = _Backoff(seconds, self.now() + timedelta(seconds=seconds))
+            said = "the search's process ended with code %d, another one follows after %g s"
+            _log.error(said, code, seconds, extra=log_ids(search_id))
 
 
 def _cpus(search: Search) -> int:

@@ -14,6 +14,10 @@ FORGOTTEN_SECONDS = 3600.0
 """An older heartbeat is deleted with the next one of whatever process."""
 
 
+CRASHES = "crashes"
+"""Of a daemon's numbers: how many processes of its searches have died."""
+
+
 class ProcessRole(StrEnum):
     """What a process does: DAEMON starts a SEARCH process for each search that should run."""
 

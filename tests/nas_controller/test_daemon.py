@@ -1,5 +1,6 @@
 """Which searches get a process, and when a dead one gets another. The processes are real and do next to nothing."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from nas_controller.daemon import Daemon
 from nas_controller.records import SearchState
 from nas_controller.search_config import SearchConfig
 from nas_controller.store.memory import MemoryStore
+from nas_controller.tallies import CRASHES, ProcessRole
 
 SLEEP = "import time; time.sleep(60)"
 FAIL = "raise SystemExit(3)"
@@ -128,3 +130,24 @@ def test_artifacts_that_nothing_needs_are_swept_at_the_first_step_and_every_hour
     assert steps_after(59.9) == sorted([second, third])
     assert steps_after(0.1) == [third]
     assert steps_after(60) == []
+
+
+def test_it_says_that_it_lives_and_how_many_processes_died(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
+    machine.code = FAIL
+    machine.add("a", workers=1)
+    with caplog.at_level(logging.INFO, "nas_controller.daemon"):
+        machine.daemon.step()
+        machine.daemon.children["a"].wait()
+        machine.daemon.step()
+    first = machine.at
+    (heartbeat,) = machine.store.list_heartbeats()
+    assert (heartbeat.name, heartbeat.role, heartbeat.at) == ("daemon:daemon", ProcessRole.DAEMON, first)
+    assert heartbeat.numbers == {CRASHES: 0}
+    machine.at += timedelta(seconds=5)
+    machine.daemon.step()
+    (heartbeat,) = machine.store.list_heartbeats()
+    assert (heartbeat.at, heartbeat.numbers) == (machine.at, {CRASHES: 1})
+    started, ended = caplog.records
+    assert started.getMessage().endswith("started for the search")
+    assert ended.getMessage() == "the search's process ended with code 3, another one follows after 1 s"
+    assert (vars(ended)["search"], ended.levelname) == ("a", "ERROR")
