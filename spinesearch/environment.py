@@ -72,8 +72,8 @@ def database_url(environment: Mapping[str, str], default: str) -> str:
     return parts.set(password=password).render_as_string(hide_password=False)
 
 
-def allowed_hosts(environment: Mapping[str, str]) -> tuple[str, ...] | None:
-    """Host names that the API answers to, lower case and without port; None where nothing is said.
+def allowed_hosts(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Host names that the API answers to besides those of loopback, lower case and without port.
 
     Raises:
         ValueError: one with a port, a path or a wildcard in it.
@@ -83,7 +83,7 @@ def allowed_hosts(environment: Mapping[str, str]) -> tuple[str, ...] | None:
         is_address = name.startswith("[") and name.endswith("]")
         if not is_address and any(character in name for character in ":/* "):
             raise ValueError(f"{ALLOWED_HOSTS}: {name!r}: must be host names with commas between, without ports")
-    return names or None
+    return names
 
 
 def secure_cookie(environment: Mapping[str, str]) -> bool:

@@ -82,8 +82,7 @@ def api_settings(home: Home) -> ApiSettings:
         session_secret=home.session_secret(),
         secure_cookie=environment.secure_cookie(os.environ),
     )
-    hosts = environment.allowed_hosts(os.environ)
-    return replace(settings, allowed_hosts=hosts) if hosts else settings
+    return replace(settings, allowed_hosts=settings.allowed_hosts + environment.allowed_hosts(os.environ))
 
 
 def _migrate(home: Home) -> None:

@@ -61,6 +61,22 @@ def sign_in(
     print(f"{url.rstrip('/')}/login?code={code}")
 
 
+def health() -> None:
+    """Say which processes of the service live; exit status 1 where no controller is among them."""
+    from nas_controller.tallies import ProcessRole
+    from spinesearch.composition import now, open_home_store
+    from spinesearch.home import Home
+
+    store = open_home_store(Home.from_environment())
+    try:
+        living = [heartbeat for heartbeat in store.list_heartbeats() if heartbeat.is_alive(now())]
+    finally:
+        store.close()
+    for heartbeat in living:
+        print(f"{heartbeat.role:8}{heartbeat.name}")
+    raise typer.Exit(0 if any(heartbeat.role is ProcessRole.DAEMON for heartbeat in living) else 1)
+
+
 @internal.command("api")
 def run_api(port: Port) -> None:
     """Serve the API and the dashboard on 127.0.0.1 while the parent lives."""

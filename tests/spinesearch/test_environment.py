@@ -67,12 +67,16 @@ def test_token_and_session_secret_come_out_of_their_files(tmp_path: Path, monkey
 
 def test_the_api_is_told_its_names_and_that_it_is_behind_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = Home(tmp_path, "", None)
+    loopback = ("127.0.0.1", "localhost", "[::1]")
     plain = api_settings(home)
-    assert (plain.allowed_hosts, plain.secure_cookie) == (("127.0.0.1", "localhost", "[::1]"), False)
-    monkeypatch.setenv("SPINESEARCH_ALLOWED_HOSTS", "Search.example.com, api,[::1]")
+    assert (plain.allowed_hosts, plain.secure_cookie) == (loopback, False)
+    monkeypatch.setenv("SPINESEARCH_ALLOWED_HOSTS", "Search.example.com, api,[2001:db8::1]")
     monkeypatch.setenv("SPINESEARCH_SECURE_COOKIE", "yes")
     told = api_settings(home)
-    assert (told.allowed_hosts, told.secure_cookie) == (("search.example.com", "api", "[::1]"), True)
+    assert (told.allowed_hosts, told.secure_cookie) == (
+        (*loopback, "search.example.com", "api", "[2001:db8::1]"),
+        True,
+    )
 
 
 @pytest.mark.parametrize(
