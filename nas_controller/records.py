@@ -345,6 +345,25 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What an algorithm had become when it had taken in a search's ledger up to an entry.
+
+    Args:
+        sequence: of that entry.
+        state_sha256: of its state (`snapshots.state_sha256`); stays when the file is gone.
+        versions: of the software and the CPU that computed it (`algorithms.versions`).
+        artifact_key: the file to resume from; None where there is none, or none any more.
+    """
+
+    search_id: str
+    sequence: int
+    state_sha256: str
+    versions: Mapping[str, str]
+    artifact_key: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchLease:
     """The right of one controller to write to a search until it expires; `token` grows with each claim."""
 

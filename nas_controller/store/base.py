@@ -38,6 +38,7 @@ from nas_controller.records import (
     Search,
     SearchLease,
     SearchState,
+    Snapshot,
     Trial,
     TrialCounts,
     TrialDraft,
@@ -192,6 +193,12 @@ class Store(ABC):
         Each keeps its checkpoint. Called by a controller that has just claimed the search and knows of no running
         work."""
 
+    @abstractmethod
+    def add_snapshot(self, lease: SearchLease, snapshot: Snapshot) -> list[str]:
+        """Records a snapshot of the lease's search, in place of one of the same sequence. The last three that have
+        files keep them, and all older ones name none any more; in one transaction. Gives the keys that these three do
+        not have: the caller deletes them. `ConflictError` where the ledger has not come to its sequence."""
+
     # What anyone reads
 
     @abstractmethod
@@ -245,6 +252,10 @@ class Store(ABC):
     def read_ledger(self, search_id: str, after: int = 0, limit: int = 1000) -> list[LedgerEntry]:
         """At most `limit` entries with sequence above `after`, rising. `NotFoundError` for no such search."""
 
+    @abstractmethod
+    def list_snapshots(self, search_id: str) -> list[Snapshot]:
+        """Snapshots of the search by rising sequence."""
+
     # Of all searches and processes, for those who watch the service
 
     @abstractmethod
@@ -277,8 +288,8 @@ class Store(ABC):
 
     @abstractmethod
     def needed_artifacts(self, keys: Sequence[str]) -> set[str]:
-        """Those of the keys that are recorded as artifacts, or that a QUEUED or RUNNING job has as its checkpoint; of
-        all searches."""
+        """Those of the keys that are recorded as artifacts, that a snapshot has, or that a QUEUED or RUNNING job has as
+        its checkpoint; of all searches."""
 
     @abstractmethod
     def close(self) -> None:

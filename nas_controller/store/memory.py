@@ -20,6 +20,7 @@ from nas_controller.records import (
     Search,
     SearchLease,
     SearchState,
+    Snapshot,
     Trial,
     TrialCounts,
     TrialDraft,
@@ -257,6 +258,11 @@ class MemoryStore(Store):
         if job.kind is JobKind.PROXY:
             shelf.trials[job.trial_number] = replace(shelf.trials[job.trial_number], state=TrialState.QUEUED)
 
+    def add_snapshot(self, lease: SearchLease, snapshot: Snapshot) -> list[str]:
+        with self._lock:
+            shelf = self._leased(lease)
+            return shelf.add_snapshot(rules.checked_snapshot(shelf.search, snapshot))
+
     def get_trial(self, search_id: str, number: int) -> Trial:
         with self._lock:
             return self._trial(self._shelf(search_id), number)
@@ -322,6 +328,10 @@ class MemoryStore(Store):
         with self._lock:
             return self._shelf(search_id).ledger[after : after + limit]
 
+    def list_snapshots(self, search_id: str) -> list[Snapshot]:
+        with self._lock:
+            return [snapshot for _, snapshot in sorted(self._shelf(search_id).snapshots.items())]
+
     def tallies(self, at: datetime, bounds: Sequence[float] = ()) -> Tallies:
         with self._lock:
             return shelf_counting.tallies(list(self._shelves.values()), rules.in_utc(at), bounds)
@@ -359,7 +369,8 @@ class MemoryStore(Store):
             jobs = [job for shelf in shelves for job in shelf.jobs.values() if not job.state.is_final]
             checkpoints = {job.checkpoint.key for job in jobs if job.checkpoint is not None}
             recorded = {artifact.key for shelf in shelves for artifact in shelf.artifacts}
-            return (checkpoints | recorded).intersection(keys)
+            snapshots = {key for shelf in shelves for key in shelf.snapshot_files().values()}
+            return (checkpoints | recorded | snapshots).intersection(keys)
 
     def close(self) -> None:
         """Nothing to give back."""

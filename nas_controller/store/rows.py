@@ -23,6 +23,7 @@ from nas_controller.records import (
     Search,
     SearchLease,
     SearchState,
+    Snapshot,
     Trial,
     TrialDraft,
     TrialKey,
@@ -238,6 +239,11 @@ def entry_of(row: Row) -> LedgerEntry:
 def artifact_of(row: Row) -> Artifact:
     """The artifact in a row."""
     return Artifact(**{name: row[name] for name in Artifact.__dataclass_fields__})
+
+
+def snapshot_of(row: Row) -> Snapshot:
+    """The snapshot in a row."""
+    return Snapshot(**{name: row[name] for name in Snapshot.__dataclass_fields__})
 
 
 def heartbeat_of(row: Row) -> Heartbeat:

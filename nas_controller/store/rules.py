@@ -17,6 +17,7 @@ from nas_controller.records import (
     Search,
     SearchLease,
     SearchState,
+    Snapshot,
     Trial,
     TrialDraft,
     TrialKey,
@@ -29,6 +30,8 @@ REFERENCE_ARM = "reference"
 CLAIMABLE = (SearchState.PENDING, SearchState.RUNNING, SearchState.STOPPING)
 ACTIVE = (SearchState.RUNNING, SearchState.STOPPING)
 """A controller should be at work."""
+KEPT_SNAPSHOTS = 3
+"""So many have files: one may be damaged, and the one before it too."""
 QUEUEING = (SearchState.PENDING, SearchState.RUNNING)
 """Queued jobs are waited for."""
 
@@ -284,6 +287,13 @@ def storable_failure(failure: Failure) -> Failure:
 def forgotten_before(heartbeat: Heartbeat) -> datetime:
     """Heartbeats before this time are deleted with this one."""
     return in_utc(heartbeat.at) - timedelta(seconds=FORGOTTEN_SECONDS)
+
+
+def checked_snapshot(search: Search, snapshot: Snapshot) -> Snapshot:
+    """The snapshot with its time in UTC; ConflictError for one of another search, or of a later entry than there is."""
+    if snapshot.search_id != search.id or snapshot.sequence > search.last_sequence:
+        raise ConflictError(f"search {search.id} has {search.last_sequence} entries: no snapshot of {snapshot}")
+    return replace(snapshot, versions=dict(snapshot.versions), created_at=in_utc(snapshot.created_at))
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float | None, float | None]:

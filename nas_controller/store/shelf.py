@@ -16,6 +16,7 @@ from nas_controller.records import (
     Search,
     SearchLease,
     SearchState,
+    Snapshot,
     Trial,
     TrialState,
 )
@@ -35,6 +36,7 @@ class Shelf:
     attempts: dict[str, list[Attempt]] = field(default_factory=dict)
     curves: dict[int, list[Measurement]] = field(default_factory=dict)
     ledger: list[LedgerEntry] = field(default_factory=list)
+    snapshots: dict[int, Snapshot] = field(default_factory=dict)
     artifacts: list[Artifact] = field(default_factory=list)
 
     def append(self, kind: EntryKind, trial_number: int | None, payload: Mapping[str, Any], at: datetime) -> None:
@@ -84,3 +86,16 @@ class Shelf:
         if measurement.step not in [other.step for other in curve]:
             curve.append(measurement)
             self.append(EntryKind.TRIAL_MEASURED, trial_number, asdict(measurement), at)
+
+    def snapshot_files(self) -> dict[int, str]:
+        """Keys of the files by sequence, rising."""
+        held = sorted(self.snapshots.items())
+        return {sequence: each.artifact_key for sequence, each in held if each.artifact_key is not None}
+
+    def add_snapshot(self, snapshot: Snapshot) -> list[str]:
+        """One more snapshot; the keys of the files that none has any more."""
+        before = self.snapshot_files()
+        self.snapshots[snapshot.sequence] = snapshot
+        for sequence in list(self.snapshot_files())[: -rules.KEPT_SNAPSHOTS]:
+            self.snapshots[sequence] = replace(self.snapshots[sequence], artifact_key=None)
+        return sorted(set(before.values()) - set(self.snapshot_files().values()))

@@ -26,6 +26,7 @@ from nas_controller.records import (
     Search,
     SearchLease,
     SearchState,
+    Snapshot,
     Trial,
     TrialCounts,
     TrialDraft,
@@ -261,6 +262,10 @@ class SqlStore(Store):
                 writing.requeue(job)
             return [replace(job, state=JobState.QUEUED) for job in lost]
 
+    def add_snapshot(self, lease: SearchLease, snapshot: Snapshot) -> list[str]:
+        with self._write(lease.search_id, lease) as writing:
+            return writing.add_snapshot(rules.checked_snapshot(writing.search, snapshot))
+
     def get_trial(self, search_id: str, number: int) -> Trial:
         statement = _trials(search_id).where(tables.trial.c.number == number)
         found = [rows.trial_of(row) for row in self._rows(statement)]
@@ -358,6 +363,11 @@ class SqlStore(Store):
         )
         return [rows.entry_of(row) for row in self._rows(statement)]
 
+    def list_snapshots(self, search_id: str) -> list[Snapshot]:
+        self.get_search(search_id)
+        statement = select(tables.snapshot).where(tables.snapshot.c.search_id == search_id).order_by("sequence")
+        return [rows.snapshot_of(row) for row in self._rows(statement)]
+
     def tallies(self, at: datetime, bounds: Sequence[float] = ()) -> Tallies:
         with self._engine.begin() as connection:
             return counting.tallies(connection, rules.in_utc(at), bounds)
@@ -401,7 +411,7 @@ class SqlStore(Store):
         return [rows.artifact_of(row) for row in self._rows(statement)]
 
     def needed_artifacts(self, keys: Sequence[str]) -> set[str]:
-        job, recorded = tables.job, tables.artifact.c.key
+        job = tables.job
         checkpoints = (
             select(job.c.checkpoint_key)
             .join(tables.search, tables.search.c.id == job.c.search_id)
@@ -410,8 +420,9 @@ class SqlStore(Store):
         with self._engine.begin() as connection:
             needed = set(connection.execute(checkpoints).scalars())
             for first in range(0, len(keys), KEYS_AT_ONCE):
-                some = recorded.in_(keys[first : first + KEYS_AT_ONCE])
-                needed.update(connection.execute(select(recorded).where(some)).scalars())
+                some = keys[first : first + KEYS_AT_ONCE]
+                for column in (tables.artifact.c.key, tables.snapshot.c.artifact_key):
+                    needed.update(connection.execute(select(column).where(column.in_(some))).scalars())
         return needed.intersection(keys)
 
     def close(self) -> None:

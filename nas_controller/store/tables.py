@@ -189,6 +189,18 @@ artifact = Table(
     Index(None, "key"),
 )
 
+snapshot = Table(
+    "snapshot",
+    metadata,
+    Column("search_id", String(64), ForeignKey("search.id", ondelete="CASCADE"), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("state_sha256", String(64), nullable=False),
+    Column("versions", JSON, nullable=False),
+    Column("artifact_key", String(64)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "artifact_key"),
+)
+
 heartbeat = Table(
     "heartbeat",
     metadata,

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from nas_controller.records import (
     Attempt,
@@ -17,6 +17,7 @@ from nas_controller.records import (
     Search,
     SearchLease,
     SearchState,
+    Snapshot,
     Trial,
     TrialState,
 )
@@ -149,6 +150,22 @@ class Writing:
             self.append(EntryKind.TRIAL_MEASURED, trial_number, document, at)
             values = {"search_id": self.search.id, "trial_number": trial_number, "sequence": self.search.last_sequence}
             self.connection.execute(insert(table).values(**values, **document))
+
+    def add_snapshot(self, snapshot: Snapshot) -> list[str]:
+        """One more snapshot; the keys of the files that no snapshot of the search has any more."""
+        table = tables.snapshot
+        of_search = table.c.search_id == self.search.id
+        newest_first = table.c.sequence.desc()
+        with_file = select(table).where(of_search, table.c.artifact_key.is_not(None)).order_by(newest_first)
+        before = self.connection.execute(with_file).mappings().all()
+        self.connection.execute(delete(table).where(of_search, table.c.sequence == snapshot.sequence))
+        values = {name: getattr(snapshot, name) for name in Snapshot.__dataclass_fields__}
+        self.connection.execute(insert(table).values(**values))
+        after = self.connection.execute(with_file).mappings().all()
+        kept, dropped = after[: rules.KEPT_SNAPSHOTS], after[rules.KEPT_SNAPSHOTS :]
+        without_file = table.c.sequence.in_([row["sequence"] for row in dropped])
+        self.connection.execute(update(table).where(of_search, without_file).values(artifact_key=None))
+        return sorted({row["artifact_key"] for row in before} - {row["artifact_key"] for row in kept})
 
     def requeue(self, job: Job) -> None:
         self.put_job(replace(job, state=JobState.QUEUED))

@@ -13,6 +13,7 @@ from nas_controller.records import (
     NetworkCost,
     SearchLease,
     SearchState,
+    Snapshot,
     Trial,
     TrialDraft,
 )
@@ -90,6 +91,19 @@ def make_artifact(search_id: str, **changes: Any) -> Artifact:
     return replace(artifact, **changes)
 
 
+def make_snapshot(sequence: int, **changes: Any) -> Snapshot:
+    """Of search s1; each sequence has its own state and file."""
+    snapshot = Snapshot(
+        search_id="s1",
+        sequence=sequence,
+        state_sha256=f"{sequence:064x}",
+        versions={"spinesearch": "0.1.0", "cpu": "Example 9000 @ 2.5 GHz"},
+        artifact_key=f"{sequence + 4096:064x}",
+        created_at=at(sequence),
+    )
+    return replace(snapshot, **changes)
+
+
 def claimed(store: Store, search_id: str = "s1", owner: str = "controller", seconds: float = DAY) -> SearchLease:
     """A new search that a controller claimed and runs."""
     store.create_search(search_id, "blood cells", CONFIG, START)
@@ -155,5 +169,6 @@ def readable_search(store: Store, search_id: str) -> dict[str, Any]:
         "open": store.list_jobs(search_id, open_only=True),
         "attempts": [store.list_attempts(job.id) for job in jobs],
         "ledger": store.read_ledger(search_id, limit=10_000),
+        "snapshots": store.list_snapshots(search_id),
         "artifacts": store.list_artifacts(search_id),
     }

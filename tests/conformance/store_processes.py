@@ -12,7 +12,7 @@ from nas_controller.store import tables
 from nas_controller.store.engine import for_writing, make_engine
 from nas_controller.store.open import alembic_config, open_store
 from nas_controller.store.sql import SqlStore
-from tests.conformance.store_cases import CONFIG, START, at, evaluation, make_measurement
+from tests.conformance.store_cases import CONFIG, START, at, evaluation, make_measurement, make_snapshot
 
 
 def train(url: str, lease: SearchLease, job_ids: Sequence[str]) -> None:
@@ -55,6 +55,12 @@ def reuse_and_die_at(url: str, lease: SearchLease, measured: Trial, number: int,
     """The same of the transaction that adds a reused trial."""
     engine = _engine_that_kills(url, statement_number)
     SqlStore(engine).add_reused_trial(lease, replace(measured.draft, number=number), measured, at(13))
+
+
+def snapshot_and_die_at(url: str, lease: SearchLease, sequence: int, statement_number: int) -> None:
+    """The same of the transaction that adds a snapshot."""
+    engine = _engine_that_kills(url, statement_number)
+    SqlStore(engine).add_snapshot(lease, make_snapshot(sequence))
 
 
 def _engine_that_kills(url: str, statement_number: int) -> Engine:

@@ -21,6 +21,7 @@ from tests.conformance.store_cases import (
     make_artifact,
     make_checkpoint,
     make_draft,
+    make_snapshot,
     readable,
     readable_search,
     started,
@@ -28,6 +29,7 @@ from tests.conformance.store_cases import (
 from tests.conformance.store_progress_suite import StoreProgressSuite
 from tests.conformance.store_reading_suite import StoreReadingSuite
 from tests.conformance.store_reuse_suite import StoreReuseSuite
+from tests.conformance.store_snapshot_suite import StoreSnapshotSuite
 from tests.conformance.store_watching_suite import StoreWatchingSuite
 from tests.conformance.store_work_suite import StoreWorkSuite
 
@@ -60,7 +62,9 @@ def brought_to(store: Store, state: SearchState, search_id: str = "s1") -> Searc
     return lease
 
 
-class StoreSuite(StoreWorkSuite, StoreProgressSuite, StoreReuseSuite, StoreReadingSuite, StoreWatchingSuite):
+class StoreSuite(
+    StoreWorkSuite, StoreProgressSuite, StoreReuseSuite, StoreSnapshotSuite, StoreReadingSuite, StoreWatchingSuite
+):
     """Searches, states, leases, the ledger and artifacts; the rest is in the suites it is made of."""
 
     # Searches
@@ -187,6 +191,7 @@ class StoreSuite(StoreWorkSuite, StoreProgressSuite, StoreReuseSuite, StoreReadi
             lambda: store.get_job("none"),
             lambda: store.list_attempts("none"),
             lambda: store.read_ledger("none"),
+            lambda: store.list_snapshots("none"),
             lambda: store.list_artifacts("none"),
             lambda: store.add_artifact(make_artifact("none")),
             lambda: store.start_attempt(lease, "none", "worker-1", START),
@@ -320,6 +325,7 @@ class StoreSuite(StoreWorkSuite, StoreProgressSuite, StoreReuseSuite, StoreReadi
             lambda: store.complete_attempt(old, job.id, 1, {"average_precision": 0.5}, 0.5, at(101)),
             lambda: store.fail_attempt(old, job.id, 1, MODEL_FAILURE, False, at(101)),
             lambda: store.requeue_lost_attempts(old, at(101)),
+            lambda: store.add_snapshot(old, make_snapshot(2)),
         ):
             with pytest.raises(LeaseLostError):
                 call()

@@ -41,7 +41,9 @@ from tests.conformance.store_cases import (
     make_checkpoint,
     make_draft,
     make_measurement,
+    make_snapshot,
 )
+from tests.conformance.store_snapshot_suite import without_file
 from tests.conformance.store_watching_suite import make_heartbeat
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -222,7 +224,19 @@ def test_a_database_of_the_fourth_schema_is_read_and_continued(tmp_path: Path) -
     store.close()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+def test_a_database_of_the_fifth_schema_is_read_and_continued(tmp_path: Path) -> None:
+    """`schema_0005.sql` is the fourth's search, brought forward, with snapshots of which the last three have files."""
+    store = open_store(_golden_database(tmp_path, "schema_0005.sql"))
+    oldest, *kept = (make_snapshot(sequence) for sequence in (4, 9, 15, 19))
+    assert store.list_snapshots("s1") == [without_file(oldest), *kept]
+    lease = store.claim_search("s1", "new release", at(DAY), 60)
+    assert lease is not None
+    assert store.add_snapshot(lease, make_snapshot(23)) == [kept[0].artifact_key]
+    assert store.list_snapshots("s1") == [*map(without_file, (oldest, kept[0])), *kept[1:], make_snapshot(23)]
+    store.close()
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004"])
 def test_a_migration_forward_and_back_changes_nothing(tmp_path: Path, revision: str) -> None:
     engine = make_engine(_golden_database(tmp_path, f"schema_{revision}.sql"))
     before = _dump(engine)

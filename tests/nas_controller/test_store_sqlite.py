@@ -26,10 +26,12 @@ from tests.conformance.store_cases import (
     finished,
     make_checkpoint,
     make_measurement,
+    make_snapshot,
     readable,
     reevaluated,
     started,
 )
+from tests.conformance.store_snapshot_suite import with_entries, without_file
 from tests.conformance.store_suite import StoreSuite
 
 FRESH = multiprocessing.get_context("forkserver")
@@ -225,6 +227,22 @@ def test_a_measurement_is_there_whole_or_not_at_all(sqlite_store: SqlStore, url:
     assert statements >= 7  # begin, lease, job, attempt and step read; ledger, search and measurement written
     assert sqlite_store.measured_at("s1", 25) == [(1, 0.5)]
     assert sqlite_store.read_ledger("s1")[-1].kind is EntryKind.TRIAL_MEASURED
+
+
+def test_a_snapshot_is_there_whole_or_not_at_all(sqlite_store: SqlStore, url: str) -> None:
+    """With it, the oldest of three others loses its file."""
+    lease = with_entries(sqlite_store, 8)
+    snapshots = [make_snapshot(sequence) for sequence in (2, 4, 6, 8)]
+    for snapshot in snapshots[:3]:
+        sqlite_store.add_snapshot(lease, snapshot)
+    before = readable(sqlite_store)
+    statements = 0
+    while (code := _run([(processes.snapshot_and_die_at, url, lease, 8, statements + 1)])) == [-signal.SIGKILL]:
+        statements += 1
+        assert readable(sqlite_store) == before
+    assert code == [0]
+    assert statements >= 7  # begin, lease and files read; one deleted, one written; files read again and one forgotten
+    assert sqlite_store.list_snapshots("s1") == [without_file(snapshots[0]), *snapshots[1:]]
 
 
 def test_a_migration_that_is_killed_is_done_by_the_next(url: str) -> None:
