@@ -84,8 +84,8 @@ class AttemptState(StrEnum):
 
 
 class FailureKind(StrEnum):
-    """Whose failure it was. MODEL counts against the architecture; DATA ends the search: no architecture can do
-    better, and trying again would not help."""
+    """Whose failure it was. MODEL counts against the architecture; INFRASTRUCTURE does not; DATA ends the search: no
+    architecture can do better, and trying again would not help."""
 
     MODEL = "model"
     INFRASTRUCTURE = "infrastructure"
@@ -111,8 +111,8 @@ class FailureRule:
 
     Args:
         kind: whose failure it is.
-        max_attempts: the job is queued again after a failure of this reason while it has had fewer attempts. Then
-            it FAILED, and so has its trial: the algorithm is told so with no reward, whatever the reason.
+        max_attempts: the job is queued again after a failure of this reason while it has had fewer failures of this
+            kind. Then it FAILED, and so has its trial; the algorithm is told so, with no reward, of MODEL only.
         ends_worker: another process takes the worker's place before its next attempt.
     """
 
@@ -130,10 +130,10 @@ FAILURE_RULES: Mapping[FailureReason, FailureRule] = {
     # An unknown exception: for this architecture, the evaluator's code does not work.
     FailureReason.RAISED: FailureRule(FailureKind.MODEL, 1, False),
     FailureReason.BROKEN_DATA: FailureRule(FailureKind.DATA, 1, False),
-    FailureReason.WORKER_LOST: FailureRule(FailureKind.INFRASTRUCTURE, 3, True),
+    FailureReason.WORKER_LOST: FailureRule(FailureKind.INFRASTRUCTURE, 5, True),
     # A full disk, an accelerator in a bad state: another process, perhaps on another node, may do better.
-    FailureReason.MACHINE_ERROR: FailureRule(FailureKind.INFRASTRUCTURE, 3, True),
-    FailureReason.CANCELLED: FailureRule(FailureKind.INFRASTRUCTURE, 3, True),
+    FailureReason.MACHINE_ERROR: FailureRule(FailureKind.INFRASTRUCTURE, 5, True),
+    FailureReason.CANCELLED: FailureRule(FailureKind.INFRASTRUCTURE, 5, True),
 }
 """The rule of each reason, here and nowhere else."""
 
@@ -164,6 +164,11 @@ class Failure:
     def kind(self) -> FailureKind:
         """Whose failure it was."""
         return self.rule.kind
+
+    @property
+    def is_told(self) -> bool:
+        """Whether an algorithm is told of a trial that failed so for good: it says something of the architecture."""
+        return self.kind is FailureKind.MODEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

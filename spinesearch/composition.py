@@ -20,7 +20,7 @@ from spinesearch.home import Home
 from trainer.task import DataSource
 
 if TYPE_CHECKING:
-    from nas_controller.search_loop import RunningSearch
+    from nas_controller.running_search import RunningSearch
     from nas_controller.setup import SearchSetup
 
 
@@ -101,7 +101,7 @@ def running_search(home: Home, store: Store, lease: SearchLease) -> Iterator["Ru
     """
     from nas_controller.algorithms.table import make_algorithm
     from nas_controller.early_stopping.table import make_rule
-    from nas_controller.search_loop import RunningSearch
+    from nas_controller.running_search import RunningSearch
 
     config = SearchConfig.from_document(store.get_search(lease.search_id).config)
     dispatcher: Dispatcher | None = None

@@ -175,8 +175,8 @@ class Store(ABC):
         at: datetime,
     ) -> Trial:
         """The attempt FAILED. With `retry` its job is QUEUED again; without, the job FAILED, and a PROXY
-        job's trial too, told with no reward. A job that is final already, or an attempt that is not RUNNING, is
-        left alone."""
+        job's trial too, told with no reward where the failure is the architecture's own (`Failure.is_told`). A job
+        that is final already, or an attempt that is not RUNNING, is left alone."""
 
     @abstractmethod
     def record_progress(

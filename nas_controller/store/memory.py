@@ -224,7 +224,7 @@ class MemoryStore(Store):
             shelf.jobs[job_id] = job
             if job.kind is JobKind.PROXY:
                 trial = rules.failed(trial, failure, at)
-                shelf.finish_trial(trial, at, consumed=True)
+                shelf.finish_trial(trial, at, consumed=failure.is_told)
             else:
                 shelf.append(EntryKind.JOB_FINISHED, trial.number, rules.job_payload(job, trial), at)
             return trial

@@ -235,7 +235,7 @@ class SqlStore(Store):
             writing.put_job(job)
             if job.kind is JobKind.PROXY:
                 trial = rules.failed(trial, failure, at)
-                writing.finish_trial(trial, at, consumed=True)
+                writing.finish_trial(trial, at, consumed=failure.is_told)
             else:
                 writing.append(EntryKind.JOB_FINISHED, trial.number, rules.job_payload(job, trial), at)
             return trial

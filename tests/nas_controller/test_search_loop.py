@@ -23,8 +23,9 @@ from nas_controller.records import (
     TrialState,
 )
 from nas_controller.replay import replay
+from nas_controller.running_search import RunningSearch
 from nas_controller.search_config import SearchConfig
-from nas_controller.search_loop import RunningSearch, run_search
+from nas_controller.search_loop import run_search
 from nas_controller.setup import SearchSetup, measurement_key
 from nas_controller.store.base import LeaseLostError, Store
 from nas_controller.store.memory import MemoryStore
@@ -87,6 +88,7 @@ class Bench:
                 "algorithm": {"name": algorithm, "seed": 3},
                 "proxy": {"preset": "paper"},
                 "limits": {"trials": trials},
+                "workers": [{"count": 3}],
                 "reevaluate": {"top": 2, "seeds": 3},
                 **document,
             }

@@ -11,7 +11,8 @@ from nas_controller.dispatch.base import AttemptKey
 from nas_controller.dispatch.simulated import SimulatedDispatcher
 from nas_controller.records import EntryKind, Failure, FailureReason, JobKind, SearchState, Trial, TrialState
 from nas_controller.replay import replay
-from nas_controller.search_loop import RunningSearch, run_search
+from nas_controller.running_search import RunningSearch
+from nas_controller.search_loop import run_search
 from tests.nas_controller.test_search_loop import Bench, closed_form_ap, measured
 from trainer.session import Measurement, Progress, TrainingSession, TrainingStopped
 from trainer.task import Evaluation, EvaluationRequest, Split

@@ -1,0 +1,136 @@
+"""Attempts in a running search: given to workers, watched, recorded, tried again."""
+
+import logging
+from collections.abc import Sequence
+
+from nas_controller.dispatch.base import AttemptKey, AttemptOutcome
+from nas_controller.failures import is_tried_again, retry_at
+from nas_controller.log_ids import attempt_ids
+from nas_controller.records import Failure, FailureKind, Job, JobKind, Trial, TrialState
+from nas_controller.reward import reward_of
+from nas_controller.running_search import RunningSearch, SearchFailedError
+from trainer.session import Checkpoint
+from trainer.task import Evaluation
+
+_log = logging.getLogger(__name__)
+
+
+def queue(search: RunningSearch, job: Job) -> None:
+    """The job waits for a free worker, and after a failure of the infrastructure for its time."""
+    search.queued.append(job)
+    at = retry_at(search.store.list_attempts(job.id)) if job.num_attempts else None
+    if at is not None:
+        search.retry_at[job.id] = at
+
+
+def submit_queued(search: RunningSearch) -> None:
+    """Starts queued jobs on free workers: the attempt is committed before the worker gets it."""
+    free, now = search.dispatcher.free_workers(), search.now()
+    due = [job for job in search.queued if search.retry_at.get(job.id, now) <= now]
+    for worker, job in zip(free, due, strict=False):
+        trial = search.store.get_trial(search.search_id, job.trial_number)
+        attempt = search.store.start_attempt(search.lease, job.id, worker, search.now())
+        search.queued.remove(job)
+        search.retry_at.pop(job.id, None)
+        key = AttemptKey(job.id, attempt.number)
+        search.dispatcher.submit(worker, key, search.setup.request(trial.draft, job))
+        search.running[key] = job
+        _log.info("attempt %d started on %s", key.number, worker, extra=attempt_ids(job, key.number))
+        if _was_given_up(search, job):
+            search.dispatcher.stop(key)
+
+
+def take_progress(search: RunningSearch) -> None:
+    """Commits what running attempts reported, and asks those to end that the rule gives up. Said late or twice, it
+    changes nothing."""
+    for key, progress in search.dispatcher.progress():
+        job = search.running.get(key)
+        if job is None:
+            continue
+        replaced = search.store.get_job(job.id).checkpoint
+        search.store.record_progress(search.lease, key.job_id, key.number, progress, search.now())
+        if isinstance(progress, Checkpoint):
+            _delete_checkpoints(search, job.id, [replaced, progress])
+        elif _is_given_up(search, job, progress.step):
+            search.dispatcher.stop(key)
+
+
+def _is_given_up(search: RunningSearch, job: Job, step: int) -> bool:
+    """What the rule says of a trial that was measured at a step, from what had been measured there before: whoever
+    asks, and whenever, it is the same."""
+    if search.stopping_rule is None or job.kind is not JobKind.PROXY:
+        return False
+    measured = search.store.measured_at(search.search_id, step)
+    numbers = [number for number, _ in measured]
+    if job.trial_number not in numbers:
+        return False
+    place = numbers.index(job.trial_number)
+    return search.stopping_rule.decide([value for _, value in measured[:place]], measured[place][1])
+
+
+def _was_given_up(search: RunningSearch, job: Job) -> bool:
+    """Whether an earlier attempt was, at a step that one from the job's checkpoint does not come to again."""
+    if job.checkpoint is None:
+        return False
+    curve = search.store.list_measurements(search.search_id, job.trial_number)
+    return any(_is_given_up(search, job, point.step) for point in curve if point.step <= job.checkpoint.step)
+
+
+def _delete_checkpoints(search: RunningSearch, job_id: str, checkpoints: Sequence[Checkpoint | None]) -> None:
+    """Deletes those that no attempt of the job goes on from. What is needed was committed before: a crash leaves a
+    file too many, never one too few."""
+    job = search.store.get_job(job_id)
+    needed = "" if job.state.is_final or job.checkpoint is None else job.checkpoint.key
+    for checkpoint in checkpoints:
+        if search.artifacts is not None and checkpoint is not None and checkpoint.key != needed:
+            search.artifacts.delete(checkpoint.key)
+
+
+def forget_checkpoint(search: RunningSearch, job_id: str) -> None:
+    """Deletes the checkpoint of a job that is final; one that is queued again needs it."""
+    _delete_checkpoints(search, job_id, [search.store.get_job(job_id).checkpoint])
+
+
+def record(search: RunningSearch, outcome: AttemptOutcome) -> Trial | None:
+    """Commits one outcome; the trial, where the algorithm is to be told of it.
+
+    Raises:
+        SearchFailedError: the data set is broken; that is committed, and no architecture is to blame.
+    """
+    key, failure = outcome.key, outcome.failure
+    job = search.running.pop(key)
+    search.failures.take_attempt(failure)
+    if failure is None:
+        assert outcome.evaluation is not None
+        trial = _complete(search, job, key, outcome.evaluation)
+    else:
+        trial = _fail(search, job, key, failure)
+    forget_checkpoint(search, job.id)
+    if failure is not None and failure.kind is FailureKind.DATA:
+        raise SearchFailedError(failure.message)
+    if job.kind is not JobKind.PROXY or not trial.state.is_final or trial.state is TrialState.CANCELLED:
+        return None
+    search.failures.take_trial(trial)
+    return trial if failure is None or failure.is_told else None
+
+
+def _complete(search: RunningSearch, job: Job, key: AttemptKey, evaluation: Evaluation) -> Trial:
+    is_proxy = job.kind is JobKind.PROXY
+    reward = reward_of(evaluation, search.setup.config.reward.metric) if is_proxy else None
+    document = evaluation.to_document()
+    trial = search.store.complete_attempt(search.lease, key.job_id, key.number, document, reward, search.now())
+    _log.info("attempt %d completed", key.number, extra=attempt_ids(job, key.number))
+    return trial
+
+
+def _fail(search: RunningSearch, job: Job, key: AttemptKey, failure: Failure) -> Trial:
+    """`FAILURE_RULES` says what is tried again."""
+    earlier = [attempt for attempt in search.store.list_attempts(job.id) if attempt.number != key.number]
+    retry = is_tried_again(failure, earlier)
+    ids = {**attempt_ids(job, key.number), "reason": failure.reason.value}
+    after = "it is tried again" if retry else "it is not tried again"
+    _log.warning("attempt %d failed (%s), %s: %s", key.number, failure.reason, after, failure.message, extra=ids)
+    trial = search.store.fail_attempt(search.lease, key.job_id, key.number, failure, retry, search.now())
+    if retry and trial.state is not TrialState.CANCELLED:
+        queue(search, search.store.get_job(job.id))
+    return trial

@@ -1,0 +1,70 @@
+"""What the parts of the search loop share: one claim of a search by one controller."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from nas_controller.algorithms.base import SearchAlgorithm
+from nas_controller.artifacts.base import ArtifactStore
+from nas_controller.dispatch.base import AttemptKey, Dispatcher
+from nas_controller.early_stopping.base import StoppingRule
+from nas_controller.failures import FailureWatch
+from nas_controller.pulse import Pulse, Stopwatch
+from nas_controller.records import Job, SearchLease
+from nas_controller.setup import SearchSetup
+from nas_controller.store.base import Store
+from nas_controller.tallies import ProcessRole
+
+Clock = Callable[[], datetime]
+
+
+class SearchFailedError(Exception):
+    """The search cannot go on; the message is its reason."""
+
+
+@dataclass
+class RunningSearch:
+    """One claim of a search by one controller: the parts, and what is only known while it runs.
+
+    Args:
+        stopping_rule: None where every training goes to its end.
+        artifacts: where workers put checkpoints; None where they do not.
+        lease: taken by the caller; renewed here.
+        now: UTC; with a simulated dispatcher its virtual clock.
+        retry_at: when a queued job may be tried again, by its id; of the others, at once.
+    """
+
+    setup: SearchSetup
+    store: Store
+    algorithm: SearchAlgorithm
+    stopping_rule: StoppingRule | None
+    dispatcher: Dispatcher
+    artifacts: ArtifactStore | None
+    lease: SearchLease
+    now: Clock
+    running: dict[AttemptKey, Job] = field(default_factory=dict)
+    queued: list[Job] = field(default_factory=list)
+    retry_at: dict[str, datetime] = field(default_factory=dict)
+    next_number: int = 1
+    infeasible_in_a_row: int = 0
+    placement: str = ""
+    seconds_before_claim: float = 0.0
+    claimed_at: datetime | None = None
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    pulse: Pulse = field(init=False)
+    failures: FailureWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        config = self.setup.config
+        self.pulse = Pulse(self.store, f"search:{self.search_id}", ProcessRole.SEARCH, self.search_id)
+        self.failures = FailureWatch(config.limits, num_workers=sum(pool.count for pool in config.workers))
+
+    @property
+    def search_id(self) -> str:
+        """The search that runs."""
+        return self.setup.search_id
+
+    def running_seconds(self) -> float:
+        """How long controllers have worked on the search, pauses and crashes left out."""
+        since = self.claimed_at or self.now()
+        return self.seconds_before_claim + (self.now() - since).total_seconds()
