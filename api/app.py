@@ -15,6 +15,7 @@ from api.context import ApiContext, CheckSearch
 from api.errors import add_error_handlers
 from api.gate import Gate
 from api.history import Histories
+from api.limits import RateLimit
 from api.openapi import set_openapi
 from api.routes import artifacts as artifact_routes
 from api.routes import events, export, health, pages, searches, spaces, trials
@@ -46,18 +47,21 @@ def create_app(
         auth: to share with the process's own sign-in links; made from `settings` where left out.
     """
     auth = auth or Auth(settings, clock)
+    failures = RateLimit(settings.failures_per_minute, clock)
+    writes = RateLimit(settings.writes_per_minute, clock)
     app = FastAPI(title="spinesearch", version=version("spinesearch"), docs_url=None, redoc_url=None)
     app.state.context = ApiContext(
         store=store,
         artifacts=artifacts,
         settings=settings,
         auth=auth,
+        failures=failures,
         check_search=check_search,
         clock=clock,
         histories=Histories(store),
         templates=Jinja2Templates(_DASHBOARD / "templates"),
     )
-    app.add_middleware(Gate, settings=settings, auth=auth)
+    app.add_middleware(Gate, settings=settings, auth=auth, failures=failures, writes=writes)
     add_error_handlers(app)
     token = Depends(HTTPBearer(auto_error=False, description="the access token; `/healthz` needs none"))
     for routes in (searches, trials, events, export, artifact_routes, spaces):

@@ -10,6 +10,7 @@ from fastapi.templating import Jinja2Templates
 
 from api.auth import Auth
 from api.history import Histories
+from api.limits import RateLimit
 from api.settings import ApiSettings
 from nas_controller.artifacts.base import ArtifactStore
 from nas_controller.search_config import SearchConfig
@@ -27,6 +28,7 @@ class ApiContext:
     artifacts: ArtifactStore
     settings: ApiSettings
     auth: Auth
+    failures: RateLimit
     check_search: CheckSearch
     clock: Callable[[], datetime]
     histories: Histories

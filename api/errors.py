@@ -18,10 +18,12 @@ TITLES = {
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    408: "Request Timeout",
     409: "Conflict",
     410: "Gone",
     413: "Content Too Large",
     422: "Unprocessable Content",
+    429: "Too Many Requests",
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
@@ -90,7 +92,8 @@ def problem_response(
 
 
 def problem_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route that can end in these problems, for OpenAPI."""
+    """The `responses` of a route that can end in these problems, for OpenAPI. Who may get 401 may be told to wait."""
+    statuses = (*statuses, 429) if 401 in statuses else statuses
     return {
         status: {
             "description": TITLES[status],

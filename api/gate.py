@@ -1,4 +1,4 @@
-"""What every request passes before a route sees it: host, token, origin, size; and headers on every answer.
+"""What every request passes before a route sees it: host, token, origin, rate, body; and headers on every answer.
 
 It stands before routing, so a route that forgets about access cannot exist.
 """
@@ -9,7 +9,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth import SESSION_COOKIE, Auth
+from api.bodies import read_body, refused_body, replay
 from api.errors import problem_response
+from api.limits import RateLimit, peer_of, too_many
 from api.settings import ApiSettings
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -42,10 +44,12 @@ def is_open(path: str) -> bool:
 class Gate:
     """ASGI middleware; the only one."""
 
-    def __init__(self, app: ASGIApp, settings: ApiSettings, auth: Auth) -> None:
+    def __init__(self, app: ASGIApp, settings: ApiSettings, auth: Auth, failures: RateLimit, writes: RateLimit) -> None:
         self._app = app
         self._settings = settings
         self._auth = auth
+        self._failures = failures
+        self._writes = writes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -63,14 +67,16 @@ class Gate:
             await send(message)
 
         headers = Headers(scope=scope)
-        refusal = self._refused_host(headers) or self._refused_access(scope, headers)
+        refusal = (
+            self._refused_host(headers) or self._refused_access(scope, headers) or self._refused_rate(scope, headers)
+        )
+        body = await read_body(headers, receive, self._settings, is_wanted=refusal is None)
+        refusal = refusal or refused_body(body, self._settings)
         if refusal is None:
-            body = await self._read_body(headers, receive)
-            if body is not None:
-                await self._app(scope, _replay(body, receive), send_with_headers)
-                return
-            limit = self._settings.max_body_bytes
-            refusal = problem_response(413, "body.too_large", f"a request body has at most {limit} bytes")
+            await self._app(scope, replay(body, receive), send_with_headers)
+            return
+        if not body.is_whole:
+            refusal.headers["Connection"] = "close"
         await refusal(scope, receive, send_with_headers)
 
     def _refused_host(self, headers: Headers) -> Response | None:
@@ -88,6 +94,9 @@ class Gate:
             scheme, _, token = authorization.partition(" ")
             if scheme.lower() == "bearer" and self._auth.is_token(token.strip()):
                 return None
+            seconds = self._failures.take(peer_of(scope))
+            if seconds:
+                return too_many(seconds)
         elif self._auth.is_session(cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE, "")):
             if scope["method"] in SAFE_METHODS or _is_same_origin(scope, headers):
                 return None
@@ -101,33 +110,18 @@ class Gate:
             headers={"WWW-Authenticate": 'Bearer realm="spinesearch"'},
         )
 
-    async def _read_body(self, headers: Headers, receive: Receive) -> bytes | None:
-        """The whole request body, or None as soon as it is too long or the client is gone."""
-        if "content-length" not in headers and "transfer-encoding" not in headers:
-            return b""
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self._settings.max_body_bytes:
+    def _refused_rate(self, scope: Scope, headers: Headers) -> Response | None:
+        """Who has passed with a credential is known by it; on open paths nobody can spend what is another's."""
+        if scope["method"] in SAFE_METHODS:
             return None
-        body = bytearray()
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if message["type"] == "http.disconnect" or len(body) > self._settings.max_body_bytes:
-                return None
-            if not message.get("more_body", False):
-                return bytes(body)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the body that was read, and afterwards what the server says."""
-    pending = [body]
-
-    async def replay() -> Message:
-        if pending:
-            return {"type": "http.request", "body": pending.pop(), "more_body": False}
-        return await receive()
-
-    return replay
+        if is_open(scope["path"]):
+            key = peer_of(scope)
+        elif "authorization" in headers:
+            key = "token"
+        else:
+            key = cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE, "")
+        seconds = self._writes.take(key)
+        return too_many(seconds) if seconds else None
 
 
 def _is_same_origin(scope: Scope, headers: Headers) -> bool:

@@ -1,7 +1,10 @@
 """What the API is told when it starts: who may ask, from where, and how much at once."""
 
 import hashlib
+import os
 import secrets
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +21,13 @@ def hash_token(token: str) -> str:
 def read_or_create_secret(path: Path) -> str:
     """The secret in a file that only its owner can read; made, 256 random bits in hex, where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with path.open("x", encoding="ascii") as file:
-            path.chmod(0o600)
+    if not path.exists():
+        # Written aside and linked: another process finds the whole secret or none.
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", encoding="ascii") as file:
             file.write(secrets.token_hex(32))
-    except FileExistsError:
-        pass
+            file.flush()
+            with suppress(FileExistsError):
+                os.link(file.name, path)
     return path.read_text(encoding="ascii").strip()
 
 
@@ -37,6 +41,11 @@ class ApiSettings:
             users, or prints links for them, has the same one.
         allowed_hosts: names in a request's Host header that are answered, without port.
         max_body_bytes: a longer request body is refused with 413.
+        max_body_values: so is one with more values than that, counted by its commas: each wrong one costs a message.
+        body_seconds: a request body that takes longer to arrive is refused with 408.
+        writes_per_minute: requests that change something, of each token, session or, without them, address.
+        failures_per_minute: wrong tokens and sign-in codes of each address that are answered with 401; then 429.
+            A right token always passes: it cannot be guessed, and nobody can lock out its owner.
         secure_cookie: whether the session cookie is sent over HTTPS only; set it behind TLS.
         login_seconds: life of a sign-in link.
         session_seconds: life of a browser session.
@@ -48,6 +57,10 @@ class ApiSettings:
     session_secret: str
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     max_body_bytes: int = 1_000_000
+    max_body_values: int = 5_000
+    body_seconds: float = 20.0
+    writes_per_minute: int = 60
+    failures_per_minute: int = 10
     secure_cookie: bool = False
     login_seconds: float = 600.0
     session_seconds: float = 7 * 24 * 3600.0
@@ -59,3 +72,5 @@ class ApiSettings:
             raise ValueError("token_sha256: must be the 64 hex digits of a sha256")
         if len(self.session_secret) < 32:
             raise ValueError("session_secret: must have at least 32 characters")
+        if min(self.writes_per_minute, self.failures_per_minute) < 1:
+            raise ValueError("writes_per_minute, failures_per_minute: must be at least 1")

@@ -112,7 +112,7 @@ class Algorithm(_Section):
 
     name: Literal["reinforce", "random"] = "reinforce"
     seed: Whole = Field(default=0, ge=0, lt=2**63)
-    settings: dict[str, Number] = Field(default_factory=dict)
+    settings: dict[str, Number] = Field(default_factory=dict, max_length=100)
 
 
 class CocoSplit(_Section):
@@ -167,7 +167,7 @@ class Reevaluation(_Section):
 
     top: Whole = Field(default=3, ge=0, le=1000)
     seeds: Whole = Field(default=3, ge=1, le=100)
-    references: tuple[ReferenceName, ...] = ("resnet-50-fpn", "spinenet-49")
+    references: tuple[ReferenceName, ...] = Field(default=("resnet-50-fpn", "spinenet-49"), max_length=100)
 
 
 class Duplicates(_Section):
@@ -185,7 +185,7 @@ class EarlyStopping(_Section):
     rule: Literal["none", "median", "successive_halving"] = Field(
         default="none", description="median: the worse half ends; successive_halving: all but the best 1 / eta"
     )
-    at: tuple[Number, ...] = Field(default=(0.25, 0.5), min_length=1, description="rising, in (0, 1)")
+    at: tuple[Number, ...] = Field(default=(0.25, 0.5), min_length=1, max_length=100, description="rising, in (0, 1)")
     eta: Number = Field(default=3, gt=1, le=100)
     min_trials: Whole = Field(default=5, ge=1, description="trials measured at a step before one is ended there")
 
@@ -209,7 +209,7 @@ class SearchConfig(_Section):
     proxy: dict[str, Any] = Field(default_factory=lambda: {"preset": "cpu-small"})
     reward: Reward = Reward()
     limits: Limits = Limits()
-    workers: tuple[Workers, ...] = Field(default=(Workers(),), min_length=1)
+    workers: tuple[Workers, ...] = Field(default=(Workers(),), min_length=1, max_length=100)
     reevaluate: Reevaluation = Reevaluation()
     duplicates: Duplicates = Duplicates()
     early_stopping: EarlyStopping = EarlyStopping()

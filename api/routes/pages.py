@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from api.auth import SESSION_COOKIE
 from api.context import ApiContext, Context
+from api.limits import peer_of, too_many
 from nas_controller.store.base import NotFoundError
 
 router = APIRouter()
@@ -71,6 +72,9 @@ def login(request: Request, context: Context, code: Annotated[str, Query(max_len
     """A good code becomes a session cookie; anything else is told how to get one."""
     session = context.auth.redeem_login_code(code) if code else None
     if session is None:
+        seconds = context.failures.take(peer_of(request.scope)) if code else 0
+        if seconds:
+            return too_many(seconds)
         return _page(context, request, "login.html", 401, was_refused=bool(code))
     response = RedirectResponse("/", 303)
     response.set_cookie(

@@ -13,7 +13,7 @@ from nas_controller.records import Search, SearchState, search_id_of
 from nas_controller.search_config import SearchConfig
 from nas_controller.store.base import NotFoundError
 
-router = APIRouter(prefix="/v1", tags=["searches"], responses=problem_docs(400, 401, 403, 413, 422))
+router = APIRouter(prefix="/v1", tags=["searches"], responses=problem_docs(400, 401, 403, 408, 413, 422))
 
 _EXAMPLES = {
     "smallest": {"summary": "Generated data, every default", "value": {"space": "spinenet-49", "data": "generated"}},

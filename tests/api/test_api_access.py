@@ -1,0 +1,130 @@
+"""Who is answered: every path of the application, by every method, with every kind of credential.
+
+The paths come from the application's own route table, so that a new route is in here without a word.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.routing import Mount, Route
+
+from api.app import create_app
+from api.auth import SESSION_COOKIE, Auth
+from nas_controller.artifacts.directory import DirectoryArtifactStore
+from nas_controller.records import SearchState
+from nas_controller.store.memory import MemoryStore
+from tests.api.searches import write_small_search
+from tests.api.serving import BEARER, TOKEN, make_settings, serve
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+READING = ("GET", "HEAD", "OPTIONS")
+OPEN = {"/healthz", "/login", "/static/plotly.min.js", "/static/dashboard.css", "/static/nothing.js"}
+BESIDE_THE_TABLE = {"/static/dashboard.css", "/static/nothing.js", "/docs", "/redoc", "/nothing", "/v1", "/v1/nothing"}
+SEARCH_ID = "blood-cells-000001"
+
+
+def app_with_a_search(folder: Path) -> object:
+    """The application over one search that is final, so that its event stream ends."""
+    store = MemoryStore()
+    write_small_search(store).finish(SearchState.SUCCEEDED, "")
+    return create_app(store, DirectoryArtifactStore(folder), make_settings())
+
+
+def route_paths(app: object) -> set[str]:
+    """Every path of the application, its parameters filled in."""
+    found: set[str] = set()
+
+    def walk(routes: list[object]) -> None:
+        for route in routes:
+            if isinstance(route, Route):
+                found.add(re.sub(r"\{[^}]+\}", "1", route.path.replace("{search_id}", SEARCH_ID)))
+            elif not isinstance(route, Mount):
+                walk(getattr(route, "routes", None) or getattr(route, "original_router").routes)  # noqa: B009
+
+    walk(app.routes)  # type: ignore[attr-defined]
+    return found
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, set[str]]]:
+    """The application's address and its paths."""
+    app = app_with_a_search(tmp_path_factory.mktemp("artifacts"))
+    with serve(app) as url:  # type: ignore[arg-type]
+        yield url, route_paths(app) | BESIDE_THE_TABLE
+
+
+def session(age: timedelta = timedelta()) -> dict[str, str]:
+    """A cookie that was made so long ago."""
+    auth = Auth(make_settings(), lambda: datetime.now(UTC) - age)
+    cookie = auth.redeem_login_code(auth.issue_login_code())
+    return {"Cookie": f"{SESSION_COOKIE}={cookie}"}
+
+
+EXPIRED = timedelta(seconds=make_settings().session_seconds + 1)
+
+
+def statuses(
+    served: tuple[str, set[str]], headers: dict[str, str], query: dict[str, str] | None = None
+) -> dict[tuple[str, str], int]:
+    """The status of every method on every path."""
+    url, paths = served
+    with httpx.Client(base_url=url, headers=headers) as client:
+        return {
+            (method, path): client.request(method, path, params=query).status_code
+            for path in sorted(paths)
+            for method in METHODS
+        }
+
+
+def test_the_route_table_is_what_we_think(served: tuple[str, set[str]]) -> None:
+    paths = served[1]
+    verbs = {f"/v1/searches/{SEARCH_ID}:{verb}" for verb in ("pause", "resume", "stop", "cancel")}
+    assert {"/", "/v1/searches", f"/v1/searches/{SEARCH_ID}/events", "/readyz", "/openapi.json", *verbs} <= paths
+    assert paths >= OPEN
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        pytest.param({}, {}, id="nothing"),
+        pytest.param({"Authorization": "Bearer wrong"}, {}, id="wrong token"),
+        pytest.param({"Authorization": f"Basic {TOKEN}"}, {}, id="other scheme"),
+        pytest.param({"Authorization": "Bearer"}, {}, id="empty token"),
+        pytest.param(
+            {}, {"token": TOKEN, "access_token": TOKEN, "Authorization": f"Bearer {TOKEN}"}, id="in the query"
+        ),
+        pytest.param({"Cookie": f"{SESSION_COOKIE}={TOKEN}; token={TOKEN}"}, {}, id="token as cookie"),
+        pytest.param({"X-Authorization": f"Bearer {TOKEN}", "X-Ray-Authorization": f"Bearer {TOKEN}"}, {}, id="header"),
+        pytest.param(session(EXPIRED), {}, id="expired session"),
+        pytest.param({"Authorization": "Bearer wrong", **session()}, {}, id="wrong token beside a session"),
+    ],
+)
+def test_without_a_good_credential_only_the_open_paths_answer(
+    served: tuple[str, set[str]], headers: dict[str, str], query: dict[str, str]
+) -> None:
+    found = statuses(served, headers, query)
+    assert {key for key, status in found.items() if status != 401 and key[1] not in OPEN} == set()
+    answered = {key for key, status in found.items() if status < 400}
+    assert answered <= {(method, path) for method in READING for path in OPEN}
+    assert ("GET", "/healthz") in answered
+
+
+@pytest.mark.parametrize("origin", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://evil.example"}, {}])
+def test_with_a_session_another_page_changes_nothing(served: tuple[str, set[str]], origin: dict[str, str]) -> None:
+    for (method, path), status in statuses(served, {**session(), **origin}).items():
+        if path not in OPEN and method not in READING:
+            assert status == 403, (method, path)
+        elif path != "/login":  # which wants a code
+            assert status in (200, 204, 404, 405, 422), (method, path)
+
+
+def test_the_token_opens_every_path(served: tuple[str, set[str]]) -> None:
+    found = statuses(served, BEARER)
+    # 401 is the sign-in page without a code; a method or a search that is not there is 404, 405, 409 or 422.
+    assert {status for key, status in found.items() if key[1] != "/login"} <= {200, 204, 303, 404, 405, 409, 410, 422}
+    assert found["GET", f"/v1/searches/{SEARCH_ID}/events"] == 200
+    assert found["TRACE", "/v1/searches"] == 405
