@@ -21,10 +21,12 @@ class ComputeDevice:
 
     Args:
         uses_bf16: convolutions run in bfloat16.
+        share: of the device's memory that this process may take, in (0, 1]; only CUDA's is shared out.
     """
 
     device: torch.device
     uses_bf16: bool
+    share: float = 1.0
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context that convolutions run in."""
@@ -47,7 +49,7 @@ class ComputeDevice:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def choose_device(name: str, precision: str) -> ComputeDevice:
+def choose_device(name: str, precision: str, share: float = 1.0) -> ComputeDevice:
     """The device called `name` (``auto``: CUDA where there is one, else CPU) at ``auto``, ``bf16`` or ``fp32``.
 
     Raises:
@@ -61,7 +63,7 @@ def choose_device(name: str, precision: str) -> ComputeDevice:
     if name == "cuda" and not has_cuda:
         raise TaskError("device: 'cuda': this machine has no CUDA device")
     device = torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
-    return ComputeDevice(device, precision == "bf16" or (precision == "auto" and computes_bf16(device)))
+    return ComputeDevice(device, precision == "bf16" or (precision == "auto" and computes_bf16(device)), share)
 
 
 def _xla_device(precision: str) -> ComputeDevice:

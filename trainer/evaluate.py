@@ -33,7 +33,7 @@ from trainer.loop import (
     reestimated_batch_norm,
     train_steps,
 )
-from trainer.memory import naming_out_of_memory, require_memory, training_bytes
+from trainer.memory import keep_to_share, naming_out_of_memory, require_memory, training_bytes
 from trainer.model.anchors import anchor_boxes, anchors_by_level
 from trainer.model.detections import detect
 from trainer.model.retinanet import RetinaNet, build_retinanet
@@ -85,8 +85,9 @@ class _Parts:
 
 def _evaluate(request: EvaluationRequest, session: TrainingSession) -> Evaluation:
     started = time.perf_counter()
-    task, on = request.task, choose_device(request.device, request.task.precision)
+    task, on = request.task, choose_device(request.device, request.task.precision, request.device_share)
     keep_freed_memory()
+    keep_to_share(on)
     train_images = load_split(request.data, "train", task.image_size, request.cache)
     eval_images = load_split(request.data, request.split.value, task.image_size, request.cache)
     plan = resolve(request.spec, task.network(train_images.num_classes))

@@ -28,6 +28,8 @@ WORKSPACE_COPIES = 4  # of the largest feature: its gradients, and copies in a c
 LOGIT_COPIES = 3  # without a loss: as convolved, by anchor, in one piece
 OVERHEAD_BYTES = 48 * 2**20  # buffers of the libraries, gaps between blocks of memory
 LARGEST_OVERESTIMATE = 1.6
+CUDA_CONTEXT_BYTES = 640 * 2**20
+"""What a process takes of a device beside torch's own allocator: context, kernels, libraries. Not measured here."""
 
 _OUT_OF_MEMORY = re.compile(r"can't allocate memory|out of memory|_STATUS_ALLOC_FAILED")
 
@@ -73,18 +75,42 @@ def _both(needed: int, available: int | None) -> str:
 
 
 def available_bytes(on: ComputeDevice) -> int | None:
-    """Memory that this process can still get: of the device, or of machine and control group on a CPU.
+    """Memory that this process can still get: of its share of the device, or of machine and control group on a CPU.
 
     None where it cannot be told.
     """
     if on.device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(on.device)
-        return free + torch.cuda.memory_reserved(on.device) - torch.cuda.memory_allocated(on.device)
+        free, total = torch.cuda.mem_get_info(on.device)
+        reserved, allocated = torch.cuda.memory_reserved(on.device), torch.cuda.memory_allocated(on.device)
+        return room_in_share(share_bytes(total, on.share), free, reserved, allocated)
     if on.device.type != "cpu":
         return None
     return_freed_memory()
     rooms = [*control_group_rooms(), *machine_rooms()]
     return min(rooms) if rooms else None
+
+
+def keep_to_share(on: ComputeDevice) -> None:
+    """From now on torch takes no more of a CUDA device for this process than its share; other devices: nothing."""
+    if on.device.type == "cuda":
+        total = torch.cuda.mem_get_info(on.device)[1]
+        torch.cuda.set_per_process_memory_fraction(share_bytes(total, on.share) / total, on.device)
+
+
+def share_bytes(total: int, share: float) -> int:
+    """What torch may take of a device with `total` bytes, so that all who share it fit; all of it where nobody does."""
+    return total if share == 1.0 else max(int(total * share) - CUDA_CONTEXT_BYTES, 0)
+
+
+def room_in_share(limit: int, free: int, reserved: int, allocated: int) -> int:
+    """Bytes that a process can still get of a device.
+
+    Args:
+        limit: of what torch may reserve for the process.
+        free: bytes of the device that no process holds.
+        reserved, allocated: what torch holds for the process, and the part of it that is in use.
+    """
+    return max(min(limit - reserved, free), 0) + reserved - allocated
 
 
 def machine_rooms(meminfo: Path = Path("/proc/meminfo")) -> list[int]:

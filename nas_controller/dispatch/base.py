@@ -57,6 +57,11 @@ class WorkerPool:
     gpus: float = 0.0
     tpus: int = 0
 
+    @property
+    def device_share(self) -> float:
+        """Share of its accelerator's memory that a worker may take."""
+        return self.gpus if 0 < self.gpus < 1 else 1.0
+
 
 class Dispatcher(ABC):
     """Runs attempts on workers; one attempt on one worker at a time."""
@@ -68,9 +73,9 @@ class Dispatcher(ABC):
 
     @abstractmethod
     def submit(self, worker: str, key: AttemptKey, request: EvaluationRequest) -> None:
-        """Starts the attempt on a free worker, with as many training threads as the worker has CPUs
-        (`request.threads` is replaced). Raises `ValueError` for a worker that is unknown or not free. The same
-        key twice is the caller's mistake."""
+        """Starts the attempt on a free worker, with as many training threads as the worker has CPUs, and its share of a
+        GPU (`request.threads` and `request.device_share` are replaced). Raises `ValueError` for a worker that is
+        unknown or not free. The same key twice is the caller's mistake."""
 
     @abstractmethod
     def wait(self, timeout_seconds: float) -> list[AttemptOutcome]:

@@ -162,7 +162,7 @@ class StandingDispatcher(Dispatcher):
         if slot is None or slot.state is not SlotState.IDLE:
             raise ValueError(f"{worker}: is not a free worker")
         slot.num_reported, slot.memory_kills = 0, self._count_memory_kills()
-        self._send(slot, key, replace(request, threads=slot.pool.cpus))
+        self._send(slot, key, replace(request, threads=slot.pool.cpus, device_share=slot.pool.device_share))
         slot.state, slot.key = SlotState.BUSY, key
 
     def wait(self, timeout_seconds: float) -> list[AttemptOutcome]:

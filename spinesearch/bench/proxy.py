@@ -193,15 +193,16 @@ def run_proxy(
     with Progress(console=console or Console(quiet=True)) as progress:
         bar = progress.add_task("training", total=num_seeds * (len(CONTENDERS) + 1))
         for request in requests:
-            limits.append(_in_fresh_process(measure_limits, request))
+            limits.append(in_fresh_process(measure_limits, request))
             progress.advance(bar)
             for contender in CONTENDERS:
-                trials.append(_in_fresh_process(measure_trial, request, contender))
+                trials.append(in_fresh_process(measure_trial, request, contender))
                 progress.advance(bar)
     return _report(name, requests[0], trials, limits)
 
 
-def _in_fresh_process(function: Callable[..., T], *arguments: object) -> T:
+def in_fresh_process(function: Callable[..., T], *arguments: object) -> T:
+    """What a function of a module gives in a process that has imported nothing."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context, initializer=end_with_parent) as worker:
         return worker.submit(function, *arguments).result()

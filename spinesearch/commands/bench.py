@@ -93,6 +93,62 @@ def proxy(
 
 
 @app.command()
+def packing(
+    file: Annotated[Path | None, typer.Argument(help="a search document; by default the embedded demo's")] = None,
+    reference: Annotated[str, typer.Option(help="the architecture that is trained")] = "spinenet-49",
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="of a packing in a round; by default its most workers")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="in which the packings take turns")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="of a training; by default the document's")] = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="to divide among the trainings; by default all")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    as_json: AsJson = False,
+    quick: Quick = False,
+) -> None:
+    """How many trainings at once are best here? The same trials by few and many workers, and the best `workers:`."""
+    from dataclasses import replace
+
+    from nas_controller.dispatch.ray_cluster import RayDispatcher
+    from nas_controller.dispatch.worker import DETECTION
+    from nas_controller.search_config import SearchConfig, load_search_file
+    from search_space.reference import reference as reference_spec
+    from spinesearch.bench import packing as bench_packing
+    from spinesearch.bench.packing_table import print_packing
+    from spinesearch.bench.proxy import quick_task
+    from spinesearch.composition import search_setup
+    from spinesearch.demo import demo_document
+    from spinesearch.home import Home
+    from spinesearch.progress import make_console
+    from trainer.task import EvaluationRequest
+
+    config = load_search_file(file) if file else SearchConfig.from_document(demo_document(trials=1))
+    setup = search_setup("packing", config, Home.from_environment())
+    task = replace(setup.task, steps=steps, epochs=None) if steps else setup.task
+    request = EvaluationRequest(
+        spec=reference_spec(reference),
+        task=quick_task(task) if quick else task,
+        data=setup.data,
+        seed=0,
+        cache=setup.cache,
+        device=device,
+    )
+    report = bench_packing.run_packing(
+        name=reference,
+        request=request,
+        open_dispatcher=lambda pools: RayDispatcher(pools, DETECTION),
+        cores=cores,
+        num_trials=trials,
+        num_rounds=rounds or (1 if quick else bench_packing.NUM_ROUNDS),
+        console=make_console(stderr=True),
+    )
+    if as_json:
+        print(json.dumps(report.to_document(), indent=2))
+    else:
+        print_packing(report, make_console())
+
+
+@app.command()
 def cost(as_json: AsJson = False, quick: Quick = False) -> None:
     """How fast is a network counted? Our formulas against building it and tracing it."""
     from spinesearch.bench.cost import print_cost_bench, run_cost

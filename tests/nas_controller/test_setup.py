@@ -45,7 +45,7 @@ def key_of(data_hash: str = "data", **changes: Any) -> str:
         {"budget": {"multiply_adds": "28G"}},
         {"algorithm": {"name": "random", "seed": 9}},
         {"limits": {"trials": 7}},
-        {"workers": [{"count": 9}]},
+        {"workers": [{"count": 9, "gpus": 0.25}]},
         {"reevaluate": {"top": 0}},
         {"duplicates": {"policy": "reuse"}},
         {"early_stopping": {"rule": "median", "at": [0.1, 0.3]}},

@@ -21,7 +21,7 @@ from trainer.device import choose_device
 from trainer.evaluate import evaluate_architecture
 from trainer.loop import Training, begin_training
 from trainer.model.retinanet import build_retinanet
-from trainer.task import DataSource, Evaluation, EvaluationRequest, ProxyTask, Split, TimeLimitReached
+from trainer.task import DataSource, Evaluation, EvaluationRequest, ProxyTask, Split, TaskError, TimeLimitReached
 
 TASK = ProxyTask(
     image_size=64,
@@ -94,6 +94,16 @@ def test_seconds_before_the_cut_count(small_data: DataSource) -> None:
     assert session.measurements[0].seconds > 111
     assert evaluation.train_seconds > 100
     assert evaluation.eval_seconds > 11
+
+
+def test_another_worker_with_other_threads_and_share_goes_on(small_data: DataSource) -> None:
+    request = requested(small_data)
+    elsewhere = replace(request, threads=4, device_share=0.25, device="auto")
+    assert request_fingerprint(elsewhere) == request_fingerprint(request)
+    assert request_fingerprint(replace(request, seed=4)) != request_fingerprint(request)
+    for share in (0.0, -0.5, 1.5, float("nan")):
+        with pytest.raises(TaskError, match="device_share"):
+            replace(request, device_share=share)
 
 
 def test_a_time_limit_counts_them_and_ends_an_evaluation_too(small_data: DataSource) -> None:

@@ -10,13 +10,17 @@ from search_space.plan import resolve
 from tests.trainer.architectures import ARCHITECTURES
 from trainer.device import choose_device
 from trainer.memory import (
+    CUDA_CONTEXT_BYTES,
     available_bytes,
     control_group_rooms,
     is_out_of_memory,
+    keep_to_share,
     kept_elements,
     machine_rooms,
     naming_out_of_memory,
     require_memory,
+    room_in_share,
+    share_bytes,
     training_bytes,
 )
 from trainer.model.retinanet import build_retinanet
@@ -74,6 +78,43 @@ def test_only_what_surely_does_not_fit_is_refused() -> None:
     require_memory(there, CPU)
     with pytest.raises(TrainingOutOfMemory, match=r"estimated to need 9,007,199,254,740,992 bytes, there were [\d,]+$"):
         require_memory(2**53, CPU)
+
+
+def test_who_shares_a_device_leaves_its_neighbours_theirs() -> None:
+    gib = 2**30
+    assert share_bytes(80 * gib, 1.0) == 80 * gib
+    for number in (2, 3, 8):
+        share = share_bytes(80 * gib, 1 / number)
+        assert number * (share + CUDA_CONTEXT_BYTES) <= 80 * gib
+        assert share > 80 * gib / number - 2 * CUDA_CONTEXT_BYTES
+    assert share_bytes(CUDA_CONTEXT_BYTES, 0.5) == 0  # not even what the driver takes
+
+
+@pytest.mark.parametrize(
+    ("limit", "free", "reserved", "allocated", "room"),
+    [
+        (100, 900, 0, 0, 100),  # of a device that is nearly empty, no more than the share
+        (100, 900, 60, 60, 40),
+        (100, 900, 60, 25, 75),  # what torch holds but does not use is there too
+        (100, 30, 60, 25, 65),  # others took more than their shares: 30 free, and 35 held
+        (100, 0, 100, 100, 0),
+        (40, 900, 60, 25, 35),  # the share became smaller than what is held
+    ],
+)
+def test_room_is_what_the_share_and_the_device_have_left(
+    limit: int, free: int, reserved: int, allocated: int, room: int
+) -> None:
+    assert room_in_share(limit, free, reserved, allocated) == room
+
+
+def test_a_share_is_of_an_accelerator() -> None:
+    quarter = choose_device("cpu", "fp32", 0.25)
+    assert quarter.share == 0.25
+    keep_to_share(quarter)
+    whole, shared = available_bytes(CPU), available_bytes(quarter)
+    assert whole is not None
+    assert shared is not None
+    assert shared > whole / 2
 
 
 def test_every_kind_of_running_out_is_named() -> None:
