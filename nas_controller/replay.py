@@ -1,4 +1,8 @@
-"""A controller's state as a fold over the ledger of asks and tells."""
+"""A controller's state as a fold over the ledger of asks and tells.
+
+The loop tells its algorithm nothing else: after each commit it follows the ledger. So what a running search knows is
+what a replay of its ledger gives, and there is no second way to the same state.
+"""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -6,36 +10,58 @@ from datetime import datetime
 from nas_controller.algorithms.base import SearchAlgorithm, ToldTrial
 from nas_controller.records import EntryKind, LedgerEntry, SearchState, TrialState
 from nas_controller.store.base import Store
+from search_space.decisions import Genotype
 
 _REWARDED = (TrialState.COMPLETED, TrialState.STOPPED_EARLY)
 
 
 @dataclass
 class Replay:
-    """What a ledger says so far.
+    """What a search's ledger says up to an entry.
 
     Args:
         algorithm: told every trial that the ledger says was told, in the order of commit.
+        sequence: of the last entry that was taken in.
         num_trials: trials created.
+        num_told: trials told.
         running_seconds: how long controllers worked on the search; pauses and crashes do not count.
         counted_until: the entry up to which time is counted; None while no controller runs the search.
-        created: trials that were asked and not told yet.
+        asked: genotype and log-probabilities of trials that were asked and are not finished, as far as they were
+            followed; after a snapshot the store has them.
     """
 
+    store: Store
+    search_id: str
     algorithm: SearchAlgorithm
+    sequence: int = 0
     num_trials: int = 0
+    num_told: int = 0
     running_seconds: float = 0.0
     counted_until: datetime | None = None
-    created: dict[int, LedgerEntry] = field(default_factory=dict)
+    asked: dict[int, tuple[Genotype, tuple[float, ...]]] = field(default_factory=dict)
+
+    def follow(self) -> None:
+        """Takes in all that was committed since."""
+        while page := self.store.read_ledger(self.search_id, self.sequence):
+            for entry in page:
+                self.add(entry)
 
     def add(self, entry: LedgerEntry) -> None:
-        """Takes in the next entry."""
+        """Takes in the next entry.
+
+        Raises:
+            ValueError: the algorithm cannot learn from the trial that it says was told.
+        """
         self._count_time(entry)
         if entry.kind is EntryKind.TRIAL_CREATED:
             self.num_trials += 1
-            self.created[_number(entry)] = entry
-        elif entry.kind is EntryKind.TRIAL_FINISHED and entry.payload["consumed"]:
-            self.algorithm.tell(_told(self.created.pop(_number(entry)), entry))
+            self.asked[_number(entry)] = tuple(entry.payload["genotype"]), tuple(entry.payload["log_probs"])
+        elif entry.kind is EntryKind.TRIAL_FINISHED:
+            asked = self.asked.pop(_number(entry), None)
+            if entry.payload["consumed"]:
+                self.algorithm.tell(_told(entry, *(asked or self._stored(_number(entry)))))
+                self.num_told += 1
+        self.sequence = entry.sequence
 
     def _count_time(self, entry: LedgerEntry) -> None:
         """A controller says RUNNING when it claims the search: what lies between a crash and that is not counted."""
@@ -46,18 +72,22 @@ class Replay:
         if starts or self.counted_until is not None:
             self.counted_until = None if ends else entry.at
 
+    def _stored(self, number: int) -> tuple[Genotype, tuple[float, ...]]:
+        draft = self.store.get_trial(self.search_id, number).draft
+        return draft.genotype, draft.log_probs
+
 
 def _number(entry: LedgerEntry) -> int:
     assert entry.trial_number is not None
     return entry.trial_number
 
 
-def _told(created: LedgerEntry, finished: LedgerEntry) -> ToldTrial:
+def _told(finished: LedgerEntry, genotype: Genotype, log_probs: tuple[float, ...]) -> ToldTrial:
     state = TrialState(finished.payload["state"])
     return ToldTrial(
-        number=_number(created),
-        genotype=tuple(created.payload["genotype"]),
-        log_probs=tuple(created.payload["log_probs"]),
+        number=_number(finished),
+        genotype=genotype,
+        log_probs=log_probs,
         state=state,
         reward=finished.payload["reward"] if state in _REWARDED else None,
     )
@@ -65,10 +95,6 @@ def _told(created: LedgerEntry, finished: LedgerEntry) -> ToldTrial:
 
 def replay(store: Store, search_id: str, algorithm: SearchAlgorithm) -> Replay:
     """Folds the whole ledger of a search into a fresh algorithm."""
-    replayed = Replay(algorithm)
-    after = 0
-    while page := store.read_ledger(search_id, after):
-        for entry in page:
-            replayed.add(entry)
-        after = page[-1].sequence
+    replayed = Replay(store, search_id, algorithm)
+    replayed.follow()
     return replayed

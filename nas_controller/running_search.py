@@ -11,7 +11,9 @@ from nas_controller.early_stopping.base import StoppingRule
 from nas_controller.failures import FailureWatch
 from nas_controller.pulse import Pulse, Stopwatch
 from nas_controller.records import Job, SearchLease
+from nas_controller.replay import Replay
 from nas_controller.setup import SearchSetup
+from nas_controller.snapshots import Snapshots
 from nas_controller.store.base import Store
 from nas_controller.tallies import ProcessRole
 
@@ -28,7 +30,7 @@ class RunningSearch:
 
     Args:
         stopping_rule: None where every training goes to its end.
-        artifacts: where workers put checkpoints; None where they do not.
+        artifacts: where workers put checkpoints, and the controller snapshots; None where they do not.
         lease: taken by the caller; renewed here.
         now: UTC; with a simulated dispatcher its virtual clock.
         retry_at: when a queued job may be tried again, by its id; of the others, at once.
@@ -53,11 +55,15 @@ class RunningSearch:
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     pulse: Pulse = field(init=False)
     failures: FailureWatch = field(init=False)
+    replay: Replay = field(init=False)
+    snapshots: Snapshots = field(init=False)
 
     def __post_init__(self) -> None:
         config = self.setup.config
         self.pulse = Pulse(self.store, f"search:{self.search_id}", ProcessRole.SEARCH, self.search_id)
         self.failures = FailureWatch(config.limits, num_workers=sum(pool.count for pool in config.workers))
+        self.replay = Replay(self.store, self.search_id, self.algorithm)
+        self.snapshots = Snapshots(self.replay, config, self.artifacts)
 
     @property
     def search_id(self) -> str:

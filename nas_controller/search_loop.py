@@ -3,17 +3,15 @@
 What running attempts report on the way is recorded too; a stopping rule may end them early.
 
 The store is the only truth. A turn of the loop may be cut at any point: what is not committed is asked again,
-what was running is queued again, and the algorithm's state is rebuilt by folding the ledger's told trials.
+what was running is queued again, and the algorithm's state is rebuilt from a snapshot and the ledger after it.
 """
 
 import logging
 from collections.abc import Iterator
 
-from nas_controller.algorithms.base import ToldTrial
 from nas_controller.attempts import forget_checkpoint, queue, record, submit_queued, take_progress
 from nas_controller.log_ids import attempt_ids, log_ids
 from nas_controller.records import JobKind, JobState, SearchState, Trial, TrialDraft, TrialState
-from nas_controller.replay import replay
 from nas_controller.running_search import RunningSearch, SearchFailedError
 from nas_controller.setup import derive_seed
 from nas_controller.store.base import ConflictError
@@ -52,17 +50,20 @@ def run_search(search: RunningSearch) -> Iterator[SearchState]:
         search.dispatcher.cancel(key)
     for job in [*search.running.values(), *search.queued]:
         forget_checkpoint(search, job.id)
+    _take_snapshot(search)
     _log.info("the search is left %s", state, extra=log_ids(search.search_id))
     yield state
 
 
 def _begin(search: RunningSearch) -> SearchState:
-    """Rebuilds the algorithm from the ledger, queues lost work again and says that the search runs."""
-    replayed = replay(search.store, search.search_id, search.algorithm)
-    search.seconds_before_claim = replayed.running_seconds
-    search.next_number = replayed.num_trials + 1
+    """Rebuilds the algorithm, queues lost work again and says that the search runs; every claim begins with a snapshot,
+    so that snapshots tell with which versions each trial was asked."""
+    search.snapshots.restore()
+    search.replay.follow()
+    search.seconds_before_claim = search.replay.running_seconds
+    search.next_number = search.replay.num_trials + 1
     search.claimed_at = search.now()
-    _log.info("the search is claimed, it has %d trials", replayed.num_trials, extra=log_ids(search.search_id))
+    _log.info("the search is claimed, it has %d trials", search.replay.num_trials, extra=log_ids(search.search_id))
     for job in search.store.requeue_lost_attempts(search.lease, search.now()):
         _log.warning("attempt lost with its controller: queued again", extra=attempt_ids(job, job.num_attempts))
     for job in search.store.list_jobs(search.search_id, open_only=True):
@@ -70,7 +71,8 @@ def _begin(search: RunningSearch) -> SearchState:
             queue(search, job)
     state = search.store.get_search(search.search_id).state
     if state in (SearchState.PENDING, SearchState.RUNNING):
-        return search.store.set_search_state(search.lease, SearchState.RUNNING, "", search.now()).state
+        state = search.store.set_search_state(search.lease, SearchState.RUNNING, "", search.now()).state
+    _take_snapshot(search)
     return state
 
 
@@ -200,20 +202,20 @@ def _add_reused(search: RunningSearch, draft: TrialDraft, measured: Trial) -> No
 
 
 def _tell(search: RunningSearch, trial: Trial) -> None:
-    """Tells the algorithm what was committed of a trial; a replay tells the same from the ledger."""
-    told = ToldTrial(
-        number=trial.number,
-        genotype=trial.draft.genotype,
-        log_probs=trial.draft.log_probs,
-        state=trial.state,
-        reward=trial.reward,
-    )
+    """Tells the algorithm what was committed of a trial, as the ledger says it."""
     with search.stopwatch.measure("tell"):
-        search.algorithm.tell(told)
+        search.replay.follow()
+    if search.snapshots.is_due():
+        _take_snapshot(search)
     # Candidates off budget come by the thousand.
     level = logging.DEBUG if trial.state is TrialState.INFEASIBLE else logging.INFO
     ids = log_ids(search.search_id, trial.number)
     _log.log(level, "trial %d %s, reward %s", trial.number, trial.state, trial.reward, extra=ids)
+
+
+def _take_snapshot(search: RunningSearch) -> None:
+    with search.stopwatch.measure("snapshot"):
+        search.snapshots.take(search.lease, search.now())
 
 
 def _queue_reevaluation(search: RunningSearch) -> bool:

@@ -67,7 +67,8 @@ class Bench:
 
     Args:
         after: another search, in whose store and time this is the second one.
-        artifact_dir: where simulated workers put checkpoints; None for nowhere.
+        artifact_dir: where simulated workers put checkpoints, and the controller snapshots; None for nowhere.
+        store: None for one in memory.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Bench:
         algorithm: str = "reinforce",
         after: "Bench | None" = None,
         artifact_dir: Path | None = None,
+        store: Store | None = None,
         **document: object,
     ) -> None:
         self.search_id = SEARCH if after is None else "s2"
@@ -94,7 +96,7 @@ class Bench:
             }
         )
         self.clock: VirtualClock = VirtualClock() if after is None else after.clock
-        self.store: Store = MemoryStore() if after is None else after.store
+        self.store: Store = store or (MemoryStore() if after is None else after.store)
         self.artifact_dir = artifact_dir
         self.artifacts = None if artifact_dir is None else DirectoryArtifactStore(artifact_dir)
         self.store.create_search(self.search_id, "test", self.config.to_document(), self.clock.now())
