@@ -4,20 +4,24 @@ Format: https://cocodataset.org/#format-data. Boxes are x, y, width, height in p
 """
 
 import hashlib
-import json
 import math
+import reprlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
-from trainer.data.images import check_image, image_path
+from trainer.data.document import read_document
+from trainer.data.images import MAX_PIXELS, check_image, image_path
 from trainer.task import CocoSource, DataSource, TaskError
 
 BOX_TOLERANCE = 1.0  # pixels that a box may reach beyond its image
 DECODED_IMAGES = 2_000  # a check decodes every pixel of splits up to this many images
+MAX_CATEGORIES = 10_000  # the outputs of the head grow with them
+MAX_TEXT = 1_024  # characters of a name
+MAX_ID = 2**53  # ids travel through floats
 ANNOTATIONS_PER_EMPTY_BOX = 10_000  # COCO train2017 has two boxes without area among 860,001; more is an error
 
 
@@ -83,9 +87,11 @@ def read_coco(source: CocoSource) -> CocoIndex:
     path = source.annotations
     if not source.images.is_dir():
         raise TaskError(f"{source.images}: no such folder of images")
-    document = _read_json(path)
+    document = read_document(path)
     images = tuple(_image(path, record) for record in _records(path, document, "images"))
     categories = tuple(_category(path, record) for record in _records(path, document, "categories"))
+    if len(categories) > MAX_CATEGORIES:
+        raise TaskError(f"{path}: {len(categories):,} categories: at most {MAX_CATEGORIES:,}")
     _require_unique(path, "image", [image.id for image in images])
     _require_unique(path, "category", [category.id for category in categories])
     _require_unique(path, "category name", [category.name for category in categories])
@@ -264,18 +270,6 @@ def _check_index(source: CocoSource, index: CocoIndex, decode: bool | None) -> S
     )
 
 
-def _read_json(path: Path) -> Mapping[str, Any]:
-    try:
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise TaskError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise TaskError(f"{path}: not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise TaskError(f"{path}: must be an object with images, annotations and categories")
-    return document
-
-
 def _records(path: Path, document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     records = document.get(key)
     if not isinstance(records, list):
@@ -285,8 +279,8 @@ def _records(path: Path, document: Mapping[str, Any], key: str) -> list[Mapping[
     for position, record in enumerate(records):
         if not isinstance(record, dict):
             raise TaskError(f"{path}: {key}[{position}]: must be an object")
-        if type(record.get("id")) is not int:
-            raise TaskError(f"{path}: {key}[{position}].id: {record.get('id')!r}: must be an integer")
+        if type(record.get("id")) is not int or abs(record["id"]) > MAX_ID:
+            raise TaskError(f"{path}: {key}[{position}].id: {_shown(record.get('id'))}: must be an integer up to 2^53")
     return records
 
 
@@ -294,26 +288,29 @@ def _require_unique(path: Path, kind: str, values: list[Any]) -> None:
     seen = set()
     for value in values:
         if value in seen:
-            raise TaskError(f"{path}: {kind} {value!r}: more than once")
+            raise TaskError(f"{path}: {kind} {_shown(value)}: more than once")
         seen.add(value)
 
 
 def _category(path: Path, record: Mapping[str, Any]) -> Category:
     name = record.get("name")
-    if not isinstance(name, str) or not name:
-        raise TaskError(f"{path}: category {record['id']}: name {name!r}: must be a text")
+    if not _is_text(name):
+        raise TaskError(f"{path}: category {record['id']}: name {_shown(name)}: must be a text, not too long")
     return Category(id=record["id"], name=name)
 
 
 def _image(path: Path, record: Mapping[str, Any]) -> ImageRecord:
     file_name, width, height = (record.get(key) for key in ("file_name", "width", "height"))
     place = f"{path}: image {record['id']}"
-    if not isinstance(file_name, str) or not file_name:
-        raise TaskError(f"{place}: file_name {file_name!r}: must be a text")
+    if not _is_text(file_name):
+        raise TaskError(f"{place}: file_name {_shown(file_name)}: must be a text, not too long")
     for key, value in (("width", width), ("height", height)):
         if type(value) is not int or value < 1:
-            raise TaskError(f"{place} ({file_name}): {key} {value!r}: must be a whole number of pixels above 0")
-    return ImageRecord(id=record["id"], file_name=file_name, width=int(width or 0), height=int(height or 0))
+            raise TaskError(f"{place} ({file_name}): {key} {_shown(value)}: must be a whole number of pixels above 0")
+    image = ImageRecord(id=record["id"], file_name=file_name, width=int(width or 0), height=int(height or 0))
+    if image.width * image.height > MAX_PIXELS:
+        raise TaskError(f"{place} ({file_name}): {width}x{height}: at most {MAX_PIXELS:,} pixels are read")
+    return image
 
 
 def _annotation(
@@ -322,17 +319,17 @@ def _annotation(
     image_id, category_id = record.get("image_id"), record.get("category_id")
     place = f"{path}: annotation {record['id']}"
     if type(image_id) is not int or image_id not in images:
-        raise TaskError(f"{place}: image_id {image_id!r}: no such image")
+        raise TaskError(f"{place}: image_id {_shown(image_id)}: no such image")
     image = images[image_id]
     place = f"{place} of image {image_id} ({image.file_name})"
     if type(category_id) is not int or category_id not in category_ids:
-        raise TaskError(f"{place}: category_id {category_id!r}: no such category")
+        raise TaskError(f"{place}: category_id {_shown(category_id)}: no such category")
     if record.get("iscrowd", 0) not in (0, 1):
-        raise TaskError(f"{place}: iscrowd {record['iscrowd']!r}: must be 0 or 1")
+        raise TaskError(f"{place}: iscrowd {_shown(record['iscrowd'])}: must be 0 or 1")
     box = _box(place, record.get("bbox"), image)
     area = record.get("area", box[2] * box[3])
     if not _is_number(area) or area < 0:
-        raise TaskError(f"{place}: area {area!r}: must be a number, 0 or more")
+        raise TaskError(f"{place}: area {_shown(area)}: must be a number, 0 or more")
     _require_segmentation(place, record.get("segmentation"))
     return Annotation(
         id=record["id"],
@@ -344,13 +341,22 @@ def _annotation(
     )
 
 
+def _shown(value: object) -> str:
+    """A wrong value for people, cut short: a file may have a gigabyte in its place."""
+    return reprlib.repr(value)
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= MAX_TEXT
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _box(place: str, value: object, image: ImageRecord) -> tuple[float, float, float, float]:
     if not isinstance(value, list) or len(value) != 4 or not all(_is_number(number) for number in value):
-        raise TaskError(f"{place}: bbox {value!r}: must be [x, y, width, height]")
+        raise TaskError(f"{place}: bbox {_shown(value)}: must be [x, y, width, height]")
     x, y, width, height = (float(number) for number in value)
     if width < 0 or height < 0:
         raise TaskError(f"{place}: bbox {value}: width and height must be above 0")

@@ -3,6 +3,7 @@
 EXIF orientation is ignored, as COCO's annotations do.
 """
 
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from PIL import Image
 from trainer.task import CocoSource, TaskError
 
 MAX_PIXELS = 89_000_000  # larger images are refused as decompression bombs
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+"""Pillow knows many more, among them some that start other programs."""
 END_MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
 TAIL_BYTES = 64
 PADDING_RGB = (124, 116, 104)  # the usual mean colour: close to zero after normalisation
@@ -37,10 +40,12 @@ def open_image(path: Path) -> Image.Image:
     """The image with its header read and its pixels not yet decoded.
 
     Raises:
-        TaskError: no such file, not an image, or more than `MAX_PIXELS`.
+        TaskError: no such file, not a regular file, not an image in one of `FORMATS`, or more than `MAX_PIXELS`.
     """
     try:
-        image = Image.open(path)
+        if not stat.S_ISREG(path.stat().st_mode):  # a device has no end, a pipe may never begin
+            raise TaskError(f"{path}: not a regular file")
+        image = Image.open(path, formats=FORMATS)
     except FileNotFoundError as error:
         raise TaskError(f"{path}: no such image") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -53,18 +58,28 @@ def open_image(path: Path) -> Image.Image:
     return image
 
 
-def decode_image(path: Path) -> Image.Image:
+def decode_image(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
     """The image as RGB; grayscale, palette and CMYK are converted, alpha is dropped, EXIF is ignored.
 
+    Args:
+        size: width and height that it must have; another is refused before a pixel is decoded.
+
     Raises:
-        TaskError: as `open_image`, or the pixels cannot be decoded (a truncated file).
+        TaskError: as `open_image`, another size, or the pixels cannot be decoded (a truncated file).
     """
     with open_image(path) as image:
+        if size is not None:
+            _require_size(path, image, size)
         try:
             image.load()
             return _to_rgb(image)
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise TaskError(f"{path}: broken image: {error}") from error
+
+
+def _require_size(path: Path, image: Image.Image, size: tuple[int, int]) -> None:
+    if image.size != size:
+        raise TaskError(f"{path}: {image.width}x{image.height} pixels, but the annotations say {size[0]}x{size[1]}")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -85,8 +100,7 @@ def check_image(path: Path, size: tuple[int, int], *, decode: bool) -> None:
         TaskError: as `decode_image`, or another size.
     """
     with open_image(path) as image:
-        if image.size != size:
-            raise TaskError(f"{path}: {image.width}x{image.height} pixels, but the annotations say {size[0]}x{size[1]}")
+        _require_size(path, image, size)
         end_mark = END_MARKS.get(image.format or "")
     if decode or end_mark is None or end_mark not in _tail(path):
         decode_image(path)

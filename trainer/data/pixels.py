@@ -15,7 +15,7 @@ from PIL import Image
 
 from trainer.data.coco import ImageRecord
 from trainer.data.images import PADDING_RGB, decode_image, image_path
-from trainer.task import CocoSource, ImageForm, TaskError
+from trainer.task import CocoSource, ImageForm
 
 Pixels = NDArray[np.uint8]
 Item = TypeVar("Item")
@@ -38,13 +38,7 @@ def resized_image(source: CocoSource, image: ImageRecord, image_size: int) -> Im
     Raises:
         TaskError: a file that is broken or of another size than `image` says; the message names it.
     """
-    path = image_path(source, image.file_name)
-    decoded = decode_image(path)
-    if decoded.size != (image.width, image.height):
-        raise TaskError(
-            f"{path}: {decoded.width}x{decoded.height} pixels, but {source.annotations} says "
-            f"{image.width}x{image.height}"
-        )
+    decoded = decode_image(image_path(source, image.file_name), (image.width, image.height))
     height, width = resized_size(image, image_size)
     return decoded if decoded.size == (width, height) else decoded.resize((width, height), Image.Resampling.BILINEAR)
 
