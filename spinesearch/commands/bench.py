@@ -93,6 +93,44 @@ def proxy(
 
 
 @app.command()
+def profile(
+    file: Annotated[Path | None, typer.Argument(help="a search document; by default `cpu-small` on drawn data")] = None,
+    reference: Annotated[str, typer.Option(help="the architecture that is trained")] = "spinenet-49",
+    steps: Annotated[int | None, typer.Option(min=1, help="of the training; by default the document's, or 150")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="that compute")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    as_json: AsJson = False,
+    quick: Quick = False,
+) -> None:
+    """Where does the time of a proxy training go, and how near is that to what the machine can do?"""
+    from dataclasses import replace
+
+    from nas_controller.search_config import SearchConfig, load_search_file
+    from search_space.reference import reference as reference_spec
+    from spinesearch.bench import proxy as bench_proxy
+    from spinesearch.bench.profile import run_profile
+    from spinesearch.bench.profile_table import print_profile
+    from spinesearch.composition import data_source
+    from spinesearch.home import Home
+    from spinesearch.progress import make_console
+
+    config = load_search_file(file) if file else SearchConfig.from_document(bench_proxy.DEFAULT_DOCUMENT)
+    task = replace(config.task(), steps=steps, epochs=None) if steps else config.task()
+    report = run_profile(
+        name=reference,
+        spec=reference_spec(reference),
+        task=bench_proxy.quick_task(task) if quick else task,
+        data=data_source(config, Home.from_environment()),
+        threads=threads,
+        device=device,
+    )
+    if as_json:
+        print(json.dumps(report.to_document(), indent=2))
+    else:
+        print_profile(report, make_console())
+
+
+@app.command()
 def packing(
     file: Annotated[Path | None, typer.Argument(help="a search document; by default the embedded demo's")] = None,
     reference: Annotated[str, typer.Option(help="the architecture that is trained")] = "spinenet-49",
@@ -178,3 +216,21 @@ def spaces(
         print(bench_spaces.as_markdown(rows))
     else:
         bench_spaces.print_spaces(rows, make_console())
+
+
+@app.command()
+def dispatch(
+    trials: Annotated[int | None, typer.Option(min=100, help="no-op trials of ours")] = None,
+    as_json: AsJson = False,
+    quick: Quick = False,
+) -> None:
+    """What does a trial cost beside its training? No-op trials, against Ray Tune and Optuna."""
+    from spinesearch.bench.dispatch import run_dispatch
+    from spinesearch.bench.dispatch_table import print_dispatch
+    from spinesearch.progress import make_console
+
+    report = run_dispatch(num_trials=trials, quick=quick, console=make_console(stderr=True))
+    if as_json:
+        print(json.dumps(report.to_document(), indent=2))
+    else:
+        print_dispatch(report, make_console())

@@ -1,0 +1,170 @@
+"""Our side of `bench dispatch`: the service's own loop, store and dispatchers, with evaluations that cost nothing."""
+
+import secrets
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from nas_controller.algorithms.table import make_algorithm
+from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, Dispatcher
+from nas_controller.dispatch.simulated import SimulatedDispatcher, VirtualClock
+from nas_controller.records import SearchLease
+from nas_controller.running_search import Clock, RunningSearch
+from nas_controller.search_config import SearchConfig
+from nas_controller.search_loop import LEASE_SECONDS, run_search
+from nas_controller.setup import SearchSetup, measurement_key
+from nas_controller.store.base import Store
+from nas_controller.store.open import open_store
+from search_space.spaces import find_space
+from spinesearch.bench.dispatch import NUM_WORKERS, Mark, marked_at
+from spinesearch.bench.dispatch_work import no_op
+from trainer.task import CocoSource, DataSource, EvaluationRequest
+
+NUM_CLASSES = 3
+STATM_RESIDENT, PAGE_BYTES = 1, 4096
+
+
+def measure(num_trials: int) -> list[Mark]:
+    """Runs so many no-op trials on two standing Ray workers and SQLite; marks at the start and after each tenth."""
+    from nas_controller.dispatch.base import WorkerPool
+    from nas_controller.dispatch.ray_cluster import RayDispatcher
+
+    config = _config(num_trials, NUM_WORKERS)
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(f"sqlite:///{Path(folder) / 'store.sqlite'}")
+        dispatcher = RayDispatcher([WorkerPool(count=NUM_WORKERS)], "spinesearch.bench.dispatch_work:no_op")
+        try:
+            while len(dispatcher.free_workers()) < NUM_WORKERS:
+                dispatcher.wait(0.1)
+            search = _claimed(store, config, dispatcher, lambda: datetime.now(UTC))
+            return _marks(search, num_trials)
+        finally:
+            dispatcher.close()
+            store.close()
+
+
+def _marks(search: RunningSearch, num_trials: int) -> list[Mark]:
+    wanted, marks = list(marked_at(num_trials)), []
+    started = time.perf_counter()
+    for _state in run_search(search):
+        done = search.next_number - 1 - len(search.running)
+        if wanted and done >= wanted[0]:
+            marks.append(Mark(done, time.perf_counter() - started, resident_bytes()))
+            wanted = [number for number in wanted if number > done]
+    return marks
+
+
+def measure_busy_share(num_workers: int, trial_seconds: float, trials_of_a_worker: int) -> float:
+    """What share of the time simulated workers are busy, while the controller's own seconds pass on their clock too.
+
+    Counted from the start of the first trial to that of the last: then there is always another one to run.
+    """
+    config = _config(num_workers * trials_of_a_worker, num_workers)
+    clock = VirtualClock()
+    dispatcher = ChargedDispatcher(num_workers, trial_seconds, clock)
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(f"sqlite:///{Path(folder) / 'store.sqlite'}")
+        try:
+            for _state in run_search(_claimed(store, config, dispatcher, clock.now)):
+                pass
+        finally:
+            store.close()
+    return busy_share(dispatcher.started, num_workers, trial_seconds)
+
+
+def busy_share(started: Sequence[float], num_workers: int, trial_seconds: float) -> float:
+    """Share of the workers' time, from the last first trial's start to the last trial's start, that trials took.
+
+    Args:
+        started: virtual seconds, rising; the first `num_workers` are first trials.
+
+    >>> busy_share([0, 0, 11, 11, 22, 22], 2, 10.0)  # each waits one second after ten
+    0.9090909090909091
+    """
+    first, last = started[num_workers - 1], started[-1]
+    busy = sum(max(0.0, min(start + trial_seconds, last) - max(start, first)) for start in started)
+    return busy / (num_workers * (last - first))
+
+
+class ChargedDispatcher(SimulatedDispatcher):
+    """Simulated workers whose clock also moves by the real seconds that its caller spends between two calls."""
+
+    def __init__(self, count: int, trial_seconds: float, clock: VirtualClock) -> None:
+        super().__init__(count, lambda _request: trial_seconds, no_op, clock)
+        self._virtual = clock
+        self._charged_until = time.perf_counter()
+        self.started: list[float] = []
+
+    def submit(self, worker: str, key: AttemptKey, request: EvaluationRequest) -> None:
+        self._charge()
+        super().submit(worker, key, request)
+        self.started.append(self._virtual.seconds)
+
+    def wait(self, timeout_seconds: float) -> list[AttemptOutcome]:
+        self._charge()
+        outcomes = super().wait(timeout_seconds)
+        self._charged_until = time.perf_counter()  # the simulation's own work is nobody's
+        return outcomes
+
+    def _charge(self) -> None:
+        now = time.perf_counter()
+        self._virtual.advance_to(self._virtual.seconds + now - self._charged_until)
+        self._charged_until = now
+
+
+def _config(num_trials: int, num_workers: int) -> SearchConfig:
+    """A search of random architectures of which none is off budget."""
+    document: dict[str, Any] = {
+        "name": "dispatch",
+        "space": "spinenet-49",
+        "data": "generated",
+        "budget": {"relative_to": "spinenet-49", "tolerance": 1.0},
+        "algorithm": {"name": "random"},
+        "limits": {"trials": num_trials},
+        "workers": [{"count": num_workers}],
+        "reevaluate": {"top": 0},
+        "evaluator": "spinesearch.bench.dispatch_work:no_op",
+    }
+    return SearchConfig.from_document(document)
+
+
+def _claimed(store: Store, config: SearchConfig, dispatcher: Dispatcher, now: Clock) -> RunningSearch:
+    search_id = f"dispatch-{secrets.token_hex(3)}"
+    store.create_search(search_id, config.name, config.to_document(), now())
+    lease = store.claim_search(search_id, "bench", now(), LEASE_SECONDS)
+    assert isinstance(lease, SearchLease)
+    setup = _setup(search_id, config)
+    return RunningSearch(
+        setup=setup,
+        store=store,
+        algorithm=make_algorithm(config.algorithm.name, setup.space, config.algorithm.seed, {}),
+        stopping_rule=None,
+        dispatcher=dispatcher,
+        artifacts=None,
+        lease=lease,
+        now=now,
+    )
+
+
+def _setup(search_id: str, config: SearchConfig) -> SearchSetup:
+    """A no-op reads no image: its data set need not be there."""
+    nowhere = CocoSource(images=Path("images"), annotations=Path("annotations.json"))
+    return SearchSetup(
+        search_id=search_id,
+        config=config,
+        space=find_space(config.space),
+        budget=config.flops_budget(),
+        target=config.target_network(),
+        task=config.task(),
+        data=DataSource(train=nowhere, val=nowhere),
+        num_classes=NUM_CLASSES,
+        measurement_key=measurement_key(config, ""),
+    )
+
+
+def resident_bytes() -> int:
+    """What this process holds in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[STATM_RESIDENT]) * PAGE_BYTES
