@@ -4,9 +4,10 @@ import logging
 from collections.abc import Sequence
 
 from nas_controller.dispatch.base import AttemptKey, AttemptOutcome
+from nas_controller.dispatch.results import KeptResult
 from nas_controller.failures import is_tried_again, retry_at
 from nas_controller.log_ids import attempt_ids
-from nas_controller.records import Failure, FailureKind, Job, JobKind, Trial, TrialState
+from nas_controller.records import Failure, FailureKind, FailureReason, Job, JobKind, Trial, TrialState
 from nas_controller.reward import reward_of
 from nas_controller.running_search import RunningSearch, SearchFailedError
 from trainer.session import Checkpoint
@@ -92,38 +93,60 @@ def forget_checkpoint(search: RunningSearch, job_id: str) -> None:
 
 
 def record(search: RunningSearch, outcome: AttemptOutcome) -> Trial | None:
-    """Commits one outcome; the trial, where the algorithm is to be told of it.
+    """Commits one outcome, after which the worker's copy of it is removed; the sampled trial, where it ended so.
 
     Raises:
         SearchFailedError: the data set is broken; that is committed, and no architecture is to blame.
     """
-    key, failure = outcome.key, outcome.failure
-    job = search.running.pop(key)
-    search.failures.take_attempt(failure)
-    if failure is None:
-        assert outcome.evaluation is not None
-        trial = _complete(search, job, key, outcome.evaluation)
-    else:
-        trial = _fail(search, job, key, failure)
+    job = search.running.pop(outcome.key)
+    outcome = _as_kept(search, outcome)
+    trial = _commit(search, job, outcome)
     forget_checkpoint(search, job.id)
-    if failure is not None and failure.kind is FailureKind.DATA:
-        raise SearchFailedError(failure.message)
-    if job.kind is not JobKind.PROXY or not trial.state.is_final or trial.state is TrialState.CANCELLED:
+    if search.results is not None:
+        search.results.forget(outcome.key)
+    if outcome.failure is not None and outcome.failure.kind is FailureKind.DATA:
+        raise SearchFailedError(outcome.failure.message)
+    return trial
+
+
+def _as_kept(search: RunningSearch, outcome: AttemptOutcome) -> AttemptOutcome:
+    """What the worker kept, where only its answer was lost with it."""
+    if search.results is None or outcome.failure is None or outcome.failure.reason is not FailureReason.WORKER_LOST:
+        return outcome
+    kept = search.results.find(outcome.key)
+    return outcome if kept is None else take_kept(search, kept)
+
+
+def take_kept(search: RunningSearch, kept: KeptResult) -> AttemptOutcome:
+    """The outcome, after what was measured on the way is committed."""
+    key = kept.outcome.key
+    for measurement in kept.measurements:
+        search.store.record_progress(search.lease, key.job_id, key.number, measurement, search.now())
+    return kept.outcome
+
+
+def _commit(search: RunningSearch, job: Job, outcome: AttemptOutcome) -> Trial | None:
+    if search.store.get_job(job.id).state.is_final:
+        # The user cancelled the search, or a late result of another attempt was used.
         return None
-    search.failures.take_trial(trial)
-    return trial if failure is None or failure.is_told else None
+    search.failures.take_attempt(outcome.failure)
+    if outcome.evaluation is not None:
+        return complete(search, job, outcome.key, outcome.evaluation)
+    assert outcome.failure is not None
+    return _fail(search, job, outcome.key, outcome.failure)
 
 
-def _complete(search: RunningSearch, job: Job, key: AttemptKey, evaluation: Evaluation) -> Trial:
+def complete(search: RunningSearch, job: Job, key: AttemptKey, evaluation: Evaluation) -> Trial | None:
+    """Commits a result; the sampled trial, where it ended so."""
     is_proxy = job.kind is JobKind.PROXY
     reward = reward_of(evaluation, search.setup.config.reward.metric) if is_proxy else None
     document = evaluation.to_document()
     trial = search.store.complete_attempt(search.lease, key.job_id, key.number, document, reward, search.now())
     _log.info("attempt %d completed", key.number, extra=attempt_ids(job, key.number))
-    return trial
+    return _counted(search, trial) if is_proxy else None
 
 
-def _fail(search: RunningSearch, job: Job, key: AttemptKey, failure: Failure) -> Trial:
+def _fail(search: RunningSearch, job: Job, key: AttemptKey, failure: Failure) -> Trial | None:
     """`FAILURE_RULES` says what is tried again."""
     earlier = [attempt for attempt in search.store.list_attempts(job.id) if attempt.number != key.number]
     retry = is_tried_again(failure, earlier)
@@ -133,4 +156,12 @@ def _fail(search: RunningSearch, job: Job, key: AttemptKey, failure: Failure) ->
     trial = search.store.fail_attempt(search.lease, key.job_id, key.number, failure, retry, search.now())
     if retry and trial.state is not TrialState.CANCELLED:
         queue(search, search.store.get_job(job.id))
+    return _counted(search, trial) if job.kind is JobKind.PROXY and not retry else None
+
+
+def _counted(search: RunningSearch, trial: Trial) -> Trial | None:
+    """The trial, counted among those that ended; None where the user cancelled it in the meantime."""
+    if trial.state is TrialState.CANCELLED:
+        return None
+    search.failures.take_trial(trial)
     return trial

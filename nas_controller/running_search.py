@@ -7,6 +7,7 @@ from datetime import datetime
 from nas_controller.algorithms.base import SearchAlgorithm
 from nas_controller.artifacts.base import ArtifactStore
 from nas_controller.dispatch.base import AttemptKey, Dispatcher
+from nas_controller.dispatch.results import KeptResult, ResultSpool
 from nas_controller.early_stopping.base import StoppingRule
 from nas_controller.failures import FailureWatch
 from nas_controller.pulse import Pulse, Stopwatch
@@ -33,6 +34,8 @@ class RunningSearch:
         artifacts: where workers put checkpoints, and the controller snapshots; None where they do not.
         lease: taken by the caller; renewed here.
         now: UTC; with a simulated dispatcher its virtual clock.
+        returned: of running attempts, results that were found when the search was claimed; recorded in the next turn.
+        results: where workers keep outcomes; None where they do not.
         retry_at: when a queued job may be tried again, by its id; of the others, at once.
     """
 
@@ -45,6 +48,7 @@ class RunningSearch:
     lease: SearchLease
     now: Clock
     running: dict[AttemptKey, Job] = field(default_factory=dict)
+    returned: list[KeptResult] = field(default_factory=list)
     queued: list[Job] = field(default_factory=list)
     retry_at: dict[str, datetime] = field(default_factory=dict)
     next_number: int = 1
@@ -53,13 +57,16 @@ class RunningSearch:
     seconds_before_claim: float = 0.0
     claimed_at: datetime | None = None
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    looked_for_results_at: datetime | None = None
+    results: ResultSpool | None = field(init=False)
     pulse: Pulse = field(init=False)
     failures: FailureWatch = field(init=False)
     replay: Replay = field(init=False)
     snapshots: Snapshots = field(init=False)
 
     def __post_init__(self) -> None:
-        config = self.setup.config
+        config, artifact_dir = self.setup.config, self.setup.artifact_dir
+        self.results = None if artifact_dir is None else ResultSpool(artifact_dir)
         self.pulse = Pulse(self.store, f"search:{self.search_id}", ProcessRole.SEARCH, self.search_id)
         self.failures = FailureWatch(config.limits, num_workers=sum(pool.count for pool in config.workers))
         self.replay = Replay(self.store, self.search_id, self.algorithm)

@@ -9,9 +9,11 @@ what was running is queued again, and the algorithm's state is rebuilt from a sn
 import logging
 from collections.abc import Iterator
 
-from nas_controller.attempts import forget_checkpoint, queue, record, submit_queued, take_progress
-from nas_controller.log_ids import attempt_ids, log_ids
+from nas_controller.attempts import forget_checkpoint, record, submit_queued, take_kept, take_progress
+from nas_controller.dispatch.base import AttemptOutcome
+from nas_controller.log_ids import log_ids
 from nas_controller.records import JobKind, JobState, SearchState, Trial, TrialDraft, TrialState
+from nas_controller.recovery import forget_results, take_late_results, take_over
 from nas_controller.running_search import RunningSearch, SearchFailedError
 from nas_controller.setup import derive_seed
 from nas_controller.store.base import ConflictError
@@ -50,6 +52,8 @@ def run_search(search: RunningSearch) -> Iterator[SearchState]:
         search.dispatcher.cancel(key)
     for job in [*search.running.values(), *search.queued]:
         forget_checkpoint(search, job.id)
+    if state.is_final:
+        forget_results(search)
     _take_snapshot(search)
     _log.info("the search is left %s", state, extra=log_ids(search.search_id))
     yield state
@@ -64,11 +68,7 @@ def _begin(search: RunningSearch) -> SearchState:
     search.next_number = search.replay.num_trials + 1
     search.claimed_at = search.now()
     _log.info("the search is claimed, it has %d trials", search.replay.num_trials, extra=log_ids(search.search_id))
-    for job in search.store.requeue_lost_attempts(search.lease, search.now()):
-        _log.warning("attempt lost with its controller: queued again", extra=attempt_ids(job, job.num_attempts))
-    for job in search.store.list_jobs(search.search_id, open_only=True):
-        if job.state is JobState.QUEUED:
-            queue(search, job)
+    take_over(search)
     state = search.store.get_search(search.search_id).state
     if state in (SearchState.PENDING, SearchState.RUNNING):
         state = search.store.set_search_state(search.lease, SearchState.RUNNING, "", search.now()).state
@@ -96,14 +96,23 @@ def _turn(search: RunningSearch) -> SearchState:
     elif state is SearchState.STOPPING and not search.running:
         return _set_state(search, SearchState.SUCCEEDED, "stopped by the user")
     take_progress(search)
-    with search.stopwatch.measure("wait"):
-        outcomes = search.dispatcher.wait(0.0 if more_to_propose else TURN_SECONDS)
-    for outcome in outcomes:
+    for outcome in _next_outcomes(search, 0.0 if more_to_propose else TURN_SECONDS):
         trial = record(search, outcome)
         if trial is not None:
             _tell(search, trial)
+    for trial in take_late_results(search):
+        _tell(search, trial)
     state = search.store.get_search(search.search_id).state
     return _paused_if_failing(search) if state is SearchState.RUNNING else state
+
+
+def _next_outcomes(search: RunningSearch, timeout_seconds: float) -> list[AttemptOutcome]:
+    """What was found when the search was claimed, then what workers give."""
+    if search.returned:
+        returned, search.returned = search.returned, []
+        return [take_kept(search, kept) for kept in returned]
+    with search.stopwatch.measure("wait"):
+        return search.dispatcher.wait(timeout_seconds)
 
 
 def _paused_if_failing(search: RunningSearch) -> SearchState:

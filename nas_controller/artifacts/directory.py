@@ -41,9 +41,9 @@ class DirectoryArtifactStore(ArtifactStore):
         path = self._path(key)
         path.parent.mkdir(exist_ok=True)
         if not (_holds(path, content) and _touched(path)):
-            _write_aside(path, content)
-        _sync_directory(path.parent)
-        _sync_directory(self._root)
+            write_aside(path, content)
+        sync_directory(path.parent)
+        sync_directory(self._root)
         return key
 
     def open(self, key: str) -> BinaryIO:
@@ -118,7 +118,7 @@ def _delete_unless_put_again(path: Path, put_before: datetime) -> None:
             os.replace(aside, path)
 
 
-def _write_aside(path: Path, content: bytes) -> None:
+def write_aside(path: Path, content: bytes) -> None:
     """Puts the content under another name, makes it durable, and renames it."""
     descriptor, temporary = tempfile.mkstemp(suffix=_TEMPORARY, dir=path.parent)
     try:
@@ -132,7 +132,7 @@ def _write_aside(path: Path, content: bytes) -> None:
         raise
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
     """Makes a rename in the directory durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

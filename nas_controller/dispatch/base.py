@@ -1,11 +1,12 @@
 """How an attempt reaches a worker and comes back. One conformance suite runs on every dispatcher.
 
-The search loop is the only caller, from one thread: `free_workers`, then `submit` to some of them, then
-`progress` and `wait`; `close` once at the end. A dispatcher never calls back and keeps nothing that matters: when
+The search loop is the only caller, from one thread: `adopt` once, then `free_workers`, then `submit` to some of them,
+then `progress` and `wait`; `close` once at the end. A dispatcher never calls back and keeps nothing that matters: when
 it is lost, the loop re-queues from the store.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -76,6 +77,12 @@ class Dispatcher(ABC):
         """Starts the attempt on a free worker, with as many training threads as the worker has CPUs, and its share of a
         GPU (`request.threads` and `request.device_share` are replaced). Raises `ValueError` for a worker that is
         unknown or not free. The same key twice is the caller's mistake."""
+
+    @abstractmethod
+    def adopt(self, keys: Sequence[AttemptKey]) -> list[AttemptKey]:
+        """Takes over those of the attempts that run on workers which can be reached: from now on they are as if they
+        had been submitted here, and what they reported before may be given again. The others are not here, and never
+        will be: what they still give is found where results are kept (`dispatch.results`)."""
 
     @abstractmethod
     def wait(self, timeout_seconds: float) -> list[AttemptOutcome]:

@@ -1,17 +1,19 @@
 """Workers that only exist in virtual time: for tests of the controller and for its benchmarks. Nothing sleeps."""
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, Dispatcher
+from nas_controller.dispatch.results import keep_result
 from nas_controller.dispatch.session import WorkerSession, call_evaluator
 from nas_controller.records import Failure, FailureReason
 from trainer.session import Measurement, Progress
 from trainer.task import Evaluation, EvaluationRequest
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+_SAID_BY_NO_WORKER = (FailureReason.WORKER_LOST, FailureReason.CANCELLED)
 
 
 @dataclass(slots=True)
@@ -40,6 +42,7 @@ class _Running:
     Args:
         result: what it will give.
         reports: what it will still tell, in order.
+        told: what it has told.
     """
 
     ends_at: float
@@ -51,6 +54,7 @@ class _Running:
     seconds: float = field(compare=False)
     result: Evaluation | Failure = field(compare=False)
     reports: list[Report] = field(compare=False)
+    told: list[Progress] = field(compare=False, default_factory=list)
 
 
 class SimulatedDispatcher(Dispatcher):
@@ -118,6 +122,10 @@ class SimulatedDispatcher(Dispatcher):
         session = WorkerSession(request, report, is_stopped, now)
         return call_evaluator(self._evaluate, request, session), reports
 
+    def adopt(self, keys: Sequence[AttemptKey]) -> list[AttemptKey]:
+        here = {attempt.key for attempt in self._running} | {outcome.key for outcome in self._outcomes}
+        return [key for key in keys if key in here]
+
     def wait(self, timeout_seconds: float) -> list[AttemptOutcome]:
         deadline = self._clock.seconds + timeout_seconds
         if not self._outcomes and not self._has_news:
@@ -180,6 +188,7 @@ class SimulatedDispatcher(Dispatcher):
         for attempt in self._running:
             while attempt.reports and attempt.reports[0][0] <= now:
                 at, event = attempt.reports.pop(0)
+                attempt.told.append(event)
                 told.append((at, attempt.order, attempt.key, event))
         told.sort(key=lambda report: report[:2])
         self._progress += [report[2:] for report in told]
@@ -190,6 +199,9 @@ class SimulatedDispatcher(Dispatcher):
 
     def _finish(self, attempt: _Running, result: Evaluation | Failure) -> None:
         """Turns an attempt into its one outcome; its worker is free again, or starts again."""
-        self._outcomes.append(AttemptOutcome.of(attempt.key, result))
+        outcome = AttemptOutcome.of(attempt.key, result)
+        if outcome.failure is None or outcome.failure.reason not in _SAID_BY_NO_WORKER:
+            keep_result(attempt.request.artifact_dir, outcome, attempt.told)
+        self._outcomes.append(outcome)
         lost = isinstance(result, Failure) and result.rule.ends_worker
         self._free_at[attempt.worker] = self._clock.seconds + (self._start_seconds if lost else 0.0)

@@ -165,6 +165,10 @@ class StandingDispatcher(Dispatcher):
         self._send(slot, key, replace(request, threads=slot.pool.cpus, device_share=slot.pool.device_share))
         slot.state, slot.key = SlotState.BUSY, key
 
+    def adopt(self, keys: Sequence[AttemptKey]) -> list[AttemptKey]:
+        here = {slot.key for slot in self._slots} | {outcome.key for outcome in self._outcomes}
+        return [key for key in keys if key in here]
+
     def wait(self, timeout_seconds: float) -> list[AttemptOutcome]:
         deadline = time.monotonic() + timeout_seconds
         came_up = False

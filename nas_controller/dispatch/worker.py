@@ -12,7 +12,8 @@ import time
 import traceback
 from collections.abc import Callable
 
-from nas_controller.dispatch.base import AttemptKey
+from nas_controller.dispatch.base import AttemptKey, AttemptOutcome
+from nas_controller.dispatch.results import keep_result
 from nas_controller.dispatch.session import WorkerSession, call_evaluator
 from nas_controller.records import Failure, FailureReason
 from trainer.session import Progress, TrainingSession
@@ -159,7 +160,8 @@ class Worker:
     def evaluate(
         self, key: AttemptKey, request: EvaluationRequest
     ) -> tuple[float, Evaluation | Failure, list[Progress]]:
-        """Runs one attempt; what it gave, and all that it reported. `start` was called before."""
+        """Runs one attempt; what it gave, which is kept before it is reported, and all that it reported on the way.
+        `start` was called before."""
         assert self._evaluator is not None
         events: list[Progress] = []
         self._told = (key, events)
@@ -171,7 +173,9 @@ class Worker:
 
         session = WorkerSession(request, take, lambda: self._stopped == key)
         result = run_evaluation(self._evaluator, request, session)
-        return time.time(), result, events
+        at = time.time()
+        keep_result(request.artifact_dir, AttemptOutcome.of(key, result), events)
+        return at, result, events
 
     def progress(self, key: AttemptKey, num_known: int) -> list[Progress]:
         """What the attempt has reported after its first `num_known` events; [] when it is not, or not yet, here."""

@@ -24,7 +24,7 @@ every step would have to be batched, at most once a second for each trial.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -161,8 +161,8 @@ class Store(ABC):
         stopped; such a trial is told its reward, but is never among the best); a REEVALUATE job updates the
         trial's mean over val and writes `job.finished` only. The first completed attempt of a job wins: for a
         job that is final already, nothing is written and the stored trial is returned; the same for an attempt
-        that FAILED. An attempt that was given up as LOST may still complete its job. `ValueError` for a PROXY
-        job's reward, or any number in the evaluation, that is not finite."""
+        that FAILED. An attempt that was given up as LOST, or that FAILED as its worker was lost, may still complete
+        its job. `ValueError` for a PROXY job's reward, or any number in the evaluation, that is not finite."""
 
     @abstractmethod
     def fail_attempt(
@@ -188,10 +188,10 @@ class Store(ABC):
         not RUNNING, or a job that is final, nothing is kept."""
 
     @abstractmethod
-    def requeue_lost_attempts(self, lease: SearchLease, at: datetime) -> list[Job]:
-        """Marks every RUNNING attempt of the search LOST and its job QUEUED, in one transaction; the jobs.
-        Each keeps its checkpoint. Called by a controller that has just claimed the search and knows of no running
-        work."""
+    def requeue_lost_attempts(self, lease: SearchLease, at: datetime, keep: Collection[str] = ()) -> list[Job]:
+        """Marks every RUNNING attempt of the search LOST and its job QUEUED, but for the jobs to keep, in one
+        transaction; the jobs that were lost. Each keeps its checkpoint. Called by a controller that has just claimed
+        the search and knows of no other running work than that of `keep`."""
 
     @abstractmethod
     def add_snapshot(self, lease: SearchLease, snapshot: Snapshot) -> list[str]:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -180,7 +180,9 @@ class MemoryStore(Store):
             trial = shelf.trials[job.trial_number]
             if not rules.may_complete(job, attempt):
                 return trial
-            shelf.attempts[job_id][attempt_number - 1] = replace(attempt, state=AttemptState.COMPLETED, finished_at=at)
+            shelf.attempts[job_id][attempt_number - 1] = replace(
+                attempt, state=AttemptState.COMPLETED, finished_at=at, failure=None
+            )
             shelf.end_attempts(job_id, AttemptState.LOST, at)
             job = replace(job, state=JobState.COMPLETED, finished_at=at, evaluation=document)
             shelf.jobs[job_id] = job
@@ -243,11 +245,12 @@ class MemoryStore(Store):
             elif job.kind is JobKind.PROXY:
                 shelf.add_measurement(job.trial_number, progress, at)
 
-    def requeue_lost_attempts(self, lease: SearchLease, at: datetime) -> list[Job]:
+    def requeue_lost_attempts(self, lease: SearchLease, at: datetime, keep: Collection[str] = ()) -> list[Job]:
         at = rules.in_utc(at)
         with self._lock:
             shelf = self._leased(lease)
-            lost = [job for job in shelf.jobs.values() if job.state is JobState.RUNNING]
+            running = [job for job in shelf.jobs.values() if job.state is JobState.RUNNING]
+            lost = [job for job in running if job.id not in keep]
             for job in lost:
                 shelf.end_attempts(job.id, AttemptState.LOST, at)
                 self._requeue(shelf, job)

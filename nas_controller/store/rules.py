@@ -11,6 +11,7 @@ from nas_controller.records import (
     Attempt,
     AttemptState,
     Failure,
+    FailureReason,
     Job,
     JobKind,
     JobState,
@@ -239,7 +240,9 @@ def require_addable(kind: JobKind) -> None:
 
 def may_complete(job: Job, attempt: Attempt) -> bool:
     """Whether a result counts: also that of an attempt given up as lost, while the job has no other."""
-    return not job.state.is_final and attempt.state in (AttemptState.RUNNING, AttemptState.LOST)
+    was_lost = attempt.failure is not None and attempt.failure.reason is FailureReason.WORKER_LOST
+    is_awaited = attempt.state in (AttemptState.RUNNING, AttemptState.LOST)
+    return not job.state.is_final and (is_awaited or was_lost)
 
 
 def is_running(job: Job, attempt: Attempt) -> bool:

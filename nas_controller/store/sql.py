@@ -4,7 +4,7 @@ Every write locks the row of its search first (SQLite: the whole database, by BE
 search come one after the other, and a sequence number is committed before the next one is taken.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -203,7 +203,7 @@ class SqlStore(Store):
             trial = writing.trial(job.trial_number)
             if not rules.may_complete(job, attempt):
                 return trial
-            writing.put_attempt(replace(attempt, state=AttemptState.COMPLETED, finished_at=at))
+            writing.put_attempt(replace(attempt, state=AttemptState.COMPLETED, finished_at=at, failure=None))
             writing.end_attempts(job_id, AttemptState.LOST, at)
             job = replace(job, state=JobState.COMPLETED, finished_at=at, evaluation=document)
             writing.put_job(job)
@@ -253,10 +253,11 @@ class SqlStore(Store):
             elif job.kind is JobKind.PROXY:
                 writing.add_measurement(job.trial_number, progress, at)
 
-    def requeue_lost_attempts(self, lease: SearchLease, at: datetime) -> list[Job]:
+    def requeue_lost_attempts(self, lease: SearchLease, at: datetime, keep: Collection[str] = ()) -> list[Job]:
         at = rules.in_utc(at)
         with self._write(lease.search_id, lease) as writing:
-            lost = writing.jobs(tables.job.c.state == JobState.RUNNING.value)
+            running = writing.jobs(tables.job.c.state == JobState.RUNNING.value)
+            lost = [job for job in running if job.id not in keep]
             for job in lost:
                 writing.end_attempts(job.id, AttemptState.LOST, at)
                 writing.requeue(job)

@@ -9,6 +9,7 @@ import pytest
 
 from nas_controller.artifacts.directory import DirectoryArtifactStore
 from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, Dispatcher
+from nas_controller.dispatch.results import ResultSpool
 from nas_controller.records import FailureReason
 from tests.conformance.dispatch_evaluators import make_request, measurement
 from trainer.session import Checkpoint, Measurement, Progress
@@ -267,6 +268,29 @@ class DispatcherSuite:
         assert outcome.evaluation is not None
         steps = [event.step for event in events if isinstance(event, Measurement)]
         assert steps == list(range(newest.step + 1, 26))
+
+    def test_what_an_attempt_gave_is_kept_before_it_is_reported(self, dispatcher: Dispatcher, tmp_path: Path) -> None:
+        results = ResultSpool(tmp_path)
+        for number, behaviour in enumerate(["steps:3:0.01", "diverge", "kill"]):
+            worker, key = until_free(dispatcher, 2)[0], AttemptKey(f"kept {behaviour}", number)
+            dispatcher.submit(worker, key, replace(make_request(behaviour, 7), artifact_dir=tmp_path))
+            _, outcome = watch(dispatcher, key)
+            kept = results.find(key)
+            if behaviour == "kill":
+                assert kept is None
+                continue
+            assert kept is not None
+            assert kept.outcome == outcome
+            expected = [measurement(step, 3) for step in (1, 2, 3)] if behaviour.startswith("steps") else []
+            assert list(kept.measurements) == expected
+
+    def test_what_runs_here_is_adopted_and_nothing_else(self, dispatcher: Dispatcher) -> None:
+        worker, here = until_free(dispatcher, 2)[0], AttemptKey("here", 2)
+        assert dispatcher.adopt([here]) == []
+        dispatcher.submit(worker, here, make_request("sleep:0.2", 3))
+        assert dispatcher.adopt([AttemptKey("here", 1), here, AttemptKey("gone", 1)]) == [here]
+        assert [outcome.key for outcome in next_outcomes(dispatcher)] == [here]
+        assert dispatcher.adopt([here]) == []
 
     def test_closing_twice_is_no_error_and_ends_everything(self, dispatcher: Dispatcher) -> None:
         worker = until_free(dispatcher, 2)[0]

@@ -224,7 +224,6 @@ class StoreWorkSuite:
         assert store.get_job(job.id).state is JobState.QUEUED
         sequence = store.get_search("s1").last_sequence
         assert store.fail_attempt(lease, job.id, 1, MODEL_FAILURE, False, at(13)) == trial
-        assert store.complete_attempt(lease, job.id, 1, evaluation(0.9), 0.9, at(13)) == trial
         assert store.get_search("s1").last_sequence == sequence
         second = store.start_attempt(lease, job.id, "worker-2", at(14))
         assert second.number == 2
@@ -232,6 +231,32 @@ class StoreWorkSuite:
         assert (trial.reward, trial.started_at) == (0.3, at(11))
         states = [attempt.state for attempt in store.list_attempts(job.id)]
         assert states == [AttemptState.FAILED, AttemptState.COMPLETED]
+
+    def test_a_result_of_a_lost_worker_still_counts_and_one_of_a_failed_model_does_not(self, store: Store) -> None:
+        lease = claimed(store)
+        lost, failed = started(store, lease, 1), started(store, lease, 2)
+        store.fail_attempt(lease, lost.id, 1, LOST_WORKER, True, at(12))
+        queued = store.fail_attempt(lease, failed.id, 1, MODEL_FAILURE, True, at(12))
+        store.start_attempt(lease, lost.id, "worker-2", at(13))
+        trial = store.complete_attempt(lease, lost.id, 1, evaluation(0.4), 0.4, at(14))
+        assert (trial.state, trial.reward) == (TrialState.COMPLETED, 0.4)
+        attempts = store.list_attempts(lost.id)
+        assert [attempt.state for attempt in attempts] == [AttemptState.COMPLETED, AttemptState.LOST]
+        assert attempts[0].failure is None
+        before = readable(store)
+        assert store.complete_attempt(lease, failed.id, 1, evaluation(0.9), 0.9, at(14)) == queued
+        assert readable(store) == before
+
+    def test_attempts_that_are_kept_go_on_and_the_others_are_queued_again(self, store: Store) -> None:
+        lease = claimed(store)
+        jobs = [started(store, lease, number) for number in (1, 2, 3)]
+        before = store.list_attempts(jobs[1].id)
+        lost = store.requeue_lost_attempts(lease, at(30), keep=[jobs[1].id, "of another search"])
+        assert [job.id for job in lost] == [jobs[0].id, jobs[2].id]
+        assert store.get_job(jobs[1].id) == jobs[1]
+        assert store.list_attempts(jobs[1].id) == before
+        assert store.get_trial("s1", 2).state is TrialState.RUNNING
+        assert store.complete_attempt(lease, jobs[1].id, 1, evaluation(0.3), 0.3, at(31)).reward == 0.3
 
     def test_a_failure_may_hold_any_text(self, store: Store) -> None:
         lease = claimed(store)
