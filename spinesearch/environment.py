@@ -62,7 +62,7 @@ def database_url(environment: Mapping[str, str], default: str) -> str:
 
     try:
         parts = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # which name a part of it
         raise ValueError(f"{DATABASE_URL}: not a database URL, e.g. postgresql+psycopg://USER@HOST/NAME") from None
     if not parts.username:
         raise ValueError(f"{DATABASE_PASSWORD_FILE}: {DATABASE_URL} must name the user whose password it is")

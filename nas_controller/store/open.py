@@ -43,7 +43,7 @@ def open_store(url: str, observe: ObserveTransaction | None = None) -> Store:
         migrate(engine)
     except DBAPIError as error:
         engine.dispose()
-        raise DatabaseError(f"database {engine.url!r}: {error.orig}") from error
+        raise DatabaseError(f"database {engine.url.set(query={})!r}: {error.orig}") from error
     except BaseException:
         engine.dispose()
         raise
@@ -81,6 +81,11 @@ def _engine(url: str) -> Engine:
         if parts.get_backend_name() == "sqlite":
             _sqlite_file(parts).parent.mkdir(parents=True, exist_ok=True)
         return make_engine(url)
+    except ValueError:
+        # Its message has what was taken for the port: it may be a part of the password.
+        raise DatabaseError(
+            "database URL: the port is no number; in a password @ : / are written %40 %3A %2F"
+        ) from None
     except (ArgumentError, ImportError, OSError) as error:
         raise DatabaseError(f"database URL: {error}; known are sqlite:///PATH and postgresql+psycopg://...") from error
 

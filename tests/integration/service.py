@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 import psutil
@@ -19,16 +20,26 @@ START_SECONDS = 60.0
 
 
 @contextmanager
-def running_service(home: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Client]]:
-    """`spinesearch up` on this home, ready to answer, and a client of it; ended, with all its children, at the end."""
+def running_service(
+    home: Path, output: BinaryIO | None = None, **settings: str
+) -> Iterator[tuple["subprocess.Popen[bytes]", Client]]:
+    """`spinesearch up` on this home, ready to answer, and a client of it; ended, with all its children, at the end.
+
+    Args:
+        output: where all that it prints goes; None for where ours goes.
+        settings: environment variables.
+    """
     port = free_port()
     environment = {
         **os.environ,
         "SPINESEARCH_HOME": str(home),
         "SPINESEARCH_EVALUATORS": "tests.integration.evaluators",
         "PYTHONPATH": str(Path(__file__).parents[2]),
+        **settings,
     }
-    process = subprocess.Popen(command("up", "--port", str(port)), env=environment, start_new_session=True)
+    process = subprocess.Popen(
+        command("up", "--port", str(port)), env=environment, stdout=output, stderr=output, start_new_session=True
+    )
     try:
         wait_until(lambda: answers(port), START_SECONDS)
         with Client(f"http://127.0.0.1:{port}", Home(home, "", None).token()) as client:

@@ -90,9 +90,21 @@ def test_a_file_of_another_kind_is_left_alone(tmp_path: Path) -> None:
     assert path.read_text() == "not a database. " * 100
 
 
-def test_a_password_is_not_in_the_message() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://me:secret@127.0.0.1:1/none",
+        "postgresql+psycopg://me@127.0.0.1:1/none?password=secret",
+        "postgresql+psycopg://me:pass@word@127.0.0.1:secret/none",
+        "postgresql+psycopg://me:secret/none",
+        "postgresql//me:secret@127.0.0.1/none",
+        "nothing://me:secret@127.0.0.1/none",
+        "sqlite://me:secret@127.0.0.1/none",
+    ],
+)
+def test_a_password_is_not_in_the_message(url: str) -> None:
     with pytest.raises(StoreError) as caught:
-        open_store("postgresql+psycopg://me:secret@127.0.0.1:1/none")
+        open_store(url)
     assert "secret" not in str(caught.value)
 
 
