@@ -1,6 +1,5 @@
 """A PostgreSQL as its container has it: one user, one database, a password, TCP. It ends with the context."""
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +32,6 @@ def running_postgresql(folder: Path, user: str, database: str, password: str) ->
 
     port = free_port()
     control("-m", "fast", "-o", f"-h 127.0.0.1 -p {port} -k '' -F", "restart")
-    os.environ.pop("PGPASSWORD", None)
     try:
         yield port, server.bin_path
     finally:

@@ -6,7 +6,13 @@ from tests.deploy.compose import ROOT, read_compose
 
 README = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
 PACKAGES = ("api", "nas_controller", "spinesearch", "trainer", "search_space")
-OF_COMPOSE = {"SPINESEARCH_IMAGE", "SPINESEARCH_PORT", "SPINESEARCH_DATA_FOLDER", "SPINESEARCH_GPU_CPUS"}
+OF_COMPOSE = {
+    "SPINESEARCH_IMAGE",
+    "SPINESEARCH_PORT",
+    "SPINESEARCH_DATA_FOLDER",
+    "SPINESEARCH_WORKER_CPUS",
+    "SPINESEARCH_GPU_CPUS",
+}
 """What `docker-compose.yml` alone reads."""
 
 
