@@ -3,6 +3,7 @@
 import ctypes
 import importlib
 import resource
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -28,24 +29,56 @@ class ComputeDevice:
     uses_bf16: bool
     share: float = 1.0
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether a step is recorded and compiled: anew where its operations, shapes or constants differ."""
+        return self.device.type == "xla"
+
+    @property
+    def augmenting_device(self) -> torch.device:
+        """Where batches are put together: on XLA the CPU, as it cannot compile the sampling of images."""
+        return torch.device("cpu") if self.is_compiled else self.device
+
     def autocast(self) -> AbstractContextManager[object]:
         """The context that convolutions run in."""
-        return torch.autocast(self.device.type, torch.bfloat16) if self.uses_bf16 else nullcontext()
+        if not self.uses_bf16:
+            return nullcontext()
+        # With its cache the first pass within a context would be another graph than the next.
+        return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=not self.is_compiled)
 
     def end_step(self) -> None:
         """Runs what was recorded of a step, on XLA; other devices compute as they are told."""
-        if self.device.type == "xla":
+        if self.is_compiled:
             importlib.import_module("torch_xla").sync()
 
+    def varying(self, number: float) -> float | torch.Tensor:
+        """A number that is another in each step; on XLA a tensor, as numbers are part of the graph.
+
+        It has a dimension: of scalars, torch_xla makes 0 and 1 constants, and equal ones, as by chance, one input.
+        """
+        return torch.tensor([number]).to(self.device) if self.is_compiled else number
+
+    def write(self, vector_N: torch.Tensor, position: int, value: torch.Tensor) -> None:
+        """Puts a scalar at a position of a vector, both on the device."""
+        if self.is_compiled:
+            vector_N.index_copy_(0, torch.tensor([position]).to(self.device), value[None])
+        else:
+            vector_N[position] = value
+
     def describe(self) -> str:
-        """For people, e.g. ``cpu (bf16)``."""
-        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
+        """For people, e.g. ``cpu (bf16)`` or ``xla TPU (bf16)``."""
+        name = f"xla {xla_platform()}" if self.is_compiled else self.device.type
+        if self.device.type == "cuda":
+            name = torch.cuda.get_device_name(self.device)
         return f"{name} ({'bf16' if self.uses_bf16 else 'fp32'})"
 
     def peak_memory_bytes(self) -> int:
-        """Largest memory in use so far: of the device, or of the process on a CPU."""
+        """Largest memory in use so far: of the device, or of the process on a CPU, XLA's CPU plug-in included."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
+        tpu_memory = xla_memory(self.device) if self.is_compiled else None
+        if tpu_memory is not None:
+            return tpu_memory["peak_bytes_used"]
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
@@ -69,17 +102,32 @@ def choose_device(name: str, precision: str, share: float = 1.0) -> ComputeDevic
 def _xla_device(precision: str) -> ComputeDevice:
     """A TPU, or whatever PJRT_DEVICE names; ``auto`` is bf16 on a TPU only."""
     try:
-        torch_xla, runtime = importlib.import_module("torch_xla"), importlib.import_module("torch_xla.runtime")
+        torch_xla = importlib.import_module("torch_xla")
     except ImportError as error:
         raise TaskError(f"device: 'xla': torch_xla cannot be loaded here: {error}") from error
-    is_tpu = runtime.device_type() == "TPU"
+    is_tpu = xla_platform() == "TPU"
     return ComputeDevice(torch_xla.device(), precision == "bf16" or (precision == "auto" and is_tpu))
+
+
+def xla_platform() -> str:
+    """What XLA computes on, as PJRT_DEVICE names it, e.g. ``TPU`` or ``CPU``."""
+    return str(importlib.import_module("torch_xla.runtime").device_type())
+
+
+def xla_memory(device: torch.device) -> Mapping[str, int] | None:
+    """``bytes_used``, ``bytes_limit`` and ``peak_bytes_used`` of an XLA device; None on the CPU plug-in."""
+    if xla_platform() == "CPU":
+        return None
+    memory: Mapping[str, int] = importlib.import_module("torch_xla.core.xla_model").get_memory_info(device)
+    return memory
 
 
 def computes_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 in hardware: AMX or AVX-512 on a CPU, Ampere or later on CUDA."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
+    if not hasattr(torch.cpu, "get_capabilities"):  # torch 2.9, which torch_xla needs
+        return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 

@@ -158,7 +158,7 @@ def _measurement(training: Training, measured_at: Sequence[int], scores: CocoSco
     return Measurement(
         step=training.step,
         num_steps=training.num_steps,
-        loss=float(training.losses_S[first : training.step].mean()),
+        loss=float(training.losses_S.cpu()[first : training.step].mean()),
         average_precision=scores.average_precision,
         seconds=training.all_seconds,
     )
@@ -203,18 +203,21 @@ def detection_rows(
     """
     model.eval()
     category_ids_K = torch.tensor(images.category_ids)
-    rows = []
+    rows: list[Tensor] = []
     with torch.inference_mode():
-        parts = [slice(n, min(n + EVAL_BATCH_SIZE, num_images)) for n in range(0, num_images, EVAL_BATCH_SIZE)]
+        parts = batches_of_positions(num_images, EVAL_BATCH_SIZE, on)
         for part, pixels_BCHW in zip(parts, pixel_batches(images.images_NCHW, parts, on.device), strict=True):
             check()
             with on.autocast():
                 logits_BAK, deltas_BA4 = model(normalised(pixels_BCHW))
-            if not bool(torch.isfinite(logits_BAK).all() & torch.isfinite(deltas_BA4).all()):
-                raise TrainingDiverged("a prediction is not finite after the last step")
+            is_finite = torch.isfinite(logits_BAK).all() & torch.isfinite(deltas_BA4).all()
             sizes_B2 = images.valid_sizes_N2[part].to(on.device)
             found = detect(logits_BAK, deltas_BA4, anchors_A4, level_anchors, sizes_B2)
-            boxes_BD4, scores_BD, labels_BD, is_real_BD = (column.cpu() for column in found)
+            on.end_step()
+            if not bool(is_finite.cpu()):
+                raise TrainingDiverged("a prediction is not finite after the last step")
+            num_real = min(EVAL_BATCH_SIZE, num_images - EVAL_BATCH_SIZE * len(rows))
+            boxes_BD4, scores_BD, labels_BD, is_real_BD = (column.cpu()[:num_real] for column in found)
             image_D, rank_D = torch.nonzero(is_real_BD, as_tuple=True)
             scores_D, labels_D = scores_BD[image_D, rank_D], labels_BD[image_D, rank_D]
             boxes_D4 = boxes_BD4[image_D, rank_D] / images.scales_N2[part].flip(1).repeat(1, 2)[image_D]
@@ -223,6 +226,14 @@ def detection_rows(
             columns = [ids_D, x0_D, y0_D, x1_D - x0_D, y1_D - y0_D, scores_D, categories_D]
             rows.append(torch.stack([column.double() for column in columns], dim=1))
     return torch.cat(rows).numpy()
+
+
+def batches_of_positions(num_images: int, batch_size: int, on: ComputeDevice) -> Sequence[slice | Tensor]:
+    """Positions 0 to `num_images` - 1 in batches; on XLA the last image fills the last batch, so that all are alike."""
+    if not on.is_compiled:
+        return [slice(n, min(n + batch_size, num_images)) for n in range(0, num_images, batch_size)]
+    position_N = torch.arange(num_images + batch_size).clamp(max=num_images - 1)
+    return [position_N[n : n + batch_size] for n in range(0, num_images, batch_size)]
 
 
 def _first_images(ground_truth: dict[str, Any], num_images: int) -> dict[str, Any]:

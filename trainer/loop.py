@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from trainer.compiled_optimizer import make_compiled_adamw, make_compiled_sgd
 from trainer.data.augment import Batch, augment
 from trainer.data.tensors import DetectionTensors, pixel_batches
 from trainer.device import ComputeDevice
@@ -26,6 +27,7 @@ from trainer.task import ProxyTask, TimeLimitReached, TrainingDiverged
 PIXEL_MEAN = (123.7, 116.3, 103.5)
 PIXEL_DEVIATION = (58.4, 57.1, 57.4)
 ADAM_BETAS = (0.9, 0.99)  # a short memory of squared gradients: a proxy task has a few hundred steps
+SGD_MOMENTUM = 0.9
 CHECK_INTERVAL = 20
 MAX_LOSS_POINTS = 100
 EXPLOSION_FACTOR = 100.0
@@ -39,8 +41,8 @@ class Training:
 
     Args:
         model: trained in place.
-        optimizer: on flat vectors, of which the model's parameters are views.
-        rounded: what the model computes with in bfloat16; None in float32.
+        optimizer: on flat vectors, of which the model's parameters are views; where steps are compiled on them all.
+        rounded: what the model computes with in bfloat16; None in float32, and where steps are compiled.
         losses_S: total loss of each step; zero for those to come.
         step: steps done.
         seconds: wall time of the steps, of those before an interruption too.
@@ -68,7 +70,7 @@ class Training:
     @property
     def losses(self) -> tuple[tuple[int, float], ...]:
         """(Step, mean total loss since the point before), at most 100 points."""
-        return loss_points(self.losses_S[: self.step])
+        return loss_points(self.losses_S.cpu()[: self.step])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,8 +99,10 @@ def begin_training(model: RetinaNet, task: ProxyTask, num_images: int, on: Compu
     model.train()
     optimizer = make_optimizer(model, task)
     decayed = optimizer.param_groups[0]["params"][0]
-    rounded = RoundedWeights(decayed_parameters(model), decayed) if on.uses_bf16 else None
-    return Training(model, optimizer, rounded, torch.zeros(num_steps(task, num_images), device=on.device))
+    rounded = RoundedWeights(decayed_parameters(model), decayed) if on.uses_bf16 and not on.is_compiled else None
+    training = Training(model, optimizer, rounded, torch.zeros(num_steps(task, num_images), device=on.device))
+    on.end_step()
+    return training
 
 
 def train(
@@ -139,8 +143,9 @@ def train_steps(
         loss = detection_loss(logits_BAK, deltas_BA4, anchors_A4, *batch[1:])
         zero_gradients(training)
         loss.backward()  # type: ignore[no-untyped-call]
-        update_weights(training, task.learning_rate * learning_rate_factor(task, step, steps), task.clip_norm)
-        losses_S[step] = loss.detach()
+        learning_rate = on.varying(task.learning_rate * learning_rate_factor(task, step, steps))
+        update_weights(training, learning_rate, task.clip_norm)
+        on.write(losses_S, step, loss.detach())
         on.end_step()
         training.step = step + 1
         if training.step % check_interval == 0 or training.step == steps:
@@ -157,7 +162,7 @@ def zero_gradients(training: Training) -> None:
         training.rounded.zero_gradient()
 
 
-def update_weights(training: Training, learning_rate: float, clip_norm: float | None) -> None:
+def update_weights(training: Training, learning_rate: float | Tensor, clip_norm: float | None) -> None:
     """One step of the optimizer along the gradients of the backward pass."""
     if training.rounded is not None:
         training.rounded.hand_over_gradient()
@@ -184,11 +189,27 @@ def reestimate_batch_norm(
     model.train()
     with torch.no_grad(), on.autocast():
         for step, batch in enumerate(batches(images, larger, STATISTICS_BATCHES, seed, on)):
-            for norm in norms:
-                norm.momentum = 1 / (step + 1)
-            model(batch.images_BCHW)
+            share = on.varying(1 / (step + 1))
+            if isinstance(share, Tensor):
+                _mix_in_statistics(model, norms, batch.images_BCHW, share)
+            else:
+                for norm in norms:
+                    norm.momentum = share
+                model(batch.images_BCHW)
+            on.end_step()
     for norm in norms:
         norm.momentum = BATCH_NORM_MOMENTUM
+
+
+def _mix_in_statistics(model: RetinaNet, norms: list[BatchNorm], images_BCHW: Tensor, share: Tensor) -> None:
+    """Moves running statistics by a share towards those of a batch; a momentum would be a constant of the graph."""
+    running = [statistics for norm in norms for statistics in norm.buffers() if statistics.is_floating_point()]
+    earlier = [statistics.clone() for statistics in running]
+    for norm in norms:
+        norm.momentum = 1.0
+    model(images_BCHW)
+    for statistics, before in zip(running, earlier, strict=True):
+        statistics.copy_(before.lerp(statistics, share))
 
 
 @contextmanager
@@ -232,13 +253,22 @@ def decayed_parameters(model: nn.Module) -> list[nn.Parameter]:
 
 
 def make_optimizer(model: nn.Module, task: ProxyTask) -> torch.optim.Optimizer:
-    """AdamW, or SGD with momentum 0.9, on two flat parameters; weight decay on convolution weights only."""
-    decayed = flattened(decayed_parameters(model))
-    others = flattened([p for p in model.parameters() if p.ndim <= 1])
-    groups = [{"params": [decayed], "weight_decay": task.weight_decay}, {"params": [others], "weight_decay": 0.0}]
+    """AdamW, or SGD with momentum 0.9; weight decay on convolution weights only.
+
+    It moves two flat parameters; on XLA each by itself (`trainer.compiled_optimizer`).
+    """
+    decayed, others = decayed_parameters(model), [p for p in model.parameters() if p.ndim <= 1]
+    is_compiled = decayed[0].device.type == "xla"
+    if not is_compiled:
+        decayed, others = [flattened(decayed)], [flattened(others)]
+    groups = [{"params": decayed, "weight_decay": task.weight_decay}, {"params": others, "weight_decay": 0.0}]
     if task.optimizer == "adamw":
+        if is_compiled:
+            return make_compiled_adamw(groups, ADAM_BETAS)
         return torch.optim.AdamW(groups, lr=task.learning_rate, betas=ADAM_BETAS, fused=True)
-    return torch.optim.SGD(groups, lr=task.learning_rate, momentum=0.9, fused=True)
+    if is_compiled:
+        return make_compiled_sgd(groups, SGD_MOMENTUM)
+    return torch.optim.SGD(groups, lr=task.learning_rate, momentum=SGD_MOMENTUM, fused=True)
 
 
 def image_order(num_images: int, batch_size: int, steps: int, seed: int) -> Tensor:
@@ -253,21 +283,23 @@ def batches(
     images: DetectionTensors, task: ProxyTask, steps: int, seed: int, on: ComputeDevice, first_step: int = 0
 ) -> Iterator[Batch]:
     """The augmented, normalised batches of the steps from `first_step` on, on the device."""
+    augmented_on = on.augmenting_device
     order_SB = image_order(images.num_images, task.batch_size, steps, seed)
-    pixels = pixel_batches(images.images_NCHW, order_SB[first_step:], on.device)
+    pixels = pixel_batches(images.images_NCHW, order_SB[first_step:], augmented_on)
     for step, pixels_BCHW in enumerate(pixels, first_step):
         generator = torch.Generator().manual_seed((seed % 2**31 << 32) + step)
         index_B = order_SB[step]
         batch = augment(
             pixels_BCHW,
-            images.boxes_NM4[index_B].to(on.device),
-            images.labels_NM[index_B].to(on.device),
-            images.crowd_NM[index_B].to(on.device),
+            images.boxes_NM4[index_B].to(augmented_on),
+            images.labels_NM[index_B].to(augmented_on),
+            images.crowd_NM[index_B].to(augmented_on),
             images.valid_sizes_N2[index_B],
             flip=task.flip,
             scale_jitter=task.scale_jitter,
             generator=generator,
         )
+        batch = Batch(*(tensor.to(on.device) for tensor in batch))
         yield batch._replace(images_BCHW=normalised(batch.images_BCHW))
 
 
@@ -295,7 +327,7 @@ def largest_healthy_loss(num_logits: int) -> float:
 
 def require_healthy(losses_S: Tensor, first: int, end: int, largest_loss: float) -> None:
     """Raises TrainingDiverged at the first loss from `first` to before `end` that is not finite or above the bound."""
-    for step, loss in enumerate(losses_S[max(0, first) : end].tolist(), max(0, first) + 1):
+    for step, loss in enumerate(losses_S.cpu()[max(0, first) : end].tolist(), max(0, first) + 1):
         if not loss <= largest_loss:  # NaN is not
             bound = f"; a training that learns stays below {largest_loss:.0f}" if math.isfinite(loss) else ""
             raise TrainingDiverged(f"the loss became {loss:.6g} at step {step}{bound}")

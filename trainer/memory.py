@@ -16,7 +16,7 @@ from search_space.heads import BOX_NUMBERS, RetinaNetHead
 from search_space.operations import area
 from search_space.plan import EdgeKind, NetworkPlan, PlannedBlock, PlannedEdge, PlannedEndpoint, feature_size
 from search_space.spec import BlockType, Fusion, Neck, StemKind
-from trainer.device import ComputeDevice, return_freed_memory
+from trainer.device import ComputeDevice, return_freed_memory, xla_memory
 from trainer.loop import STATISTICS_BATCH_SIZE
 from trainer.task import ProxyTask, TrainingOutOfMemory
 
@@ -31,7 +31,7 @@ LARGEST_OVERESTIMATE = 1.6
 CUDA_CONTEXT_BYTES = 640 * 2**20
 """What a process takes of a device beside torch's own allocator: context, kernels, libraries. Not measured here."""
 
-_OUT_OF_MEMORY = re.compile(r"can't allocate memory|out of memory|_STATUS_ALLOC_FAILED")
+_OUT_OF_MEMORY = re.compile(r"can't allocate memory|out of memory|_STATUS_ALLOC_FAILED|RESOURCE_EXHAUSTED")
 
 
 def require_memory(needed_bytes: int, on: ComputeDevice) -> None:
@@ -83,8 +83,9 @@ def available_bytes(on: ComputeDevice) -> int | None:
         free, total = torch.cuda.mem_get_info(on.device)
         reserved, allocated = torch.cuda.memory_reserved(on.device), torch.cuda.memory_allocated(on.device)
         return room_in_share(share_bytes(total, on.share), free, reserved, allocated)
-    if on.device.type != "cpu":
-        return None
+    tpu_memory = xla_memory(on.device) if on.is_compiled else None
+    if tpu_memory is not None:
+        return tpu_memory["bytes_limit"] - tpu_memory["bytes_used"]
     return_freed_memory()
     rooms = [*control_group_rooms(), *machine_rooms()]
     return min(rooms) if rooms else None

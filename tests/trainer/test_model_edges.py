@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from search_space.plan import EdgeKind, PlannedEdge, Size, feature_size
 from trainer.device import computes_bf16
 from trainer.model.blocks import BATCH_NORM_EPSILON, activation_function, halving_stride
-from trainer.model.edges import FUSION_EPSILON, fused, resampling, space_to_depth
+from trainer.model.edges import FUSION_EPSILON, enlarged, enlarged_by_index, fused, resampling, space_to_depth
 
 NORM = 1 / math.sqrt(1 + BATCH_NORM_EPSILON)
 """What a new batch norm multiplies by in eval mode."""
@@ -54,6 +54,27 @@ def test_space_to_depth_of_odd_sides_ends_in_zeros() -> None:
     # Pairs (1, 2) and (3, nothing); there is no second row.
     assert depth_BCHW[0, :, 0].tolist() == [[1, 3], [2, 0], [0, 0], [0, 0]]
     assert space_to_depth(pixels([7.0])).flatten().tolist() == [7, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("size", "out_size"),
+    [((2, 3), (4, 6)), ((5, 5), (10, 40)), ((3, 3), (5, 5)), ((2, 3), (9, 12)), ((2, 1), (5, 2)), ((4, 4), (4, 4))],
+)
+def test_enlarging_by_index_is_nearest_neighbour_with_its_gradient(size: Size, out_size: Size) -> None:
+    generator = torch.Generator().manual_seed(0)
+    drawn_BCHW, weights_BCHW = (
+        torch.randn(2, 3, *size, generator=generator),
+        torch.randn(2, 3, *out_size, generator=generator),
+    )
+    results = []
+    for enlarge in (enlarged, enlarged_by_index):
+        features_BCHW = drawn_BCHW.clone().requires_grad_()
+        large_BCHW = enlarge(features_BCHW, out_size)
+        (gradient_BCHW,) = torch.autograd.grad((large_BCHW * weights_BCHW).sum(), features_BCHW)
+        results.append((large_BCHW, gradient_BCHW))
+    (large_BCHW, gradient_BCHW), (same_BCHW, same_gradient_BCHW) = results
+    assert torch.equal(large_BCHW, same_BCHW)
+    torch.testing.assert_close(gradient_BCHW, same_gradient_BCHW)
 
 
 def test_a_space_to_depth_edge_adds_four_neighbours() -> None:

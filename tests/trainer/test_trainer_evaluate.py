@@ -15,7 +15,8 @@ from search_space.reference import REFERENCES
 from tests.trainer.sessions import RecordingSession
 from trainer.data.dataset import data_hash
 from trainer.data.generated import generate
-from trainer.evaluate import evaluate_architecture
+from trainer.device import ComputeDevice
+from trainer.evaluate import batches_of_positions, evaluate_architecture
 from trainer.task import (
     TRAINER_VERSION,
     CocoSource,
@@ -90,6 +91,16 @@ def test_threads_are_restored(drawn_data: DataSource) -> None:
 def test_at_most_so_many_images_are_evaluated(drawn_data: DataSource) -> None:
     task = ProxyTask.from_document({**TASK.to_document(), "max_eval_images": 3})
     assert evaluated(drawn_data, split=Split.VAL, task=task).num_images == 3
+
+
+def test_batches_of_positions_end_with_the_last_image() -> None:
+    on_cpu, on_xla = (ComputeDevice(torch.device(name), uses_bf16=False) for name in ("cpu", "xla"))
+    assert batches_of_positions(5, 2, on_cpu) == [slice(0, 2), slice(2, 4), slice(4, 5)]
+    # Where each shape is compiled all batches have one.
+    padded = batches_of_positions(5, 2, on_xla)
+    assert [part.tolist() for part in padded if isinstance(part, torch.Tensor)] == [[0, 1], [2, 3], [4, 4]]
+    whole = batches_of_positions(4, 2, on_xla)
+    assert [part.tolist() for part in whole if isinstance(part, torch.Tensor)] == [[0, 1], [2, 3]]
 
 
 LEARNING = replace(TASK, endpoint_channels=16, head_channels=16, steps=30, batch_size=8, learning_rate=8e-3)

@@ -85,7 +85,21 @@ class DepthwiseEdge(nn.Module):
 
 def enlarged(features_BCHW: Tensor, size: Size) -> Tensor:
     """The features at another size, nearest neighbour."""
+    if features_BCHW.device.type == "xla":
+        return enlarged_by_index(features_BCHW, size)
     return functional.interpolate(features_BCHW, size=size, mode="nearest")
+
+
+def enlarged_by_index(features_BCHW: Tensor, size: Size) -> Tensor:
+    """The same in operations that torch_xla compiles with their gradients on every device."""
+    (height, width), (out_height, out_width) = features_BCHW.shape[2:], size
+    if out_height % height == 0 and out_width % width == 0:
+        rows, columns = out_height // height, out_width // width
+        return features_BCHW[:, :, :, None, :, None].expand(-1, -1, -1, rows, -1, columns).flatten(4, 5).flatten(2, 3)
+    places = (torch.arange(float(side))[None, None] for side in (height, width))
+    row_H, column_W = (functional.interpolate(p, size=s)[0, 0].long() for p, s in zip(places, size, strict=True))
+    device = features_BCHW.device
+    return features_BCHW.index_select(2, row_H.to(device)).index_select(3, column_W.to(device))
 
 
 def space_to_depth(features_BCHW: Tensor) -> Tensor:
