@@ -82,7 +82,7 @@ class Bench:
         **document: object,
     ) -> None:
         self.search_id = SEARCH if after is None else "s2"
-        self.config = SearchConfig.from_document(
+        document = SearchConfig.from_document(
             {
                 "space": space,
                 "data": "generated",
@@ -94,12 +94,13 @@ class Bench:
                 "reevaluate": {"top": 2, "seeds": 3},
                 **document,
             }
-        )
+        ).to_document()
+        self.config = SearchConfig.from_document(document)
         self.clock: VirtualClock = VirtualClock() if after is None else after.clock
         self.store: Store = store or (MemoryStore() if after is None else after.store)
         self.artifact_dir = artifact_dir
         self.artifacts = None if artifact_dir is None else DirectoryArtifactStore(artifact_dir)
-        self.store.create_search(self.search_id, "test", self.config.to_document(), self.clock.now())
+        self.store.create_search(self.search_id, "test", document, self.clock.now())
 
     def algorithm(self) -> SearchAlgorithm:
         settings = self.config.algorithm
