@@ -13,6 +13,7 @@ from nas_controller.records import Search, SearchState, search_id_of
 from nas_controller.search_config import SearchConfig, load_search_file
 from nas_controller.search_loop import run_search
 from nas_controller.store.base import Store
+from nas_controller.store.patience import patient
 from spinesearch.client import Event
 from spinesearch.composition import claim, now, open_home_artifacts, open_home_store, running_search
 from spinesearch.home import Home
@@ -34,7 +35,7 @@ def run_file(file: Path, *, as_json: bool) -> int:
     home = Home.from_environment()
     check_search(config, home)
     console = make_console(stderr=as_json)
-    store = open_home_store(home)
+    store = patient(open_home_store(home))
     try:
         search = _unfinished(store, config) or store.create_search(
             search_id_of(config.name, secrets.token_hex(3)), config.name, config.to_document(), now()

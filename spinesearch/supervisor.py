@@ -140,6 +140,7 @@ def run_daemon(joins_ray: bool = False) -> None:
     import subprocess
 
     from nas_controller.daemon import Daemon
+    from nas_controller.store.patience import patient
     from spinesearch.composition import now, open_home_artifacts, open_home_store
 
     environment.check_ray(os.environ)
@@ -153,7 +154,7 @@ def run_daemon(joins_ray: bool = False) -> None:
     def start(search_id: str) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(command("internal", "search", search_id))
 
-    daemon = Daemon(open_home_store(home), open_home_artifacts(home), start, cpus, now)
+    daemon = Daemon(patient(open_home_store(home)), open_home_artifacts(home), start, cpus, now)
     try:
         while not stop.is_set:
             node.step()
@@ -182,13 +183,14 @@ def ray_node_command(home: Home) -> list[str]:
 def run_search_process(search_id: str) -> None:
     """Claims a search and runs it; returns without a word when another controller holds it."""
     from nas_controller.search_loop import run_search
+    from nas_controller.store.patience import patient
     from spinesearch.composition import claim, open_home_store, running_search
 
     end_with_parent()
     stop = StopFlag()
     stop.listen()
     home = Home.from_environment()
-    store = open_home_store(home)
+    store = patient(open_home_store(home))
     try:
         lease = claim(store, search_id)
         if lease is not None:

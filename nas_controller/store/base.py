@@ -1,7 +1,10 @@
 """What the database promises. One conformance suite (`tests/conformance/store_suite.py`) runs on every store.
 
 Each method is one transaction: all of it is durable when the method returns, or nothing changed and it
-raises. Each appends its ledger entries inside that transaction, with sequence numbers that have no gap and
+raises. Where the answer was lost with the connection, either may be so: the same call with the same arguments, the
+time included, gives the same answer and changes nothing more (`store.patience` makes it again).
+
+Each appends its ledger entries inside that transaction, with sequence numbers that have no gap and
 no duplicate within a search, in commit order. Everything that happened to a search can be read back from
 its ledger. A store may be shared by threads; several processes may use one SQL store at once.
 

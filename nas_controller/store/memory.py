@@ -103,8 +103,9 @@ class MemoryStore(Store):
         at = rules.in_utc(at)
         with self._lock:
             shelf = self._leased(lease)
-            rules.require_setting(shelf.search.state, state)
-            shelf.set_state(state, reason, at)
+            if not rules.is_same_state(shelf.search, shelf.ledger[-1], state, reason, at):
+                rules.require_setting(shelf.search.state, state)
+                shelf.set_state(state, reason, at)
             return shelf.search
 
     def add_trial(self, lease: SearchLease, draft: TrialDraft, job_seed: int | None, at: datetime) -> Trial:
@@ -112,6 +113,8 @@ class MemoryStore(Store):
         draft = rules.checked_draft(draft)
         with self._lock:
             shelf = self._leased(lease)
+            if (same := shelf.same_trial(draft, at)) is not None:
+                return same
             trial = shelf.new_trial(rules.new_trial(lease.search_id, draft, job_seed, at), at)
             if trial.state is TrialState.INFEASIBLE:
                 shelf.finish_trial(trial, at, consumed=True)
@@ -124,6 +127,8 @@ class MemoryStore(Store):
         trial = rules.reused_trial(lease.search_id, rules.checked_draft(draft), measured, at)
         with self._lock:
             shelf = self._leased(lease)
+            if (same := shelf.same_trial(trial.draft, at)) is not None:
+                return same
             shelf.finish_trial(shelf.new_trial(trial, at), at, consumed=True)
             return trial
 
@@ -150,6 +155,9 @@ class MemoryStore(Store):
         with self._lock:
             shelf = self._leased(lease)
             job = self._job(shelf, job_id)
+            last = shelf.attempts[job_id][-1] if shelf.attempts[job_id] else None
+            if last is not None and rules.is_same_start(job, last, worker, at):
+                return last
             rules.require_queued(job)
             number = job.num_attempts + 1
             attempt = Attempt(job_id=job_id, number=number, state=AttemptState.RUNNING, worker=worker, started_at=at)

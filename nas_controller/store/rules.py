@@ -10,11 +10,13 @@ from typing import Any
 from nas_controller.records import (
     Attempt,
     AttemptState,
+    EntryKind,
     Failure,
     FailureReason,
     Job,
     JobKind,
     JobState,
+    LedgerEntry,
     Search,
     SearchLease,
     SearchState,
@@ -130,6 +132,17 @@ def same_config(search: Search, config: Mapping[str, Any]) -> Search:
     if search.config != config:
         raise ConflictError(f"the idempotency key was used for search {search.id} with another document")
     return search
+
+
+def is_same_state(search: Search, last: LedgerEntry, state: SearchState, reason: str, at: datetime) -> bool:
+    """Whether the last that was written is exactly this: the same call again, whose answer was lost."""
+    is_last = last.kind is EntryKind.SEARCH_STATE and last.at == at
+    return is_last and (search.state, search.reason) == (state, storable(reason))
+
+
+def is_same_start(job: Job, last: Attempt, worker: str, at: datetime) -> bool:
+    """Whether the job's last attempt is exactly this one: the same call again, whose answer was lost."""
+    return job.state is JobState.RUNNING and (last.worker, last.started_at) == (worker, at)
 
 
 def require_number(draft: TrialDraft, wanted: int) -> None:

@@ -18,6 +18,7 @@ from nas_controller.records import (
     SearchState,
     Snapshot,
     Trial,
+    TrialDraft,
     TrialState,
 )
 from nas_controller.store import rules
@@ -67,6 +68,11 @@ class Shelf:
         attempts = self.attempts[job_id]
         for attempt in [a for a in attempts if a.state is AttemptState.RUNNING]:
             attempts[attempt.number - 1] = replace(attempt, state=state, finished_at=at)
+
+    def same_trial(self, draft: TrialDraft, at: datetime) -> Trial | None:
+        """The trial that was made of this draft at this time: by the same call, whose answer was lost."""
+        trial = self.trials.get(draft.number)
+        return trial if trial is not None and (trial.draft, trial.created_at) == (draft, at) else None
 
     def new_trial(self, trial: Trial, at: datetime) -> Trial:
         rules.require_open(self.search)

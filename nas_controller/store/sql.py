@@ -136,14 +136,17 @@ class SqlStore(Store):
     def set_search_state(self, lease: SearchLease, state: SearchState, reason: str, at: datetime) -> Search:
         at = rules.in_utc(at)
         with self._write(lease.search_id, lease) as writing:
-            rules.require_setting(writing.search.state, state)
-            writing.set_state(state, reason, at)
+            if not rules.is_same_state(writing.search, writing.last_entry(), state, reason, at):
+                rules.require_setting(writing.search.state, state)
+                writing.set_state(state, reason, at)
             return writing.search
 
     def add_trial(self, lease: SearchLease, draft: TrialDraft, job_seed: int | None, at: datetime) -> Trial:
         at = rules.in_utc(at)
         draft = rules.checked_draft(draft)
         with self._write(lease.search_id, lease) as writing:
+            if (same := writing.same_trial(draft, at)) is not None:
+                return same
             trial = writing.new_trial(rules.new_trial(lease.search_id, draft, job_seed, at), at)
             if trial.state is TrialState.INFEASIBLE:
                 writing.finish_trial(trial, at, consumed=True)
@@ -155,6 +158,8 @@ class SqlStore(Store):
         at = rules.in_utc(at)
         trial = rules.reused_trial(lease.search_id, rules.checked_draft(draft), measured, at)
         with self._write(lease.search_id, lease) as writing:
+            if (same := writing.same_trial(trial.draft, at)) is not None:
+                return same
             writing.finish_trial(writing.new_trial(trial, at), at, consumed=True)
             return trial
 
@@ -173,6 +178,9 @@ class SqlStore(Store):
         at = rules.in_utc(at)
         with self._write(lease.search_id, lease) as writing:
             job = writing.job(job_id)
+            last = writing.attempt(job, job.num_attempts) if job.num_attempts else None
+            if last is not None and rules.is_same_start(job, last, worker, at):
+                return last
             rules.require_queued(job)
             number = job.num_attempts + 1
             attempt = Attempt(job_id=job_id, number=number, state=AttemptState.RUNNING, worker=worker, started_at=at)

@@ -14,11 +14,13 @@ from nas_controller.records import (
     Job,
     JobKind,
     JobState,
+    LedgerEntry,
     Search,
     SearchLease,
     SearchState,
     Snapshot,
     Trial,
+    TrialDraft,
     TrialState,
 )
 from nas_controller.store import rows, rules, tables
@@ -84,6 +86,17 @@ class Writing:
 
     def trial(self, number: int) -> Trial:
         return only(self.trials(tables.trial.c.number == number), f"search {self.search.id} has no trial {number}")
+
+    def same_trial(self, draft: TrialDraft, at: datetime) -> Trial | None:
+        """The trial that was made of this draft at this time: by the same call, whose answer was lost."""
+        found = self.trials(tables.trial.c.number == draft.number)
+        return next((trial for trial in found if (trial.draft, trial.created_at) == (draft, at)), None)
+
+    def last_entry(self) -> LedgerEntry:
+        """The newest of the ledger; a search begins with one."""
+        last = tables.ledger.c.sequence == self.search.last_sequence
+        statement = select(tables.ledger).where(tables.ledger.c.search_id == self.search.id, last)
+        return rows.entry_of(self.connection.execute(statement).mappings().one())
 
     def new_trial(self, trial: Trial, at: datetime) -> Trial:
         rules.require_open(self.search)

@@ -12,8 +12,8 @@ from tests.conformance.store_cases import at, claimed, make_snapshot, readable, 
 def with_entries(store: Store, count: int, search_id: str = "s1") -> SearchLease:
     """A search that runs, whose ledger has so many entries."""
     lease = claimed(store, search_id)
-    for _ in range(count - 2):
-        store.set_search_state(lease, SearchState.RUNNING, "", at(2))
+    for number in range(count - 2):
+        store.set_search_state(lease, SearchState.RUNNING, f"{number} of them", at(2))
     return lease
 
 

@@ -368,11 +368,11 @@ class StoreSuite(
     def test_threads_that_want_the_same_number_get_it_once(self, store: Store) -> None:
         lease = claimed(store)
 
-        def add(_worker: int) -> int:
+        def add(worker: int) -> int:
             conflicts = 0
             for number in range(1, 6):
                 try:
-                    store.add_trial(lease, make_draft(number), number, at(10))
+                    store.add_trial(lease, make_draft(number, fingerprint=f"of {worker}"), number, at(10))
                 except ConflictError:
                     conflicts += 1
             return conflicts

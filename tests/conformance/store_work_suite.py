@@ -1,7 +1,10 @@
 """What every store must do with trials, jobs and attempts. Part of `StoreSuite`."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 import pytest
 
@@ -15,12 +18,16 @@ from tests.conformance.store_cases import (
     claimed,
     evaluation,
     finished,
+    make_checkpoint,
     make_draft,
+    make_measurement,
     make_reference,
     readable,
     reevaluated,
     started,
 )
+
+T = TypeVar("T")
 
 
 class StoreWorkSuite:
@@ -78,7 +85,7 @@ class StoreWorkSuite:
         before = readable(store)
         for number in (0, 1, 3):
             with pytest.raises(ConflictError):
-                store.add_trial(lease, make_draft(number), 1, at(4))
+                store.add_trial(lease, make_draft(number, fingerprint="another"), 1, at(4))
         assert readable(store) == before
         assert store.add_trial(lease, make_draft(2), 1, at(4)).number == 2
 
@@ -257,6 +264,32 @@ class StoreWorkSuite:
         assert store.list_attempts(jobs[1].id) == before
         assert store.get_trial("s1", 2).state is TrialState.RUNNING
         assert store.complete_attempt(lease, jobs[1].id, 1, evaluation(0.3), 0.3, at(31)).reward == 0.3
+
+    def test_the_same_call_again_gives_the_same_answer_and_changes_nothing(self, store: Store) -> None:
+        """What a controller does that does not know whether its call was committed."""
+        lease = claimed(store)
+
+        def twice(call: Callable[[], T]) -> T:
+            first, before = call(), readable(store)
+            assert call() == first
+            assert readable(store) == before
+            return first
+
+        twice(lambda: store.set_search_state(lease, SearchState.RUNNING, "workers start", at(2)))
+        trials = [twice(partial(store.add_trial, lease, make_draft(n), 1, at(3))) for n in (1, 2)]
+        twice(lambda: store.add_trial(lease, make_draft(3, infeasible_reason="off budget"), None, at(3)))
+        twice(lambda: store.add_trial(lease, make_reference(4), None, at(3)))
+        first, second = (store.list_jobs("s1", trial.number)[0].id for trial in trials)
+        twice(lambda: store.start_attempt(lease, first, "worker-1", at(4)))
+        twice(lambda: store.start_attempt(lease, second, "worker-2", at(4)))
+        twice(lambda: store.record_progress(lease, first, 1, make_measurement(25, 0.5), at(5)))
+        twice(lambda: store.record_progress(lease, first, 1, make_checkpoint(30), at(5)))
+        assert twice(lambda: store.fail_attempt(lease, first, 1, LOST_WORKER, True, at(6))).state is TrialState.QUEUED
+        assert twice(lambda: store.start_attempt(lease, first, "worker-1", at(7))).number == 2
+        twice(lambda: store.complete_attempt(lease, first, 2, evaluation(0.5), 0.5, at(8)))
+        twice(lambda: store.fail_attempt(lease, second, 1, MODEL_FAILURE, False, at(8)))
+        twice(lambda: store.add_job(lease, 1, JobKind.REEVALUATE, 7, at(9)))
+        twice(lambda: store.set_search_state(lease, SearchState.SUCCEEDED, "limit reached", at(10)))
 
     def test_a_failure_may_hold_any_text(self, store: Store) -> None:
         lease = claimed(store)
