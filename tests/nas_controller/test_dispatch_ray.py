@@ -6,8 +6,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -100,6 +102,47 @@ def test_every_process_of_our_ray_listens_on_loopback_only(mixed: RayDispatcher)
     ]
     assert len(sockets) >= 4
     assert {address.removeprefix("::ffff:") for address in sockets} == {"127.0.0.1"}
+
+
+ASK = """
+import sys
+from ray._raylet import GcsClient
+GcsClient(address=sys.argv[1]).internal_kv_keys(b"", None, timeout=30)
+print("answered")
+"""
+
+
+@pytest.mark.parametrize("token", [None, "8" * 64, ""], ids=["none", "wrong", "right"])
+def test_our_ray_answers_nobody_without_its_token(mixed: RayDispatcher, token: str | None) -> None:
+    until_free(mixed, 1)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+    if token is not None:
+        environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token or os.environ["RAY_AUTH_TOKEN"]}
+    address = mixed._ray.get_runtime_context().gcs_address
+    command = [sys.executable, "-W", "error", "-c", ASK, address]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    if token == "":
+        assert result.stdout == "answered\n", result.stderr
+    else:
+        assert (result.stdout, result.returncode) == ("", 1)
+        assert "Authentication token is missing or incorrect" in result.stderr
+
+
+def test_nothing_of_our_ray_takes_jobs_over_http(mixed: RayDispatcher) -> None:
+    """There is no dashboard, whose job server would run any command. Metrics may be read, from this machine."""
+    until_free(mixed, 1)
+    ports = {
+        connection.laddr.port
+        for process in [psutil.Process(), *offspring()]
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert len(ports) >= 4
+    for port in ports:
+        for path in ("/api/jobs/", "/get_or_create_runtime_env"):
+            with suppress(httpx.RemoteProtocolError):  # it speaks gRPC
+                answer = httpx.post(f"http://127.0.0.1:{port}{path}", json={"entrypoint": "true"})
+                assert answer.status_code in (401, 403, 404, 405), (port, path, answer.text)
 
 
 def test_its_files_are_in_a_private_folder(mixed: RayDispatcher) -> None:
