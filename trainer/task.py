@@ -224,6 +224,20 @@ PRESETS: dict[str, ProxyTask] = {
         batch_size=4,
         learning_rate=4e-3,
     ),
+    # For a few thousand photos on a GPU. Neither its AP nor its noise was measured: measure before trusting it
+    # (`bench noise`).
+    "gpu-small": ProxyTask(
+        image_size=256,
+        width_scale=0.25,
+        endpoint_channels=64,
+        head_channels=64,
+        head_convs=4,
+        steps=1500,
+        batch_size=16,
+        learning_rate=4e-3,
+        warmup_steps=50,
+        scale_jitter=(0.8, 1.25),
+    ),
     # Du et al. 2020, section 5.1: width and alpha 0.25, head 64, 512 px, 5 epochs; endpoints, batch and
     # schedule are not in the paper and follow Google's published search configuration.
     "paper": ProxyTask(

@@ -57,7 +57,7 @@ def bare_step_seconds(request: EvaluationRequest, on: ComputeDevice) -> float:
 
     for _ in range(WARM_UP_STEPS):
         step()
-    seconds = sorted(_seconds(step, on.device) for _ in range(TIMED_STEPS))
+    seconds = sorted(seconds_of(step, on.device) for _ in range(TIMED_STEPS))
     return seconds[len(seconds) // 2]
 
 
@@ -67,11 +67,11 @@ def matrix_flops(dtype: torch.dtype, device: torch.device) -> float:
     left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     product = torch.empty_like(left)
     torch.matmul(left, right, out=product)
-    best = min(_seconds(lambda: torch.matmul(left, right, out=product), device) for _ in range(MATRIX_REPEATS))
+    best = min(seconds_of(lambda: torch.matmul(left, right, out=product), device) for _ in range(MATRIX_REPEATS))
     return 2 * side**3 / best
 
 
-def _seconds(action: Callable[[], object], device: torch.device) -> float:
+def seconds_of(action: Callable[[], object], device: torch.device) -> float:
     """Wall time of an action, that of the device included."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

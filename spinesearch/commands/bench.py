@@ -131,6 +131,44 @@ def profile(
 
 
 @app.command()
+def choices(
+    file: Annotated[Path | None, typer.Argument(help="a search document; by default `cpu-small` on drawn data")] = None,
+    reference: Annotated[str, typer.Option(help="the architecture that is trained")] = "spinenet-49",
+    rounds: Annotated[int | None, typer.Option(min=1, help="in which the variants take turns")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="that compute")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    compiler: Annotated[bool, typer.Option("--compiler", help="torch.compile as well: takes minutes")] = False,
+    as_json: AsJson = False,
+    quick: Quick = False,
+) -> None:
+    """What is each choice about arithmetic and memory worth? The bare network's step without each of them."""
+    from nas_controller.search_config import SearchConfig, load_search_file
+    from search_space.reference import reference as reference_spec
+    from spinesearch.bench import choices as bench_choices
+    from spinesearch.bench import proxy as bench_proxy
+    from spinesearch.composition import data_source
+    from spinesearch.home import Home
+    from spinesearch.progress import make_console
+
+    config = load_search_file(file) if file else SearchConfig.from_document(bench_proxy.DEFAULT_DOCUMENT)
+    report = bench_choices.run_choices(
+        name=reference,
+        spec=reference_spec(reference),
+        task=bench_proxy.quick_task(config.task()) if quick else config.task(),
+        data=data_source(config, Home.from_environment()),
+        threads=threads,
+        device=device,
+        num_rounds=rounds or (1 if quick else bench_choices.NUM_ROUNDS),
+        with_compiler=compiler,
+        console=make_console(stderr=True),
+    )
+    if as_json:
+        print(json.dumps(report.to_document(), indent=2))
+    else:
+        bench_choices.print_choices(report, make_console())
+
+
+@app.command()
 def packing(
     file: Annotated[Path | None, typer.Argument(help="a search document; by default the embedded demo's")] = None,
     reference: Annotated[str, typer.Option(help="the architecture that is trained")] = "spinenet-49",
