@@ -16,10 +16,14 @@ from api.errors import add_error_handlers
 from api.gate import Gate
 from api.history import Histories
 from api.limits import RateLimit
+from api.metrics import ApiMetrics
+from api.observation import Observation
 from api.openapi import set_openapi
+from api.readiness import Readiness
 from api.routes import artifacts as artifact_routes
-from api.routes import events, export, health, pages, searches, spaces, trials
+from api.routes import events, export, health, metrics, pages, searches, spaces, trials
 from api.settings import ApiSettings
+from api.store_metrics import StoreCollector
 from nas_controller.artifacts.base import ArtifactStore
 from nas_controller.search_config import SearchConfig
 from nas_controller.store.base import Store
@@ -39,14 +43,20 @@ def create_app(
     check_search: CheckSearch = accept_every_search,
     clock: Callable[[], datetime] = utc_now,
     auth: Auth | None = None,
+    api_metrics: ApiMetrics | None = None,
+    process_name: str = "api",
 ) -> FastAPI:
     """The service over `store`. It loads neither torch nor ray, and never computes a search.
 
     Args:
         check_search: called in a thread before a search is stored; raises `ValueError`, with a `place`.
         auth: to share with the process's own sign-in links; made from `settings` where left out.
+        api_metrics: of this process, to share with who opened the store; what the store has is added.
+        process_name: of this process among all that work on one database.
     """
     auth = auth or Auth(settings, clock)
+    api_metrics = api_metrics or ApiMetrics()
+    api_metrics.registry.register(StoreCollector(store, clock))
     failures = RateLimit(settings.failures_per_minute, clock)
     writes = RateLimit(settings.writes_per_minute, clock)
     app = FastAPI(title="spinesearch", version=version("spinesearch"), docs_url=None, redoc_url=None)
@@ -56,15 +66,18 @@ def create_app(
         settings=settings,
         auth=auth,
         failures=failures,
+        metrics=api_metrics,
+        readiness=Readiness(store, process_name, clock),
         check_search=check_search,
         clock=clock,
         histories=Histories(store),
         templates=Jinja2Templates(_DASHBOARD / "templates"),
     )
     app.add_middleware(Gate, settings=settings, auth=auth, failures=failures, writes=writes)
+    app.add_middleware(Observation, metrics=api_metrics)
     add_error_handlers(app)
-    token = Depends(HTTPBearer(auto_error=False, description="the access token; `/healthz` needs none"))
-    for routes in (searches, trials, events, export, artifact_routes, spaces):
+    token = Depends(HTTPBearer(auto_error=False, description="the access token; `/healthz` and `/readyz` need none"))
+    for routes in (searches, trials, events, export, artifact_routes, spaces, metrics):
         app.include_router(routes.router, dependencies=[token])
     app.include_router(health.router)
     app.include_router(pages.router, include_in_schema=False)

@@ -11,6 +11,8 @@ from fastapi.templating import Jinja2Templates
 from api.auth import Auth
 from api.history import Histories
 from api.limits import RateLimit
+from api.metrics import ApiMetrics
+from api.readiness import Readiness
 from api.settings import ApiSettings
 from nas_controller.artifacts.base import ArtifactStore
 from nas_controller.search_config import SearchConfig
@@ -29,6 +31,8 @@ class ApiContext:
     settings: ApiSettings
     auth: Auth
     failures: RateLimit
+    metrics: ApiMetrics
+    readiness: Readiness
     check_search: CheckSearch
     clock: Callable[[], datetime]
     histories: Histories

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from api.request_ids import current_request_id
 from nas_controller.store.base import ConflictError, NotFoundError
 
 MEDIA_TYPE = "application/problem+json"
@@ -49,6 +50,7 @@ class Problem(BaseModel):
                     "detail": "limits.trials: Input should be greater than or equal to 1",
                     "code": "request.invalid",
                     "errors": [{"place": "limits.trials", "message": "Input should be greater than or equal to 1"}],
+                    "request_id": "5f0c9a3b1d2e4f60",
                 }
             ]
         }
@@ -60,6 +62,7 @@ class Problem(BaseModel):
     detail: str
     code: str = Field(description="stable name of the problem")
     errors: list[FieldError] = []
+    request_id: str = Field("", description="of this request, as in `X-Request-ID`; the service's log has it")
 
 
 class ProblemError(Exception):
@@ -72,6 +75,19 @@ class ProblemError(Exception):
         self.errors = errors or []
 
 
+def problem_of(status: int, code: str, detail: str, errors: list[FieldError] | None = None) -> Problem:
+    """The problem that the request at hand has."""
+    return Problem(
+        type=f"urn:spinesearch:problem:{code}",
+        title=TITLES.get(status, "Error"),
+        status=status,
+        detail=detail,
+        code=code,
+        errors=errors or [],
+        request_id=current_request_id.get(),
+    )
+
+
 def problem_response(
     status: int,
     code: str,
@@ -80,14 +96,7 @@ def problem_response(
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
     """The problem as an answer."""
-    problem = Problem(
-        type=f"urn:spinesearch:problem:{code}",
-        title=TITLES.get(status, "Error"),
-        status=status,
-        detail=detail,
-        code=code,
-        errors=errors or [],
-    )
+    problem = problem_of(status, code, detail, errors)
     return JSONResponse(problem.model_dump(), status, headers=headers, media_type=MEDIA_TYPE)
 
 

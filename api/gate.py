@@ -14,6 +14,8 @@ from api.errors import problem_response
 from api.limits import RateLimit, peer_of, too_many
 from api.settings import ApiSettings
 
+READINESS = "/readyz"
+"""Open, for a probe has no token; but it says more to who has one, so one that is sent must be right."""
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 CONTENT_SECURITY_POLICY = "; ".join(
     [
@@ -38,7 +40,7 @@ SECURITY_HEADERS = {
 
 def is_open(path: str) -> bool:
     """Whether a path is answered without a token: health, sign-in and the dashboard's static files."""
-    return path in ("/healthz", "/login") or path.startswith("/static/")
+    return path in ("/healthz", READINESS, "/login") or path.startswith("/static/")
 
 
 class Gate:
@@ -87,7 +89,7 @@ class Gate:
         return problem_response(400, "host.not_allowed", "this service does not answer to that host name")
 
     def _refused_access(self, scope: Scope, headers: Headers) -> Response | None:
-        if is_open(scope["path"]):
+        if is_open(scope["path"]) and not (scope["path"] == READINESS and "authorization" in headers):
             return None
         authorization = headers.get("authorization")
         if authorization is not None:

@@ -72,7 +72,7 @@ QUEUE_OLDEST = Metric(
 LEASES = Metric(
     name="nas_leases",
     kind="gauge",
-    text="Searches that are running or stopping, by whether a controller's lease on them holds.",
+    text="Searches that are running or stopping, by whether a lease on them is held, or missing (none, or run out).",
     labels=("state",),
 )
 LEDGER_ENTRIES = Metric(
@@ -84,7 +84,7 @@ REWARD_BEST = Metric(
 PROCESSES = Metric(
     name="nas_processes",
     kind="gauge",
-    text="Processes whose last heartbeat is fresh, by role: api, daemon, search.",
+    text="Processes whose last heartbeat is fresh, by role: daemon, search, and api, whose heart beats with /readyz.",
     labels=("role",),
 )
 SEARCH_CRASHES = Metric(
@@ -95,7 +95,7 @@ SEARCH_CRASHES = Metric(
 CONTROLLER_SECONDS = Metric(
     name="nas_controller_seconds",
     kind="summary",
-    text="What the process of each search that runs spends its time on: ask, draft, tell, wait, turn, transaction.",
+    text="Where the time of each search that runs goes: turn; in it ask, draft, tell, wait, snapshot, transaction.",
     labels=("search", "step"),
 )
 CONTROLLER_ENTROPY = Metric(

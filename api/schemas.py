@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.readiness import CheckStatus
 from nas_controller.records import (
     AttemptState,
     EntryKind,
@@ -354,3 +355,20 @@ class Health(BaseModel):
     model_config = _example(status="ok")
 
     status: str
+
+
+class Check(BaseModel):
+    """One thing that must hold for the process to work; `detail` says why it does not."""
+
+    name: str = Field(description="`database`, `schema`, `writable` or `controller`")
+    status: CheckStatus
+    detail: str = ""
+
+
+class Readiness(BaseModel):
+    """Whether the process can do its work now."""
+
+    model_config = _example(status="ready", checks=[{"name": "database", "status": "ok", "detail": ""}])
+
+    status: str
+    checks: list[Check] = Field([], description="told to those who send a token; a problem has them too")

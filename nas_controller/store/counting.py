@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, case, func, select
 
 from nas_controller.records import AttemptState, FailureReason, JobKind, JobState, SearchState, TrialState
 from nas_controller.store import tables
@@ -17,9 +17,8 @@ Counted = dict[tuple[str, FailureReason | None], Group]
 
 def tallies(connection: Connection, at: datetime, bounds: Sequence[float]) -> Tallies:
     """All counts, in one transaction; `bounds` are those of `Group.num_within` of trials, in seconds."""
-    of_trials = _groups(tables.trial, bounds).where(tables.trial.c.arm != REFERENCE_ARM)
-    trials = _grouped(connection, of_trials, bounds)
-    attempts = _grouped(connection, _groups(tables.attempt, ()), ())
+    trials = _count_trials(connection, bounds)
+    attempts = _count_attempts(connection)
     searches = connection.execute(
         select(tables.search.c.state, func.count(), func.sum(tables.search.c.last_sequence)).group_by("state")
     ).all()
@@ -38,21 +37,40 @@ def tallies(connection: Connection, at: datetime, bounds: Sequence[float]) -> Ta
     )
 
 
-def _groups(table: Table, bounds: Sequence[float]) -> Select[Any]:
-    """Rows by state and reason; the index on state, failure reason and seconds has all that this reads."""
-    seconds = table.c.seconds
-    within = [func.sum(case((seconds <= bound, 1), else_=0)) for bound in bounds]
-    counted = [func.count(), func.coalesce(func.sum(seconds), 0.0), *within]
-    return select(table.c.state, table.c.failure_reason, *counted).group_by(table.c.state, table.c.failure_reason)
+def _count_trials(connection: Connection, bounds: Sequence[float]) -> Counted:
+    """Grouped as the index has them, by arm too: any other order would be sorted first."""
+    trial = tables.trial
+    within = [func.sum(case((trial.c.seconds <= bound, 1), else_=0)) for bound in bounds]
+    keys = (trial.c.state, trial.c.arm, trial.c.failure_reason)
+    groups: Counted = {}
+    for state, arm, reason, *numbers in connection.execute(select(*keys, *_sums(trial), *within).group_by(*keys)):
+        if arm != REFERENCE_ARM:
+            key = (state, FailureReason(reason) if reason else None)
+            groups[key] = _plus(groups.get(key), _group(numbers))
+    return groups
 
 
-def _grouped(connection: Connection, statement: Select[Any], bounds: Sequence[float]) -> Counted:
-    return {
-        (state, FailureReason(reason) if reason else None): Group(
-            count=count, seconds=seconds, num_within=tuple(int(number) for number in within[: len(bounds)])
-        )
-        for state, reason, count, seconds, *within in connection.execute(statement)
-    }
+def _count_attempts(connection: Connection) -> Counted:
+    keys = (tables.attempt.c.state, tables.attempt.c.failure_reason)
+    counted = connection.execute(select(*keys, *_sums(tables.attempt)).group_by(*keys))
+    return {(state, FailureReason(reason) if reason else None): _group(more) for state, reason, *more in counted}
+
+
+def _sums(table: Table) -> list[ColumnElement[Any]]:
+    return [func.count(), func.coalesce(func.sum(table.c.seconds), 0.0)]
+
+
+def _group(numbers: Sequence[Any]) -> Group:
+    count, seconds, *within = numbers
+    return Group(count=count, seconds=seconds, num_within=tuple(int(number) for number in within))
+
+
+def _plus(group: Group | None, other: Group) -> Group:
+    """Both together."""
+    if group is None:
+        return other
+    within = tuple(a + b for a, b in zip(group.num_within, other.num_within, strict=True))
+    return Group(count=group.count + other.count, seconds=group.seconds + other.seconds, num_within=within)
 
 
 def _queue() -> Select[Any]:

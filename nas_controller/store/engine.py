@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -54,18 +55,34 @@ def observe_transactions(engine: Engine, observe: ObserveTransaction) -> None:
     event.listen(engine, "rollback", end)
 
 
-def file_identity(engine: Engine) -> tuple[int, int] | None:
-    """Which file a SQLite database is, as (device, inode); None for a database on a server.
+@dataclass(frozen=True, slots=True)
+class DatabaseFile:
+    """The file of a SQLite database. Connections that are open go on in it when it is deleted, and all is lost."""
 
-    Raises:
-        StoreError: the file is gone. A connection that is open would go on with it, and everything be lost.
-    """
-    if engine.dialect.name != "sqlite":
-        return None
+    path: str
+    identity: tuple[int, int]
+
+    @classmethod
+    def of(cls, engine: Engine) -> "DatabaseFile | None":
+        """The file that the engine's connections are to; None for a database on a server."""
+        if engine.dialect.name != "sqlite":
+            return None
+        with engine.connect() as connection:
+            path = str(connection.exec_driver_sql("PRAGMA database_list").all()[0][2])
+        return cls(path, _identity(path))
+
+    def require_same(self) -> None:
+        """Raises StoreError where the file is gone, or another one has taken its place."""
+        if _identity(self.path) != self.identity:
+            raise StoreError(f"database file {self.path}: another file has taken its place")
+
+
+def _identity(path: str) -> tuple[int, int]:
+    """Device and inode."""
     try:
-        status = os.stat(str(engine.url.database))
+        status = os.stat(path)
     except OSError as error:
-        raise StoreError(f"database file {engine.url.database}: {error.strerror}") from error
+        raise StoreError(f"database file {path}: {error.strerror}") from error
     return status.st_dev, status.st_ino
 
 

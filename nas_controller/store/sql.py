@@ -33,8 +33,8 @@ from nas_controller.records import (
     TrialState,
 )
 from nas_controller.store import counting, rows, rules, tables
-from nas_controller.store.base import ConflictError, NotFoundError, Store, StoreError
-from nas_controller.store.engine import file_identity, for_writing
+from nas_controller.store.base import ConflictError, NotFoundError, Store
+from nas_controller.store.engine import DatabaseFile, for_writing
 from nas_controller.store.revisions import schema_problem
 from nas_controller.store.writing import IN_ORDER_MADE, OPEN_JOBS, Writing, only
 from nas_controller.tallies import Heartbeat, Tallies
@@ -51,7 +51,7 @@ class SqlStore(Store):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._writer = for_writing(engine)
-        self._file = file_identity(engine)
+        self._file = DatabaseFile.of(engine)
 
     @contextmanager
     def _write(self, search_id: str, lease: SearchLease | None = None) -> Iterator[Writing]:
@@ -394,8 +394,8 @@ class SqlStore(Store):
         return [rows.heartbeat_of(row) for row in self._rows(select(tables.heartbeat).order_by("name"))]
 
     def schema_problem(self) -> str:
-        if file_identity(self._engine) != self._file:
-            raise StoreError(f"database file {self._engine.url.database}: another file has taken its place")
+        if self._file is not None:
+            self._file.require_same()
         with self._engine.begin() as connection:
             return schema_problem(connection)
 

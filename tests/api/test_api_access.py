@@ -22,7 +22,7 @@ from tests.api.serving import BEARER, TOKEN, make_settings, serve
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 READING = ("GET", "HEAD", "OPTIONS")
-OPEN = {"/healthz", "/login", "/static/plotly.min.js", "/static/dashboard.css", "/static/nothing.js"}
+OPEN = {"/healthz", "/readyz", "/login", "/static/plotly.min.js", "/static/dashboard.css", "/static/nothing.js"}
 BESIDE_THE_TABLE = {"/static/dashboard.css", "/static/nothing.js", "/docs", "/redoc", "/nothing", "/v1", "/v1/nothing"}
 SEARCH_ID = "blood-cells-000001"
 

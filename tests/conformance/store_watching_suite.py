@@ -37,7 +37,7 @@ class StoreWatchingSuite:
     def test_trials_are_counted_by_state_reason_and_time(self, store: Store) -> None:
         leases = [claimed(store, "s1"), claimed(store, "s2")]
         finished(store, leases[0], 1, 0.25)  # from 11 to 12 s
-        finished(store, leases[1], 1, 0.5)
+        finished(store, leases[1], 1, 0.5, arm="random")
         slow = started(store, leases[0], 2)
         store.complete_attempt(leases[0], slow.id, 1, {"average_precision": 0.125}, 0.125, at(111))
         stopped(store, leases[0], 3, 0.0625)
