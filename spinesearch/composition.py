@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from nas_controller.artifacts.directory import DirectoryArtifactStore
 from nas_controller.dispatch.base import Dispatcher, WorkerPool
+from nas_controller.pulse import Stopwatch
 from nas_controller.records import SearchLease, SearchState
 from nas_controller.search_config import SearchConfig
 from nas_controller.store.base import Store
+from nas_controller.store.engine import ObserveTransaction
 from nas_controller.store.open import open_store
 from spinesearch.home import Home
 from trainer.task import DataSource
@@ -29,10 +31,15 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_home_store(home: Home) -> Store:
-    """The store of a home, migrated to this release's schema."""
+def process_name() -> str:
+    """The name of this process among all that work on one database."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def open_home_store(home: Home, observe: ObserveTransaction | None = None) -> Store:
+    """The store of a home, migrated to this release's schema; `observe` is told of each transaction."""
     home.create()
-    return open_store(home.database_url)
+    return open_store(home.database_url, observe)
 
 
 def open_home_artifacts(home: Home) -> DirectoryArtifactStore:
@@ -45,7 +52,7 @@ def claim(store: Store, search_id: str) -> SearchLease | None:
     """This process' lease on a search; None while another controller holds it."""
     from nas_controller.search_loop import LEASE_SECONDS
 
-    return store.claim_search(search_id, f"{socket.gethostname()}:{os.getpid()}", now(), LEASE_SECONDS)
+    return store.claim_search(search_id, process_name(), now(), LEASE_SECONDS)
 
 
 def data_source(config: SearchConfig, home: Home) -> DataSource:
@@ -93,7 +100,9 @@ def ray_dispatcher(search_id: str, config: SearchConfig, home: Home) -> Dispatch
 
 
 @contextmanager
-def running_search(home: Home, store: Store, lease: SearchLease) -> Iterator["RunningSearch"]:
+def running_search(
+    home: Home, store: Store, lease: SearchLease, stopwatch: Stopwatch | None = None
+) -> Iterator["RunningSearch"]:
     """A claimed search with its workers, ready for `run_search`; workers and lease are given back at the end.
 
     Where it cannot be put together (its data set is gone, say) the search FAILED with the reason; where no Ray
@@ -127,6 +136,7 @@ def running_search(home: Home, store: Store, lease: SearchLease) -> Iterator["Ru
             artifacts=open_home_artifacts(home),
             lease=lease,
             now=now,
+            stopwatch=stopwatch or Stopwatch(),
         )
         yield search
     finally:

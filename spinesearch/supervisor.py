@@ -1,5 +1,6 @@
 """The processes of an embedded service: the supervisor (`up`), the API, the controller, one for each search."""
 
+import logging
 import os
 import re
 import socket
@@ -7,15 +8,24 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from api.settings import ApiSettings, hash_token
+from nas_controller.log_ids import log_ids
 from spinesearch import environment
 from spinesearch.home import Home
+from spinesearch.logs import logged
 from spinesearch.processes import StopFlag, Supervisor, command, end_with_parent
 
+if TYPE_CHECKING:
+    from nas_controller.pulse import Stopwatch
+    from nas_controller.store.base import Store
+
 STEP_SECONDS = 0.5
+
+_log = logging.getLogger(__name__)
 
 
 def run_service(port: int) -> None:
@@ -100,31 +110,37 @@ def serve_api(host: str, port: int) -> None:
     import uvicorn
 
     from api.app import create_app
+    from api.metrics import ApiMetrics
     from spinesearch.admission import Admission
-    from spinesearch.composition import now, open_home_artifacts, open_home_store
+    from spinesearch.composition import now, open_home_artifacts, open_home_store, process_name
     from spinesearch.validation import check_rest_search
 
     environment.check_listening(host, os.environ)
     home = Home.from_environment()
     admission = Admission.from_environment(os.environ, home.path, Path.cwd())
+    metrics = ApiMetrics()
     app = create_app(
-        open_home_store(home),
+        open_home_store(home, metrics.observe_transaction),
         open_home_artifacts(home),
         api_settings(home),
         check_search=lambda config: check_rest_search(config, home, admission),
         clock=now,
+        api_metrics=metrics,
+        process_name=process_name(),
     )
     # An open event stream must not hold up the end: three seconds, then connections are cut.
     # No access log: the address of a sign-in holds its code.
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=3,
-        server_header=False,
-    )
+    with logged("api"):
+        uvicorn.run(
+            app,
+            host=host,
+            port=port,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=3,
+            server_header=False,
+        )
 
 
 def run_daemon(joins_ray: bool = False) -> None:
@@ -141,29 +157,30 @@ def run_daemon(joins_ray: bool = False) -> None:
 
     from nas_controller.daemon import Daemon
     from nas_controller.store.patience import patient
-    from spinesearch.composition import now, open_home_artifacts, open_home_store
+    from spinesearch.composition import now, open_home_artifacts, open_home_store, process_name
 
     environment.check_ray(os.environ)
     home = Home.from_environment()
     cpus = environment.cpus(os.environ, os.cpu_count() or 1)
     commands: dict[str, Sequence[str]] = {"the Ray node": ray_node_command(home)} if joins_ray else {}
-    node = Supervisor(commands, report=Console(stderr=True).print)
+    node = Supervisor(commands, report=_log.warning)
     stop = StopFlag()
     stop.listen()
 
     def start(search_id: str) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(command("internal", "search", search_id))
 
-    daemon = Daemon(patient(open_home_store(home)), open_home_artifacts(home), start, cpus, now)
-    try:
-        while not stop.is_set:
-            node.step()
-            daemon.step()
-            time.sleep(STEP_SECONDS)
-    finally:
-        daemon.close()
-        node.close()
-        daemon.store.close()
+    daemon = Daemon(patient(open_home_store(home)), open_home_artifacts(home), start, cpus, now, process_name())
+    with logged("daemon"):
+        try:
+            while not stop.is_set:
+                node.step()
+                daemon.step()
+                time.sleep(STEP_SECONDS)
+        finally:
+            daemon.close()
+            node.close()
+            daemon.store.close()
 
 
 def ray_node_command(home: Home) -> list[str]:
@@ -181,22 +198,37 @@ def ray_node_command(home: Home) -> list[str]:
 
 
 def run_search_process(search_id: str) -> None:
-    """Claims a search and runs it; returns without a word when another controller holds it."""
-    from nas_controller.search_loop import run_search
+    """Claims a search and runs it; leaves it alone when another controller holds it, or takes it over meanwhile."""
+    from nas_controller.pulse import Stopwatch
     from nas_controller.store.patience import patient
-    from spinesearch.composition import claim, open_home_store, running_search
+    from spinesearch.composition import open_home_store
 
     end_with_parent()
     stop = StopFlag()
     stop.listen()
     home = Home.from_environment()
-    store = patient(open_home_store(home))
+    stopwatch = Stopwatch()
+    store = patient(open_home_store(home, lambda _access, seconds: stopwatch.add("transaction", seconds)))
+    with logged("search", search_id):
+        try:
+            _run_claimed(home, store, search_id, stopwatch, stop)
+        finally:
+            store.close()
+
+
+def _run_claimed(home: Home, store: "Store", search_id: str, stopwatch: "Stopwatch", stop: StopFlag) -> None:
+    from nas_controller.search_loop import run_search
+    from nas_controller.store.base import LeaseLostError
+    from spinesearch.composition import claim, running_search
+
+    lease = claim(store, search_id)
+    if lease is None:
+        _log.info("another controller holds the search", extra=log_ids(search_id))
+        return
     try:
-        lease = claim(store, search_id)
-        if lease is not None:
-            with running_search(home, store, lease) as search:
-                for _state in run_search(search):
-                    if stop.is_set:
-                        break
-    finally:
-        store.close()
+        with running_search(home, store, lease, stopwatch) as search:
+            for _state in run_search(search):
+                if stop.is_set:
+                    break
+    except LeaseLostError as error:
+        _log.warning("the lease is lost, another controller goes on: %s", error, extra=log_ids(search_id))

@@ -6,6 +6,7 @@ The bookkeeping is here, once; a subclass knows how to start, feed, kill and hea
     any state --Lost, cancel--> DOWN, which is started again: at once, or after a pause where starting failed
 """
 
+import logging
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ from trainer.task import Evaluation, EvaluationRequest
 LISTEN_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 USUAL_START_SECONDS = 10.0
+
+_log = logging.getLogger(__name__)
 
 
 class SlotState(StrEnum):
@@ -260,6 +263,7 @@ class StandingDispatcher(Dispatcher):
 
     def _handle_loss(self, event: Lost) -> None:
         slot, now = event.slot, time.monotonic()
+        _log_loss(event)
         if slot.key is not None:
             message = f"{slot.name}: {event.message}"
             self._finish(slot, Failure(reason=event.reason, message=message, traceback=event.detail))
@@ -283,3 +287,14 @@ class StandingDispatcher(Dispatcher):
         assert slot.key is not None
         self._outcomes.append(AttemptOutcome.of(slot.key, result))
         slot.key = None
+
+
+def _log_loss(event: Lost) -> None:
+    """A worker that we ended ourselves is no news; one that could not start, or was lost, is."""
+    slot = event.slot
+    level = logging.INFO if event.reason is FailureReason.CANCELLED else logging.WARNING
+    what = "could not start" if slot.state is SlotState.STARTING else "is gone"
+    ids: dict[str, object] = {"worker": slot.name, "reason": event.reason.value}
+    if slot.key is not None:
+        ids |= {"job": slot.key.job_id, "attempt": slot.key.number}
+    _log.log(level, "%s %s: %s", slot.name, what, event.message, extra=ids)

@@ -19,7 +19,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 def run(file: SearchFile, as_json: AsJson = False) -> None:
     """Run a search here, without the service; the same file again continues what was interrupted."""
     from spinesearch.foreground import run_file
+    from spinesearch.logs import set_up_logging
 
+    set_up_logging("foreground", "warning")
     raise typer.Exit(run_file(file, as_json=as_json))
 
 

@@ -122,7 +122,9 @@ def test_a_checkpoint_outlives_a_kill_and_the_next_attempt_goes_on_from_it(tmp_p
         dispatcher.close()
 
 
-def test_a_worker_that_the_kernel_killed_for_memory_says_so_and_another_kill_does_not(tmp_path: Path) -> None:
+def test_a_worker_that_the_kernel_killed_for_memory_says_so_and_another_kill_does_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     membership, counters = tmp_path / "membership", tmp_path / "memory.events"
     membership.write_text("0::/\n")
     counters.write_text("oom_kill 4\n")
@@ -139,6 +141,12 @@ def test_a_worker_that_the_kernel_killed_for_memory_says_so_and_another_kill_doe
     finally:
         dispatcher.close()
     assert reasons == [FailureReason.WORKER_LOST, FailureReason.OUT_OF_MEMORY, FailureReason.WORKER_LOST]
+    lost = [vars(record) for record in caplog.records if record.name == "nas_controller.dispatch.standing"]
+    assert [(line["worker"], line["job"], line["attempt"]) for line in lost] == [
+        ("worker-1", "dies", number) for number in range(3)
+    ]
+    assert [line["reason"] for line in lost] == reasons
+    assert "ended by SIGKILL" in lost[0]["message"]
 
 
 @pytest.mark.parametrize("then", ["import time; time.sleep(3600)", "pass", "raise SystemExit(1)"])
