@@ -128,6 +128,8 @@ def serve_api(host: str, port: int) -> None:
         api_metrics=metrics,
         process_name=process_name(),
     )
+    # uvicorn ends on a signal, then raises it once more: it must find somebody who does not die of it.
+    StopFlag().listen()
     # An open event stream must not hold up the end: three seconds, then connections are cut.
     # No access log: the address of a sign-in holds its code.
     with logged("api"):
