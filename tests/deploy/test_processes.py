@@ -139,6 +139,12 @@ def test_who_has_no_token_or_asks_for_another_host_is_refused(deployment: Deploy
     assert httpx.get(url, headers={**token, "Host": "elsewhere"}).status_code == 400
 
 
+def test_prometheus_is_told_that_the_controller_lives(deployment: Deployment) -> None:
+    token = {"Authorization": f"Bearer {deployment.secrets['token']}"}
+    for url in deployment.urls:
+        assert 'nas_processes{role="daemon"} 1.0' in httpx.get(f"{url}/metrics", headers=token).text.splitlines()
+
+
 def test_a_browser_that_signed_in_at_one_api_is_known_to_the_other(deployment: Deployment) -> None:
     first, second = deployment.urls
     link = deployment.stack.run(deployment.services["api"], "spinesearch", "sign-in", first).stdout.strip()
