@@ -51,7 +51,7 @@ def take_progress(search: RunningSearch) -> None:
         replaced = search.store.get_job(job.id).checkpoint
         search.store.record_progress(search.lease, key.job_id, key.number, progress, search.now())
         if isinstance(progress, Checkpoint):
-            _delete_checkpoints(search, job.id, [replaced, progress])
+            _delete_checkpoints(search, search.store.get_job(job.id), [replaced, progress])
         elif _is_given_up(search, job, progress.step):
             search.dispatcher.stop(key)
 
@@ -77,10 +77,9 @@ def _was_given_up(search: RunningSearch, job: Job) -> bool:
     return any(_is_given_up(search, job, point.step) for point in curve if point.step <= job.checkpoint.step)
 
 
-def _delete_checkpoints(search: RunningSearch, job_id: str, checkpoints: Sequence[Checkpoint | None]) -> None:
-    """Deletes those that no attempt of the job goes on from. What is needed was committed before: a crash leaves a
-    file too many, never one too few."""
-    job = search.store.get_job(job_id)
+def _delete_checkpoints(search: RunningSearch, job: Job, checkpoints: Sequence[Checkpoint | None]) -> None:
+    """Deletes those that no attempt of the job, as it is stored, goes on from. What is needed was committed before: a
+    crash leaves a file too many, never one too few."""
     needed = "" if job.state.is_final or job.checkpoint is None else job.checkpoint.key
     for checkpoint in checkpoints:
         if search.artifacts is not None and checkpoint is not None and checkpoint.key != needed:
@@ -89,7 +88,8 @@ def _delete_checkpoints(search: RunningSearch, job_id: str, checkpoints: Sequenc
 
 def forget_checkpoint(search: RunningSearch, job_id: str) -> None:
     """Deletes the checkpoint of a job that is final; one that is queued again needs it."""
-    _delete_checkpoints(search, job_id, [search.store.get_job(job_id).checkpoint])
+    job = search.store.get_job(job_id)
+    _delete_checkpoints(search, job, [job.checkpoint])
 
 
 def record(search: RunningSearch, outcome: AttemptOutcome) -> Trial | None:

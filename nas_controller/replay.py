@@ -12,6 +12,7 @@ from nas_controller.records import EntryKind, LedgerEntry, SearchState, TrialSta
 from nas_controller.store.base import Store
 from search_space.decisions import Genotype
 
+PAGE_ENTRIES = 1000
 _REWARDED = (TrialState.COMPLETED, TrialState.STOPPED_EARLY)
 
 
@@ -42,9 +43,12 @@ class Replay:
 
     def follow(self) -> None:
         """Takes in all that was committed since."""
-        while page := self.store.read_ledger(self.search_id, self.sequence):
+        is_whole = False
+        while not is_whole:
+            page = self.store.read_ledger(self.search_id, self.sequence, PAGE_ENTRIES)
             for entry in page:
                 self.add(entry)
+            is_whole = len(page) < PAGE_ENTRIES
 
     def add(self, entry: LedgerEntry) -> None:
         """Takes in the next entry.

@@ -36,6 +36,8 @@ class RunningSearch:
         now: UTC; with a simulated dispatcher its virtual clock.
         returned: of running attempts, results that were found when the search was claimed; recorded in the next turn.
         results: where workers keep outcomes; None where they do not.
+        has_ended: whether nothing of it is to run any more: it is final or paused, not only left by this controller.
+        num_started: trials that `limits.trials` counts, those that run or wait included.
         retry_at: when a queued job may be tried again, by its id; of the others, at once.
     """
 
@@ -52,12 +54,14 @@ class RunningSearch:
     queued: list[Job] = field(default_factory=list)
     retry_at: dict[str, datetime] = field(default_factory=dict)
     next_number: int = 1
+    num_started: int = 0
     infeasible_in_a_row: int = 0
     placement: str = ""
     seconds_before_claim: float = 0.0
     claimed_at: datetime | None = None
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     looked_for_results_at: datetime | None = None
+    has_ended: bool = False
     results: ResultSpool | None = field(init=False)
     pulse: Pulse = field(init=False)
     failures: FailureWatch = field(init=False)

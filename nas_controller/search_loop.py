@@ -55,6 +55,7 @@ def run_search(search: RunningSearch) -> Iterator[SearchState]:
     if state.is_final:
         forget_results(search)
     _take_snapshot(search)
+    search.has_ended = True
     _log.info("the search is left %s", state, extra=log_ids(search.search_id))
     yield state
 
@@ -69,6 +70,8 @@ def _begin(search: RunningSearch) -> SearchState:
     search.claimed_at = search.now()
     _log.info("the search is claimed, it has %d trials", search.replay.num_trials, extra=log_ids(search.search_id))
     take_over(search)
+    counts = search.store.count_trials(search.search_id)
+    search.num_started = counts.trained + counts[TrialState.RUNNING] + counts[TrialState.QUEUED]
     state = search.store.get_search(search.search_id).state
     if state in (SearchState.PENDING, SearchState.RUNNING):
         state = search.store.set_search_state(search.lease, SearchState.RUNNING, "", search.now()).state
@@ -148,9 +151,7 @@ def _set_state(search: RunningSearch, state: SearchState, reason: str) -> Search
 def _limit_reached(search: RunningSearch) -> str:
     """The limit that stops new proposals, in words; "" while there is none."""
     limits = search.setup.config.limits
-    counts = search.store.count_trials(search.search_id)
-    started = counts.trained + counts[TrialState.RUNNING] + counts[TrialState.QUEUED]
-    if started >= limits.trials:
+    if search.num_started >= limits.trials:
         return f"limit reached: {limits.trials} trials"
     if limits.hours is not None and search.running_seconds() >= limits.hours * 3600:
         return f"limit reached: {limits.hours:g} hours"
@@ -187,6 +188,7 @@ def _add_candidate(search: RunningSearch, draft: TrialDraft) -> None:
     seed = derive_seed(search.setup.config.algorithm.seed, "proxy", draft.number)
     search.store.add_trial(search.lease, draft, seed, search.now())
     search.next_number += 1
+    search.num_started += 1
     search.queued += search.store.list_jobs(search.search_id, draft.number, open_only=True)
     _log.info("trial %d created by %s", draft.number, draft.arm, extra=log_ids(search.search_id, draft.number))
     submit_queued(search)
@@ -207,6 +209,7 @@ def _add_reused(search: RunningSearch, draft: TrialDraft, measured: Trial) -> No
     search.infeasible_in_a_row = 0
     trial = search.store.add_reused_trial(search.lease, draft, measured, search.now())
     search.next_number += 1
+    search.num_started += 1
     _tell(search, trial)
 
 

@@ -69,6 +69,13 @@ class SqlStore(Store):
         with self._engine.begin() as connection:
             return list(connection.execute(statement).mappings())
 
+    def _rows_of(self, search_id: str, statement: Select[Any]) -> list[rows.Row]:
+        """Rows of a search; `NotFoundError` where there are none because there is no such search."""
+        found = self._rows(statement)
+        if not found:
+            self.get_search(search_id)
+        return found
+
     def create_search(
         self, search_id: str, name: str, config: Mapping[str, Any], at: datetime, idempotency_key: str | None = None
     ) -> Search:
@@ -281,14 +288,12 @@ class SqlStore(Store):
         return only(found, f"search {search_id} has no trial {number}")
 
     def list_trials(self, search_id: str, limit: int, after: int = 0, states: Sequence[TrialState] = ()) -> list[Trial]:
-        self.get_search(search_id)
         statement = _trials(search_id).where(tables.trial.c.number > after).order_by("number").limit(limit)
         if states:
             statement = statement.where(tables.trial.c.state.in_([state.value for state in states]))
-        return [rows.trial_of(row) for row in self._rows(statement)]
+        return [rows.trial_of(row) for row in self._rows_of(search_id, statement)]
 
     def best_trials(self, search_id: str, limit: int) -> list[Trial]:
-        self.get_search(search_id)
         trial, other = tables.trial, tables.trial.alias("other")
         twin = select(other.c.number).where(
             other.c.search_id == search_id,
@@ -300,7 +305,7 @@ class SqlStore(Store):
         rewarded = [trial.c.state == TrialState.COMPLETED.value, trial.c.reward.is_not(None)]
         statement = _trials(search_id).where(*rewarded, ~better_twin, ~earlier_twin)
         statement = statement.order_by(trial.c.reward.desc(), trial.c.number).limit(limit)
-        return [rows.trial_of(row) for row in self._rows(statement)]
+        return [rows.trial_of(row) for row in self._rows_of(search_id, statement)]
 
     def first_measured(self, measurement_key: str, fingerprint: str) -> Trial | None:
         trial = tables.trial
@@ -315,43 +320,43 @@ class SqlStore(Store):
         return next((rows.trial_of(row) for row in self._rows(statement)), None)
 
     def list_measurements(self, search_id: str, trial_number: int) -> list[Measurement]:
-        self.get_search(search_id)
         table = tables.measurement
         of_trial = [table.c.search_id == search_id, table.c.trial_number == trial_number]
-        return [rows.measurement_of(row) for row in self._rows(select(table).where(*of_trial).order_by("step"))]
+        return [
+            rows.measurement_of(row)
+            for row in self._rows_of(search_id, select(table).where(*of_trial).order_by("step"))
+        ]
 
     def measured_at(self, search_id: str, step: int) -> list[tuple[int, float]]:
-        self.get_search(search_id)
         table = tables.measurement
         statement = (
             select(table.c.trial_number, table.c.average_precision)
             .where(table.c.search_id == search_id, table.c.step == step)
             .order_by(table.c.sequence)
         )
-        return [(row["trial_number"], row["average_precision"]) for row in self._rows(statement)]
+        return [(row["trial_number"], row["average_precision"]) for row in self._rows_of(search_id, statement)]
 
     def reference_trials(self, search_id: str) -> list[Trial]:
-        self.get_search(search_id)
         statement = _trials(search_id).where(tables.trial.c.arm == rules.REFERENCE_ARM).order_by("number")
-        return [rows.trial_of(row) for row in self._rows(statement)]
+        return [rows.trial_of(row) for row in self._rows_of(search_id, statement)]
 
     def count_trials(self, search_id: str) -> TrialCounts:
-        self.get_search(search_id)
         statement = (
             select(tables.trial.c.state, func.count().label("trials"))
             .where(tables.trial.c.search_id == search_id, tables.trial.c.arm != rules.REFERENCE_ARM)
             .group_by(tables.trial.c.state)
         )
-        return TrialCounts(by_state={TrialState(row["state"]): row["trials"] for row in self._rows(statement)})
+        return TrialCounts(
+            by_state={TrialState(row["state"]): row["trials"] for row in self._rows_of(search_id, statement)}
+        )
 
     def list_jobs(self, search_id: str, trial_number: int | None = None, *, open_only: bool = False) -> list[Job]:
-        self.get_search(search_id)
         statement = select(tables.job).where(tables.job.c.search_id == search_id).order_by(IN_ORDER_MADE)
         if trial_number is not None:
             statement = statement.where(tables.job.c.trial_number == trial_number)
         if open_only:
             statement = statement.where(tables.job.c.state.in_(OPEN_JOBS))
-        return [rows.job_of(row) for row in self._rows(statement)]
+        return [rows.job_of(row) for row in self._rows_of(search_id, statement)]
 
     def get_job(self, job_id: str) -> Job:
         found = [rows.job_of(row) for row in self._rows(select(tables.job).where(tables.job.c.id == job_id))]
@@ -363,19 +368,17 @@ class SqlStore(Store):
         return [rows.attempt_of(row) for row in self._rows(statement)]
 
     def read_ledger(self, search_id: str, after: int = 0, limit: int = 1000) -> list[LedgerEntry]:
-        self.get_search(search_id)
         statement = (
             select(tables.ledger)
             .where(tables.ledger.c.search_id == search_id, tables.ledger.c.sequence > after)
             .order_by("sequence")
             .limit(limit)
         )
-        return [rows.entry_of(row) for row in self._rows(statement)]
+        return [rows.entry_of(row) for row in self._rows_of(search_id, statement)]
 
     def list_snapshots(self, search_id: str) -> list[Snapshot]:
-        self.get_search(search_id)
         statement = select(tables.snapshot).where(tables.snapshot.c.search_id == search_id).order_by("sequence")
-        return [rows.snapshot_of(row) for row in self._rows(statement)]
+        return [rows.snapshot_of(row) for row in self._rows_of(search_id, statement)]
 
     def tallies(self, at: datetime, bounds: Sequence[float] = ()) -> Tallies:
         with self._engine.begin() as connection:
@@ -413,11 +416,10 @@ class SqlStore(Store):
                 writing.connection.execute(insert(tables.artifact).values(**values))
 
     def list_artifacts(self, search_id: str, trial_number: int | None = None) -> list[Artifact]:
-        self.get_search(search_id)
         statement = select(tables.artifact).where(tables.artifact.c.search_id == search_id).order_by("id")
         if trial_number is not None:
             statement = statement.where(tables.artifact.c.trial_number == trial_number)
-        return [rows.artifact_of(row) for row in self._rows(statement)]
+        return [rows.artifact_of(row) for row in self._rows_of(search_id, statement)]
 
     def needed_artifacts(self, keys: Sequence[str]) -> set[str]:
         job = tables.job

@@ -69,15 +69,15 @@ def measure_tune(num_trials: int) -> list[Mark]:
     options = numbers_of_options(find_space("spinenet-49"))
     marks: list[Marks] = []
 
-    class NoteProgress(tune.Callback):  # type: ignore[misc]
+    class NoteProgress(tune.Callback):
         num_trials = 0
 
-        def on_trial_start(self, **_information: Any) -> None:
+        def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             if not marks:
                 marks.append(Marks(num_trials))
                 marks[0].note(0)
 
-        def on_trial_complete(self, **_information: Any) -> None:
+        def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             self.num_trials += 1
             marks[0].note(self.num_trials)
 
@@ -102,7 +102,7 @@ def _no_op_trainable() -> Any:
     """A trainable that is done after one step, and takes the next trial's decisions without being built anew."""
     from ray import tune
 
-    class NoOp(tune.Trainable):  # type: ignore[misc]
+    class NoOp(tune.Trainable):
         def step(self) -> dict[str, Any]:
             return {"average_precision": 0.5, "done": True}
 
