@@ -3,6 +3,7 @@
 Everything here only constructs. torch and ray are imported by the functions that need them.
 """
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -96,17 +97,18 @@ def ray_dispatcher(search_id: str, config: SearchConfig, home: Home) -> Dispatch
     from nas_controller.dispatch.ray_cluster import RayDispatcher
 
     pools = [WorkerPool(count=w.count, cpus=w.cpus, gpus=w.gpus, tpus=w.tpus) for w in config.workers]
-    return RayDispatcher(pools, evaluator=config.evaluator, address=home.ray_address, namespace=search_id)
+    return RayDispatcher(pools, config.evaluator, home.ray_address, namespace=search_id, artifact_dir=home.artifacts)
 
 
 @contextmanager
 def running_search(
     home: Home, store: Store, lease: SearchLease, stopwatch: Stopwatch | None = None
 ) -> Iterator["RunningSearch"]:
-    """A claimed search with its workers, ready for `run_search`; workers and lease are given back at the end.
+    """A claimed search with its workers, ready for `run_search`; workers and lease are given back at the end. Where
+    the search is to go on, workers that can go on by themselves are left to the next controller.
 
     Where it cannot be put together (its data set is gone, say) the search FAILED with the reason; where no Ray
-    answers at the home's address it stays PENDING.
+    answers at the home's address, or the disk is full, it stays PENDING.
     """
     from nas_controller.algorithms.table import make_algorithm
     from nas_controller.early_stopping.table import make_rule
@@ -114,6 +116,7 @@ def running_search(
 
     config = SearchConfig.from_document(store.get_search(lease.search_id).config)
     dispatcher: Dispatcher | None = None
+    search: RunningSearch | None = None
     try:
         try:
             setup = search_setup(lease.search_id, config, home)
@@ -125,7 +128,9 @@ def running_search(
             store.set_search_state(lease, SearchState.PENDING, f"Ray: {error}", now())
             raise
         except (ValueError, OSError) as error:
-            store.set_search_state(lease, SearchState.FAILED, str(error), now())
+            is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+            state = SearchState.PENDING if is_full else SearchState.FAILED
+            store.set_search_state(lease, state, str(error), now())
             raise
         search = RunningSearch(
             setup=setup,
@@ -140,6 +145,8 @@ def running_search(
         )
         yield search
     finally:
-        if dispatcher is not None:
+        if dispatcher is not None and (search is None or search.has_ended):
             dispatcher.close()
+        elif dispatcher is not None:
+            dispatcher.leave()
         store.release_lease(lease)

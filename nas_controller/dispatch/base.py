@@ -1,8 +1,8 @@
 """How an attempt reaches a worker and comes back. One conformance suite runs on every dispatcher.
 
 The search loop is the only caller, from one thread: `adopt` once, then `free_workers`, then `submit` to some of them,
-then `progress` and `wait`; `close` once at the end. A dispatcher never calls back and keeps nothing that matters: when
-it is lost, the loop re-queues from the store.
+then `progress` and `wait`; at the end `close`, or `leave` where the search is to go on elsewhere. A dispatcher never
+calls back and keeps nothing that matters: when it is lost, the loop re-queues from the store.
 """
 
 from abc import ABC, abstractmethod
@@ -112,6 +112,11 @@ class Dispatcher(ABC):
     @abstractmethod
     def placement(self) -> str:
         """Why some workers do not serve, as a sentence for people; "" when all do, or are only being started."""
+
+    @abstractmethod
+    def leave(self) -> None:
+        """Gives back what was taken, as `close` does, but leaves workers that can outlive this process to what they
+        do: a later dispatcher adopts them, and without one they end by themselves. Not used afterwards, but closed."""
 
     @abstractmethod
     def close(self) -> None:

@@ -11,19 +11,16 @@ import logging
 import os
 import secrets
 import shutil
-import signal
-import socket
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nas_controller.dispatch.base import AttemptKey, WorkerPool
+from nas_controller.dispatch.detached import IDLE_SECONDS, DetachedWorker, StoreProbe
 from nas_controller.dispatch.standing import (
     Answered,
     Event,
@@ -34,8 +31,9 @@ from nas_controller.dispatch.standing import (
     StandingDispatcher,
     Started,
 )
+from nas_controller.dispatch.surroundings import await_listener, inherited_by_workers, make_temp_dir, sigterm_kept
 from nas_controller.dispatch.worker import Worker, check_evaluator
-from nas_controller.records import FailureReason
+from nas_controller.records import Failure, FailureReason
 from trainer.task import EvaluationRequest
 
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
@@ -43,9 +41,9 @@ OBJECT_STORE_BYTES = 80 * 1024 * 1024
 
 LOOPBACK = ("127.0.0.1", "::1")
 
-LONGEST_TEMP_PATH = 40
-"""Ray puts a Unix socket about 65 characters below; Linux allows 107."""
 
+REACH_SECONDS = 15.0
+"""How long workers of an earlier dispatcher are given to say what they do; who does not is ended."""
 
 POLL_SECONDS = 1.0
 """How often a busy worker is asked what its attempt has reported."""
@@ -61,17 +59,23 @@ class _Actor:
     Args:
         answer: the call that it answers next; None while it is idle.
         poll: the call, on its second thread, that tells what the attempt has reported; None while there is none.
-        poll_at: when the next one is due, seconds of `time.monotonic`.
+        poll_at: when the next one is due, seconds of `time.monotonic`; while it is idle, when it is told next that we
+            are here.
+        probe: of the artifact store, while it starts on a cluster.
     """
 
     handle: Any
     answer: Any = None
     poll: Any = None
     poll_at: float = 0.0
+    probe: StoreProbe | None = None
 
 
 class RayDispatcher(StandingDispatcher):
     """One actor for each worker, with the CPUs, GPUs and TPUs of its pool. One dispatcher per process.
+
+    On a cluster that is not ours, actors outlive this process: `adopt` finds those in the namespace, and `leave` leaves
+    them for another dispatcher.
 
     Args:
         evaluator: as in `worker.resolve_evaluator`. On a Ray of our own it is found through this process's
@@ -79,6 +83,7 @@ class RayDispatcher(StandingDispatcher):
         address: None for a Ray of our own; else ``auto``, ``host:port`` or ``ray://host:port`` of a cluster,
             which is left running.
         namespace: of the actors' names.
+        artifact_dir: where the nodes of a cluster have to find the artifacts of this process; None where they need not.
         connect_seconds: how long to wait for a cluster that is being started.
 
     Raises:
@@ -93,11 +98,15 @@ class RayDispatcher(StandingDispatcher):
         evaluator: str,
         address: str | None = None,
         namespace: str = "spinesearch",
+        artifact_dir: Path | None = None,
         connect_seconds: float = 30.0,
     ) -> None:
         super().__init__(pools)
         self._evaluator = evaluator
         self._namespace = namespace
+        self._artifact_dir = artifact_dir
+        self._failed_starts: list[Event] = []
+        self._actor_names: set[str] = set()
         self._actors: dict[str, _Actor] = {}
         self._python_path = os.pathsep.join(os.path.abspath(path) for path in sys.path)
         self._temp_dir: Path | None = None
@@ -105,7 +114,7 @@ class RayDispatcher(StandingDispatcher):
             check_evaluator(evaluator)
             _ask_for_a_token()
         else:
-            _await_listener(address, connect_seconds)
+            await_listener(address, connect_seconds)
         import ray
 
         if ray.is_initialized():
@@ -113,7 +122,7 @@ class RayDispatcher(StandingDispatcher):
         # Ray would print the deaths of workers on stdout; we report them.
         ray._private.worker._worker_logs_enabled = False
         self._ray: Any = ray
-        with _sigterm_kept():
+        with sigterm_kept():
             if address is None:
                 self._start_own_ray()
             else:
@@ -121,9 +130,9 @@ class RayDispatcher(StandingDispatcher):
 
     def _start_own_ray(self) -> None:
         """A Ray on loopback with as many CPUs as the pools want, and the GPUs and TPUs of this machine."""
-        self._temp_dir = _make_temp_dir()
+        self._temp_dir = make_temp_dir()
         try:
-            with _loopback_only(), _inherited_by_workers(self._python_path):
+            with _loopback_only(), inherited_by_workers(self._python_path):
                 self._ray.init(
                     "local",
                     namespace=self._namespace,
@@ -159,24 +168,77 @@ class RayDispatcher(StandingDispatcher):
         process a minute after its head's death."""
         self._actors.clear()
         self._end_own_ray()
-        with _sigterm_kept():
+        with sigterm_kept():
             self._start_own_ray()
         return [Lost(slot, "Ray died and was started again") for slot in self._slots]
+
+    @property
+    def _is_own(self) -> bool:
+        """Whether Ray is ours, and ends with this process."""
+        return self._temp_dir is not None
 
     def _start(self, slot: Slot) -> None:
         if self._own_ray_died():
             return  # Ray would wait for its head; the next `_listen` starts another.
+        name = f"{slot.name}.{secrets.token_hex(4)}"
+        probe = None
+        if not self._is_own and self._artifact_dir is not None:
+            probe = StoreProbe(self._artifact_dir, f"{self._namespace}/{name}")
+            try:
+                probe.ask()
+            except OSError as error:
+                self._failed_starts.append(Lost(slot, f"the artifact store cannot be written: {error}"))
+                return
         pool = slot.pool
-        actor_class = self._ray.remote(concurrency_groups={ASIDE: 1})(Worker).options(
-            name=f"{slot.name}.{secrets.token_hex(4)}",
+        worker_class, arguments = (Worker, ()) if self._is_own else (DetachedWorker, (probe,))
+        actor_class = self._ray.remote(concurrency_groups={ASIDE: 1})(worker_class).options(
+            name=name,
             num_cpus=pool.cpus,
             num_gpus=pool.gpus,
             resources={"TPU": pool.tpus} if pool.tpus else None,
             max_restarts=0,
             max_task_retries=0,
+            lifetime=None if self._is_own else "detached",
         )
-        actor = actor_class.remote(self._evaluator)
-        self._actors[slot.name] = _Actor(actor, actor.start.remote())
+        self._actor_names.add(name)
+        actor = actor_class.remote(self._evaluator, *arguments)
+        self._actors[slot.name] = _Actor(actor, actor.start.remote(), probe=probe)
+
+    def adopt(self, keys: Sequence[AttemptKey]) -> list[AttemptKey]:
+        if not self._is_own:
+            free = {slot.name: slot for slot in self._slots if slot.state is SlotState.DOWN}
+            for name, handle in self._left_behind():
+                slot = free.pop(name.split(".")[0], None)
+                if slot is None or not self._take_over(slot, handle, keys):
+                    self._ray.kill(handle)
+        return super().adopt(keys)
+
+    def _left_behind(self) -> list[tuple[str, Any]]:
+        """Actors of an earlier dispatcher in the namespace, by name."""
+        found = []
+        for name in sorted(set(self._ray.util.list_named_actors()) - self._actor_names):
+            with suppress(ValueError):  # it ended in the meantime
+                found.append((name, self._ray.get_actor(name)))
+            self._actor_names.add(name)
+        return found
+
+    def _take_over(self, slot: Slot, handle: Any, keys: Sequence[AttemptKey]) -> bool:
+        """Puts an actor that was found into its slot, with its attempt if that is wanted; False for one that does not
+        answer, or that runs an attempt which is not."""
+        try:
+            ask = handle.work.options(concurrency_group=ASIDE)
+            key, is_busy = self._ray.get(ask.remote(), timeout=REACH_SECONDS)
+        except (self._ray.exceptions.RayError, AttributeError):
+            return False
+        if key in keys:
+            # Asked for again, the attempt that it has is not run again: it gives what the first call gives.
+            self._actors[slot.name] = _Actor(handle, handle.evaluate.remote(key, None))
+            slot.state, slot.key, slot.num_reported = SlotState.BUSY, key, 0
+            return True
+        if not is_busy:
+            self._actors[slot.name] = _Actor(handle, handle.start.remote())
+            slot.state = SlotState.STARTING
+        return not is_busy
 
     def _send(self, slot: Slot, key: AttemptKey, request: EvaluationRequest) -> None:
         actor = self._actors[slot.name]
@@ -194,6 +256,9 @@ class RayDispatcher(StandingDispatcher):
     def _listen(self, timeout_seconds: float) -> list[Event]:
         if self._own_ray_died():
             return self._replace_own_ray()
+        if self._failed_starts:
+            failed, self._failed_starts = self._failed_starts, []
+            return failed
         awaited = self._awaited()
         if not awaited:
             time.sleep(timeout_seconds)
@@ -210,7 +275,10 @@ class RayDispatcher(StandingDispatcher):
         awaited = {}
         for slot in self._slots:
             actor = self._actors.get(slot.name)
-            if actor is None or actor.answer is None:
+            if actor is None:
+                continue
+            if actor.answer is None:
+                self._show_presence(actor, now)
                 continue
             awaited[actor.answer] = slot
             if slot.key is not None and actor.poll is None and actor.poll_at <= now:
@@ -219,6 +287,12 @@ class RayDispatcher(StandingDispatcher):
             if actor.poll is not None:
                 awaited[actor.poll] = slot
         return awaited
+
+    def _show_presence(self, actor: _Actor, now: float) -> None:
+        """Tells an idle actor that it has not been forgotten."""
+        if not self._is_own and actor.poll_at <= now:
+            actor.poll_at = now + IDLE_SECONDS / 10
+            actor.handle.touch.options(concurrency_group=ASIDE).remote()
 
     def _hear(self, slot: Slot, call: object) -> list[Event]:
         """What an answered call says; nothing where the worker was found lost by its other call."""
@@ -237,11 +311,18 @@ class RayDispatcher(StandingDispatcher):
         if slot.state is not SlotState.STARTING:
             at, result, events = answer
             return [Answered(slot, result, at, events)]
-        failure = answer[1]
-        if failure is None:
-            return [Started(slot)]
+        return [self._started(slot, actor, answer[1])]
+
+    def _started(self, slot: Slot, actor: _Actor, failure: Failure | None) -> Event:
+        """Whether the worker may be used."""
+        problem = "" if actor.probe is None or failure is not None else actor.probe.problem()
+        if actor.probe is not None:
+            actor.probe.forget()
+            actor.probe = None
+        if failure is None and not problem:
+            return Started(slot)
         self._kill(slot)
-        return [Lost(slot, failure.message, failure.traceback)]
+        return Lost(slot, problem) if failure is None else Lost(slot, failure.message, failure.traceback)
 
     def _loss(self, slot: Slot, error: Exception) -> Lost:
         """One line and the whole text. Ray may say so although the attempt had ended: only its answer is lost."""
@@ -262,6 +343,12 @@ class RayDispatcher(StandingDispatcher):
                 return f"each needs {_need(pool, name):g} {name}, the cluster has {total.get(name, 0):g}"
         return ""
 
+    def leave(self) -> None:
+        if self._is_own:
+            return self.close()
+        self._actors.clear()
+        self.close()
+
     def close(self) -> None:
         if self._temp_dir is not None:
             self._actors.clear()
@@ -273,32 +360,6 @@ class RayDispatcher(StandingDispatcher):
 
 def _need(pool: WorkerPool, resource: str) -> float:
     return {"CPU": pool.cpus, "GPU": pool.gpus, "TPU": pool.tpus}[resource]
-
-
-def _make_temp_dir() -> Path:
-    """A private folder for Ray's, which is open to all, with a path short enough for Ray's sockets."""
-    path = tempfile.mkdtemp(prefix="spinesearch-")
-    if len(path) > LONGEST_TEMP_PATH:
-        os.rmdir(path)
-        path = tempfile.mkdtemp(prefix="spinesearch-", dir="/tmp")
-    return Path(path)
-
-
-def _await_listener(address: str, seconds: float) -> None:
-    """Returns when somebody listens at ``host:port``; Ray itself would try for minutes.
-
-    Raises:
-        ConnectionError: nobody does after so many seconds.
-    """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    deadline = time.monotonic() + seconds
-    while port.isdigit():
-        try:
-            return socket.create_connection((host.strip("[]"), int(port)), max(seconds, 1.0)).close()
-        except OSError as error:
-            if time.monotonic() > deadline:
-                raise ConnectionError(f"no Ray at {address}: {error.strerror or error}") from error
-        time.sleep(0.2)
 
 
 def _ask_for_a_token() -> None:
@@ -323,28 +384,3 @@ def _loopback_only() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
-
-
-@contextmanager
-def _inherited_by_workers(python_path: str) -> Iterator[None]:
-    """Workers are started by Ray's own processes, which inherit our environment: they import what we can."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = python_path
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
-
-
-@contextmanager
-def _sigterm_kept() -> Iterator[None]:
-    """`ray.init` replaces the handler of SIGTERM; it is put back."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)

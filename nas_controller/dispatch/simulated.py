@@ -168,6 +168,9 @@ class SimulatedDispatcher(Dispatcher):
     def placement(self) -> str:
         return ""
 
+    def leave(self) -> None:
+        self.close()
+
     def close(self) -> None:
         self._free_at = {}
         self._running = []

@@ -224,6 +224,9 @@ class StandingDispatcher(Dispatcher):
         longest = time.monotonic() - min(slot.waiting_since for slot in waiting)
         return "they are starting" if longest > USUAL_START_SECONDS else ""
 
+    def leave(self) -> None:
+        self.close()
+
     def close(self) -> None:
         for slot in self._slots:
             self._kill(slot)

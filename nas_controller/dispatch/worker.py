@@ -27,6 +27,8 @@ from trainer.task import (
 )
 
 Evaluator = Callable[..., object]
+Answer = tuple[float, Evaluation | Failure, list[Progress]]
+"""When an attempt ended, in seconds since 1970, what it gave, and all that it reported."""
 
 DETECTION = "spinesearch.detection"
 _NAMED_REASONS: dict[type[Exception], FailureReason] = {
@@ -148,6 +150,8 @@ class Worker:
         self._evaluator: Evaluator | None = None
         self._told: tuple[AttemptKey | None, list[Progress]] = (None, [])
         self._stopped: AttemptKey | None = None
+        self._answer: tuple[AttemptKey, Answer] | None = None
+        self._is_busy = False
 
     def start(self) -> tuple[float, Failure | None]:
         """Loads the evaluator's libraries; a failure when it cannot be found."""
@@ -157,12 +161,27 @@ class Worker:
             return time.time(), failure_of(error)
         return time.time(), None
 
-    def evaluate(
-        self, key: AttemptKey, request: EvaluationRequest
-    ) -> tuple[float, Evaluation | Failure, list[Progress]]:
+    def evaluate(self, key: AttemptKey, request: EvaluationRequest | None) -> Answer:
         """Runs one attempt; what it gave, which is kept before it is reported, and all that it reported on the way.
-        `start` was called before."""
+
+        `start` was called before. The attempt that was given last is not run again: whoever asks for it again gets the
+        same answer. Without a request, an attempt that is not here is said to be lost.
+        """
         assert self._evaluator is not None
+        if self._answer is not None and self._answer[0] == key:
+            return self._answer[1]
+        if request is None:
+            lost = Failure(reason=FailureReason.WORKER_LOST, message="the worker does not know the attempt any more")
+            return time.time(), lost, []
+        self._is_busy = True
+        try:
+            answer = self._run(key, request, self._evaluator)
+        finally:
+            self._is_busy = False
+        self._answer = (key, answer)
+        return answer
+
+    def _run(self, key: AttemptKey, request: EvaluationRequest, evaluator: Evaluator) -> Answer:
         events: list[Progress] = []
         self._told = (key, events)
 
@@ -172,7 +191,7 @@ class Worker:
                 self._report(event)
 
         session = WorkerSession(request, take, lambda: self._stopped == key)
-        result = run_evaluation(self._evaluator, request, session)
+        result = run_evaluation(evaluator, request, session)
         at = time.time()
         keep_result(request.artifact_dir, AttemptOutcome.of(key, result), events)
         return at, result, events

@@ -13,6 +13,7 @@ import httpx
 import psutil
 import pytest
 
+from nas_controller.artifacts.directory import DirectoryArtifactStore
 from nas_controller.dispatch.base import AttemptKey, Dispatcher, WorkerPool
 from nas_controller.dispatch.ray_cluster import RayDispatcher
 from nas_controller.records import FailureReason
@@ -35,6 +36,40 @@ dispatcher.submit(worker, AttemptKey("a", 1), make_request(behaviour, 125))
 print("up", flush=True)
 print(next_outcomes(dispatcher)[0].evaluation.average_precision, flush=True)
 dispatcher.close()
+"""
+
+
+SUCCESSOR = f"""
+import os, sys
+from pathlib import Path
+from nas_controller.dispatch.base import AttemptKey, WorkerPool
+from nas_controller.dispatch.ray_cluster import RayDispatcher
+from tests.conformance.dispatch_evaluators import make_request
+from tests.conformance.dispatcher_suite import next_outcomes, next_reports, until_free, watch
+address, end, artifact_dir = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+pools = [WorkerPool(count=1)]
+dispatcher = RayDispatcher(pools, "{EVALUATOR}", address, namespace="handed over", artifact_dir=artifact_dir)
+key = AttemptKey("a", 1)
+print(len(dispatcher.adopt([AttemptKey("a", 2), key if end == "leave" else AttemptKey("a", 3)])))
+if end == "kill":
+    (worker,) = until_free(dispatcher, 1)
+    dispatcher.submit(worker, key, make_request("steps:60:0.1", 125))
+    print(next_reports(dispatcher)[0][1].step, flush=True)
+    os.kill(os.getpid(), 9)
+if end == "leave":
+    events, outcome = watch(dispatcher, key)
+    print([event.step for event in events] == list(range(1, 61)), outcome.evaluation.provenance["pid"])
+    dispatcher.leave()
+if end == "close":
+    (worker,) = until_free(dispatcher, 1)
+    dispatcher.submit(worker, AttemptKey("b", 1), make_request("ok", 125))
+    print(next_outcomes(dispatcher)[0].evaluation.provenance["pid"])
+    dispatcher.close()
+if end == "placement":
+    while "could not start" not in dispatcher.placement():
+        dispatcher.wait(1.0)
+    print(dispatcher.placement())
+    dispatcher.close()
 """
 
 
@@ -261,6 +296,43 @@ def test_a_cluster_at_an_address_is_used_and_left_running(cluster: tuple[str, di
         with run_driver(address, "ok", **environment) as driver:
             out, err = driver.communicate(timeout=120)
         assert (out, driver.returncode) == ("up\n0.125\n", 0), err
+
+
+def run_successor(
+    cluster: tuple[str, dict[str, str]], end: str, artifact_dir: Path, cwd: Path = REPOSITORY
+) -> tuple[list[str], int]:
+    """What a dispatcher on the cluster prints that ends so, and its exit status."""
+    address, environment = cluster
+    command = [sys.executable, "-W", "error", "-c", SUCCESSOR, address, end, str(artifact_dir)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, env={**os.environ, **environment}, timeout=120
+    )
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.stdout.splitlines(), done.returncode
+
+
+def test_an_attempt_on_a_cluster_outlives_its_killed_dispatcher_and_is_adopted_by_the_next(
+    cluster: tuple[str, dict[str, str]], tmp_path: Path
+) -> None:
+    assert run_successor(cluster, "kill", tmp_path) == (["0", "1"], -signal.SIGKILL)
+    (adopted, told), code = run_successor(cluster, "leave", tmp_path)
+    all_steps, pid = told.split()
+    assert (adopted, all_steps, code) == ("1", "True", 0)
+    # The same process serves on after its second dispatcher left it, and ends with the third.
+    assert run_successor(cluster, "close", tmp_path) == (["0", pid], 0)
+    psutil.wait_procs([psutil.Process(int(pid))] if psutil.pid_exists(int(pid)) else [], timeout=30)
+    assert not psutil.pid_exists(int(pid))
+    assert DirectoryArtifactStore(tmp_path).list() == [], "probes are removed"
+
+
+def test_a_node_that_does_not_reach_the_artifact_store_is_not_used(
+    cluster: tuple[str, dict[str, str]], tmp_path: Path
+) -> None:
+    # To each process, this path is a folder of its own.
+    (tmp_path / "of this process").mkdir()
+    lines, _ = run_successor(cluster, "placement", Path("/proc/self/cwd/of this process"), cwd=tmp_path)
+    assert "does not reach the artifact store /proc/self/cwd/of this process: there is no such folder" in lines[-1]
+    assert lines[-1].startswith("waiting for 1 of 1 workers: worker-1 could not start: OSError: node ")
 
 
 @pytest.mark.slow

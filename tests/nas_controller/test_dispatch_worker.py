@@ -129,6 +129,21 @@ def test_a_worker_stops_the_attempt_that_was_named_also_before_it_began() -> Non
     assert stopped_at == [None, 1]
 
 
+def test_an_attempt_that_is_given_twice_runs_once_and_one_that_is_not_here_is_lost() -> None:
+    runs: list[Progress] = []
+    worker = Worker("tests.conformance.dispatch_evaluators:simulate", runs.append)
+    assert worker.start()[1] is None
+    first = worker.evaluate(KEY, make_request("steps:2:0"))
+    assert worker.evaluate(KEY, make_request("steps:2:0")) == first
+    assert worker.evaluate(KEY, None) == first
+    assert len(runs) == 2
+    _, lost, _ = worker.evaluate(AttemptKey("job", 2), None)
+    assert isinstance(lost, Failure)
+    assert lost.reason is FailureReason.WORKER_LOST
+    assert worker.evaluate(AttemptKey("job", 2), make_request("steps:2:0"))[2] == first[2]
+    assert len(runs) == 4
+
+
 def test_an_evaluator_that_gives_nothing_when_it_is_stopped_has_failed() -> None:
     def careless(request: EvaluationRequest, session: TrainingSession) -> Evaluation:
         session.measured(measurement(1, 3))
