@@ -62,7 +62,12 @@ def search_of(row: Row) -> Search:
 
 def search_values(search: Search) -> Values:
     """The row of a search, but for its lease and idempotency key."""
-    return {**asdict(search), "state": search.state.value}
+    return {**_fields(search), "state": search.state.value}
+
+
+def _fields(record: Any) -> Values:
+    """A record's fields by name. `asdict` would copy documents to their depths, several times for each trial."""
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
 def lease_of(row: Row) -> SearchLease | None:
@@ -123,7 +128,8 @@ def _trial_key_of(row: Row) -> TrialKey | None:
 
 def trial_values(trial: Trial) -> Values:
     """The whole row of a trial."""
-    draft = asdict(trial.draft)
+    costs = {name: asdict(getattr(trial.draft, name)) for name in ("target_cost", "proxy_cost")}
+    draft = {**_fields(trial.draft), **costs}
     own = {column: draft.pop(column) for column in _OWN_COLUMNS}
     source = trial.reused_from
     return {
@@ -180,11 +186,11 @@ def _checkpoint_of(row: Row) -> Checkpoint | None:
 
 def job_values(job: Job) -> Values:
     """The row of a job, but for its position; AP has a column of its own for sums."""
-    values = asdict(job)
-    checkpoint = values.pop("checkpoint") or dict.fromkeys(Checkpoint.__dataclass_fields__)
+    values = _fields(job)
+    checkpoint = values.pop("checkpoint")
     average_precision = None if job.evaluation is None else job.evaluation["average_precision"]
     changed = {"kind": job.kind.value, "state": job.state.value, "average_precision": average_precision}
-    of_checkpoint = {f"checkpoint_{name}": value for name, value in checkpoint.items()}
+    of_checkpoint = {f"checkpoint_{name}": getattr(checkpoint, name, None) for name in Checkpoint.__dataclass_fields__}
     return {**values, **changed, **of_checkpoint, "failure": failure_value(job.failure)}
 
 
@@ -209,7 +215,7 @@ def attempt_of(row: Row) -> Attempt:
 def attempt_values(attempt: Attempt) -> Values:
     """The row of an attempt."""
     return {
-        **asdict(attempt),
+        **_fields(attempt),
         "state": attempt.state.value,
         "failure": failure_value(attempt.failure),
         "failure_reason": attempt.failure and attempt.failure.reason.value,
