@@ -13,12 +13,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
+from nas_controller.records import SearchState
+from nas_controller.search_loop import run_search
 from nas_controller.store.base import Store
 from nas_controller.store.engine import for_writing, make_engine
 from nas_controller.store.open import SchemaError, alembic_config, migrate, open_store
+from nas_controller.store.patience import patient
+from nas_controller.store.sql import SqlStore
 from nas_controller.store.tables import metadata
 from tests.conformance.store_cases import claimed, finished, readable, started
 from tests.conformance.store_suite import StoreSuite
+from tests.nas_controller.test_search_loop import Bench
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +123,44 @@ def test_a_restart_of_the_server_is_not_noticed(postgresql_store: Store, engine:
         connection.execute(text(f"{others} WHERE pid <> pg_backend_pid() AND datname = current_database()"))
     assert readable(postgresql_store) == before
     started(postgresql_store, lease, 2)
+
+
+def test_a_search_goes_on_while_the_server_refuses_and_cuts_connections(
+    postgresql_store: Store, engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every tenth turn all connections are cut and no new ones let in; the third time that somebody waits, they are."""
+    bench = Bench(trials=6)
+    bench.store = postgresql_store
+    bench.store.create_search("s1", "test", bench.config.to_document(), bench.clock.now())
+    waits: list[float] = []
+
+    def let_in(number: int) -> None:
+        with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(text(f"ALTER ROLE searcher CONNECTION LIMIT {number}"))
+            if number == 0:
+                cut = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'searcher'"
+                connection.execute(text(cut))
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) % 3 == 0:
+            let_in(-1)
+
+    with engine.begin() as connection:
+        connection.execute(text("CREATE ROLE searcher LOGIN"))
+        connection.execute(text("GRANT ALL ON ALL TABLES IN SCHEMA public TO searcher"))
+        connection.execute(text("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO searcher"))
+    away = make_engine(engine.url.set(username="searcher").render_as_string(hide_password=False))
+    bench.store = patient(SqlStore(away), 60.0, wait, lambda: 0.0)
+    for turn, _ in enumerate(run_search(bench.claim())):
+        if turn % 10 == 5:
+            let_in(0)
+    away.dispose()
+    assert postgresql_store.get_search("s1").state is SearchState.SUCCEEDED
+    assert postgresql_store.count_trials("s1").trained == 6
+    assert len(waits) >= 6
+    sequences = [entry.sequence for entry in postgresql_store.read_ledger("s1", limit=10_000)]
+    assert sequences == list(range(1, len(sequences) + 1))
 
 
 def test_searches_do_not_wait_for_one_another(postgresql_store: Store, engine: Engine) -> None:
