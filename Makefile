@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo up test test-slow check format clean
+.PHONY: install demo up test test-slow test-chaos check format clean
 
 install: $(VENV)/.installed
 
@@ -24,6 +24,10 @@ test: install
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+
+test-chaos: install
+	$(BIN)/python -m pytest -m chaos
+	$(BIN)/python -m tests.chaos.simulated_kills --kills 900
 
 check: install
 	$(BIN)/ruff format --check .
