@@ -150,7 +150,7 @@ class Limits(_Section):
 
     trials: Whole = Field(default=100, ge=1, le=10_000_000, description="candidates trained, or with a reused reward")
     hours: Number | None = Field(default=None, gt=0)
-    failures: Number = Field(default=0.25, gt=0, le=1, description="failed share of `trials` that fails the search")
+    failures: Number = Field(default=0.25, gt=0, le=1, description="failed share of `trials` that pauses the search")
 
 
 class Workers(_Section):
