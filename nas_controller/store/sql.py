@@ -4,13 +4,13 @@ Every write locks the row of its search first (SQLite: the whole database, by BE
 search come one after the other, and a sequence number is committed before the next one is taken.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Select, delete, func, insert, select, tuple_, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nas_controller.records import (
@@ -22,59 +22,36 @@ from nas_controller.records import (
     Job,
     JobKind,
     JobState,
-    LedgerEntry,
     Search,
     SearchLease,
     SearchState,
     Snapshot,
     Trial,
-    TrialCounts,
     TrialDraft,
     TrialState,
 )
-from nas_controller.store import counting, rows, rules, tables
-from nas_controller.store.base import ConflictError, NotFoundError, Store
-from nas_controller.store.engine import DatabaseFile, for_writing
-from nas_controller.store.revisions import schema_problem
-from nas_controller.store.writing import IN_ORDER_MADE, OPEN_JOBS, Writing, only
-from nas_controller.tallies import Heartbeat, Tallies
-from trainer.session import Checkpoint, Measurement, Progress
-
-OPEN_SEARCHES = [state.value for state in SearchState if not state.is_final]
-"""Only these have open jobs; they are few, and each finds its own by an index."""
-KEYS_AT_ONCE = 500
+from nas_controller.store import rows, rules, tables
+from nas_controller.store.base import ConflictError, NotFoundError
+from nas_controller.store.sql_reading import SqlReading, search_row
+from nas_controller.store.writing import Writing
+from nas_controller.tallies import Heartbeat
+from trainer.session import Checkpoint, Progress
 
 
-class SqlStore(Store):
+class SqlStore(SqlReading):
     """The store behind a SQLAlchemy engine; its schema is there already (`store.open`)."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._writer = for_writing(engine)
-        self._file = DatabaseFile.of(engine)
 
     @contextmanager
     def _write(self, search_id: str, lease: SearchLease | None = None) -> Iterator[Writing]:
         """A write transaction on one search; with a lease, only while no newer one was taken."""
         with self._writer.begin() as connection:
-            row = connection.execute(_search(search_id).with_for_update()).mappings().one_or_none()
+            row = connection.execute(search_row(search_id).with_for_update()).mappings().one_or_none()
             if row is None:
                 raise NotFoundError(f"no search {search_id}")
             writing = Writing(connection, rows.search_of(row), rows.lease_of(row))
             if lease is not None:
                 rules.require_lease(row["lease_token"], lease)
             yield writing
-
-    def _rows(self, statement: Select[Any]) -> list[rows.Row]:
-        with self._engine.begin() as connection:
-            return list(connection.execute(statement).mappings())
-
-    def _rows_of(self, search_id: str, statement: Select[Any]) -> list[rows.Row]:
-        """Rows of a search; `NotFoundError` where there are none because there is no such search."""
-        found = self._rows(statement)
-        if not found:
-            self.get_search(search_id)
-        return found
 
     def create_search(
         self, search_id: str, name: str, config: Mapping[str, Any], at: datetime, idempotency_key: str | None = None
@@ -96,21 +73,6 @@ class SqlStore(Store):
             if made_first:
                 return rules.same_config(rows.search_of(made_first[0]), document)
             raise ConflictError(f"search {search_id} exists") from None
-
-    def get_search(self, search_id: str) -> Search:
-        found = [rows.search_of(row) for row in self._rows(_search(search_id))]
-        return only(found, f"no search {search_id}")
-
-    def list_searches(self, limit: int, before: str | None = None, states: Sequence[SearchState] = ()) -> list[Search]:
-        table = tables.search
-        statement = select(table).order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit)
-        if before is not None:
-            search = self.get_search(before)
-            earlier = tuple_(table.c.created_at, table.c.id) < tuple_(search.created_at, search.id)
-            statement = statement.where(earlier)
-        if states:
-            statement = statement.where(table.c.state.in_([state.value for state in states]))
-        return [rows.search_of(row) for row in self._rows(statement)]
 
     def request_state(self, search_id: str, state: SearchState, reason: str, at: datetime) -> Search:
         at = rules.in_utc(at)
@@ -282,108 +244,6 @@ class SqlStore(Store):
         with self._write(lease.search_id, lease) as writing:
             return writing.add_snapshot(rules.checked_snapshot(writing.search, snapshot))
 
-    def get_trial(self, search_id: str, number: int) -> Trial:
-        statement = _trials(search_id).where(tables.trial.c.number == number)
-        found = [rows.trial_of(row) for row in self._rows(statement)]
-        return only(found, f"search {search_id} has no trial {number}")
-
-    def list_trials(self, search_id: str, limit: int, after: int = 0, states: Sequence[TrialState] = ()) -> list[Trial]:
-        statement = _trials(search_id).where(tables.trial.c.number > after).order_by("number").limit(limit)
-        if states:
-            statement = statement.where(tables.trial.c.state.in_([state.value for state in states]))
-        return [rows.trial_of(row) for row in self._rows_of(search_id, statement)]
-
-    def best_trials(self, search_id: str, limit: int) -> list[Trial]:
-        trial, other = tables.trial, tables.trial.alias("other")
-        twin = select(other.c.number).where(
-            other.c.search_id == search_id,
-            other.c.fingerprint == trial.c.fingerprint,
-            other.c.state == TrialState.COMPLETED.value,
-        )
-        better_twin = twin.where(other.c.reward > trial.c.reward).exists()
-        earlier_twin = twin.where(other.c.reward == trial.c.reward, other.c.number < trial.c.number).exists()
-        rewarded = [trial.c.state == TrialState.COMPLETED.value, trial.c.reward.is_not(None)]
-        statement = _trials(search_id).where(*rewarded, ~better_twin, ~earlier_twin)
-        statement = statement.order_by(trial.c.reward.desc(), trial.c.number).limit(limit)
-        return [rows.trial_of(row) for row in self._rows_of(search_id, statement)]
-
-    def first_measured(self, measurement_key: str, fingerprint: str) -> Trial | None:
-        trial = tables.trial
-        statement = (
-            select(trial)
-            .where(trial.c.measurement_key == measurement_key, trial.c.fingerprint == fingerprint)
-            .where(trial.c.state == TrialState.COMPLETED.value, trial.c.reward.is_not(None))
-            .where(trial.c.reused_search_id.is_(None))
-            .order_by(trial.c.finished_at, trial.c.search_id, trial.c.number)
-            .limit(1)
-        )
-        return next((rows.trial_of(row) for row in self._rows(statement)), None)
-
-    def list_measurements(self, search_id: str, trial_number: int) -> list[Measurement]:
-        table = tables.measurement
-        of_trial = [table.c.search_id == search_id, table.c.trial_number == trial_number]
-        return [
-            rows.measurement_of(row)
-            for row in self._rows_of(search_id, select(table).where(*of_trial).order_by("step"))
-        ]
-
-    def measured_at(self, search_id: str, step: int) -> list[tuple[int, float]]:
-        table = tables.measurement
-        statement = (
-            select(table.c.trial_number, table.c.average_precision)
-            .where(table.c.search_id == search_id, table.c.step == step)
-            .order_by(table.c.sequence)
-        )
-        return [(row["trial_number"], row["average_precision"]) for row in self._rows_of(search_id, statement)]
-
-    def reference_trials(self, search_id: str) -> list[Trial]:
-        statement = _trials(search_id).where(tables.trial.c.arm == rules.REFERENCE_ARM).order_by("number")
-        return [rows.trial_of(row) for row in self._rows_of(search_id, statement)]
-
-    def count_trials(self, search_id: str) -> TrialCounts:
-        statement = (
-            select(tables.trial.c.state, func.count().label("trials"))
-            .where(tables.trial.c.search_id == search_id, tables.trial.c.arm != rules.REFERENCE_ARM)
-            .group_by(tables.trial.c.state)
-        )
-        return TrialCounts(
-            by_state={TrialState(row["state"]): row["trials"] for row in self._rows_of(search_id, statement)}
-        )
-
-    def list_jobs(self, search_id: str, trial_number: int | None = None, *, open_only: bool = False) -> list[Job]:
-        statement = select(tables.job).where(tables.job.c.search_id == search_id).order_by(IN_ORDER_MADE)
-        if trial_number is not None:
-            statement = statement.where(tables.job.c.trial_number == trial_number)
-        if open_only:
-            statement = statement.where(tables.job.c.state.in_(OPEN_JOBS))
-        return [rows.job_of(row) for row in self._rows_of(search_id, statement)]
-
-    def get_job(self, job_id: str) -> Job:
-        found = [rows.job_of(row) for row in self._rows(select(tables.job).where(tables.job.c.id == job_id))]
-        return only(found, f"no job {job_id}")
-
-    def list_attempts(self, job_id: str) -> list[Attempt]:
-        self.get_job(job_id)
-        statement = select(tables.attempt).where(tables.attempt.c.job_id == job_id).order_by("number")
-        return [rows.attempt_of(row) for row in self._rows(statement)]
-
-    def read_ledger(self, search_id: str, after: int = 0, limit: int = 1000) -> list[LedgerEntry]:
-        statement = (
-            select(tables.ledger)
-            .where(tables.ledger.c.search_id == search_id, tables.ledger.c.sequence > after)
-            .order_by("sequence")
-            .limit(limit)
-        )
-        return [rows.entry_of(row) for row in self._rows_of(search_id, statement)]
-
-    def list_snapshots(self, search_id: str) -> list[Snapshot]:
-        statement = select(tables.snapshot).where(tables.snapshot.c.search_id == search_id).order_by("sequence")
-        return [rows.snapshot_of(row) for row in self._rows_of(search_id, statement)]
-
-    def tallies(self, at: datetime, bounds: Sequence[float] = ()) -> Tallies:
-        with self._engine.begin() as connection:
-            return counting.tallies(connection, rules.in_utc(at), bounds)
-
     def record_heartbeat(self, heartbeat: Heartbeat) -> None:
         values = rows.heartbeat_values(heartbeat)
         table = tables.heartbeat
@@ -392,15 +252,6 @@ class SqlStore(Store):
             if connection.execute(same).rowcount == 0:
                 connection.execute(insert(table).values(**values))
             connection.execute(delete(table).where(table.c.at < rules.forgotten_before(heartbeat)))
-
-    def list_heartbeats(self) -> list[Heartbeat]:
-        return [rows.heartbeat_of(row) for row in self._rows(select(tables.heartbeat).order_by("name"))]
-
-    def schema_problem(self) -> str:
-        if self._file is not None:
-            self._file.require_same()
-        with self._engine.begin() as connection:
-            return schema_problem(connection)
 
     def add_artifact(self, artifact: Artifact) -> None:
         artifact = replace(artifact, created_at=rules.in_utc(artifact.created_at))
@@ -414,35 +265,3 @@ class SqlStore(Store):
             if writing.connection.execute(same).first() is None:
                 values = {name: getattr(artifact, name) for name in Artifact.__dataclass_fields__}
                 writing.connection.execute(insert(tables.artifact).values(**values))
-
-    def list_artifacts(self, search_id: str, trial_number: int | None = None) -> list[Artifact]:
-        statement = select(tables.artifact).where(tables.artifact.c.search_id == search_id).order_by("id")
-        if trial_number is not None:
-            statement = statement.where(tables.artifact.c.trial_number == trial_number)
-        return [rows.artifact_of(row) for row in self._rows_of(search_id, statement)]
-
-    def needed_artifacts(self, keys: Sequence[str]) -> set[str]:
-        job = tables.job
-        checkpoints = (
-            select(job.c.checkpoint_key)
-            .join(tables.search, tables.search.c.id == job.c.search_id)
-            .where(tables.search.c.state.in_(OPEN_SEARCHES), job.c.state.in_(OPEN_JOBS))
-        )
-        with self._engine.begin() as connection:
-            needed = set(connection.execute(checkpoints).scalars())
-            for first in range(0, len(keys), KEYS_AT_ONCE):
-                some = keys[first : first + KEYS_AT_ONCE]
-                for column in (tables.artifact.c.key, tables.snapshot.c.artifact_key):
-                    needed.update(connection.execute(select(column).where(column.in_(some))).scalars())
-        return needed.intersection(keys)
-
-    def close(self) -> None:
-        self._engine.dispose()
-
-
-def _search(search_id: str) -> Select[Any]:
-    return select(tables.search).where(tables.search.c.id == search_id)
-
-
-def _trials(search_id: str) -> Select[Any]:
-    return select(tables.trial).where(tables.trial.c.search_id == search_id)
