@@ -28,6 +28,7 @@ test-slow: install
 test-chaos: install
 	$(BIN)/python -m pytest -m chaos
 	$(BIN)/python -m tests.chaos.simulated_kills --kills 900
+	$(BIN)/python -m tests.chaos.service_kills --kills 100 --lanes 4
 
 check: install
 	$(BIN)/ruff format --check .

@@ -26,11 +26,13 @@ class Points:
     Args:
         deadly: the point to die at; "" for none.
         nth: at which time that it is reached.
+        sent: the signal that it gets there.
     """
 
-    def __init__(self, deadly: str = "", nth: int = 1) -> None:
+    def __init__(self, deadly: str = "", nth: int = 1, sent: signal.Signals = signal.SIGKILL) -> None:
         self._deadly = deadly
         self._nth = nth
+        self._sent = sent
         self._call = BETWEEN_CALLS
         self._num_statements = 0
         self.reached: Counter[str] = Counter()
@@ -39,7 +41,7 @@ class Points:
         """One more time; the last one if it is the deadly one."""
         self.reached[point] += 1
         if point == self._deadly and self.reached[point] == self._nth:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self._sent)
 
     @contextmanager
     def calling(self, call: str) -> Iterator[None]:

@@ -5,6 +5,7 @@ Whoever kills the process starts another one on the same folder.
 
 import json
 import multiprocessing
+import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -120,14 +121,14 @@ def seconds_until_end(request: EvaluationRequest, clock: VirtualClock) -> float:
     return max(4.0 * number + 0.7 * (number * number % 23) - clock.seconds, 0.001 * number)
 
 
-def work(scenario: Scenario, owner: str, deadly: str, nth: int, began: float) -> None:
+def work(scenario: Scenario, owner: str, deadly: str, nth: int, sent: signal.Signals, began: float) -> None:
     """The body of a process: claims the search, where it has not ended, and runs it to its end, unless it is killed.
 
     Args:
-        deadly, nth: where it kills itself (`points.Points`).
+        deadly, nth, sent: where it kills itself (`points.Points`).
         began: `time.monotonic` when it was started.
     """
-    points = Points(deadly, nth)
+    points = Points(deadly, nth, sent)
     points.watch_process()
     with points.calling("store.open"):
         opened = open_store(scenario.url)
@@ -220,8 +221,14 @@ def run(scenario: Scenario, owner: str = SAME_OWNER, deadly: str = "", nth: int 
     return code
 
 
-def start(scenario: Scenario, owner: str = SAME_OWNER, deadly: str = "", nth: int = 1) -> Any:
+def start(
+    scenario: Scenario,
+    owner: str = SAME_OWNER,
+    deadly: str = "",
+    nth: int = 1,
+    sent: signal.Signals = signal.SIGKILL,
+) -> Any:
     """A process that works on the search."""
-    process = FRESH.Process(target=work, args=(scenario, owner, deadly, nth, time.monotonic()))
+    process = FRESH.Process(target=work, args=(scenario, owner, deadly, nth, sent, time.monotonic()))
     process.start()
     return process

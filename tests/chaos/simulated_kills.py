@@ -85,17 +85,15 @@ def kill_searches(folder: Path, plan: Plan, toll: Toll, seed: int) -> None:
     while toll.kills.total() < plan.kills:
         with toll.lock:
             toll.num_searches += 1
-            number = toll.num_searches
-        algorithm = random.choice(["random", "reinforce"])
-        scenario = Scenario(
-            folder=folder / str(number),
-            trials=plan.trials,
-            algorithm=algorithm,
-            diverging=0.05,
-            flaky=0.03,
-            document=WATCHED,
-        )
-        scenario.create()
+            scenario = Scenario(
+                folder=folder / str(toll.num_searches),
+                trials=plan.trials,
+                algorithm=random.choice(["random", "reinforce"]),
+                diverging=0.05,
+                flaky=0.03,
+                document=WATCHED,
+            )
+            scenario.create()  # one at a time: Alembic has one migration under way in a process
         kill_until_it_ends(scenario, plan, toll, random)
         judge(scenario, toll)
 

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from nas_controller.records import JobKind, SearchLease, SearchState, TrialState
+from nas_controller.records import JobKind, SearchLease, SearchState, Trial, TrialState
 from nas_controller.store.base import Store, StoreError
 from nas_controller.store.memory import MemoryStore
 from nas_controller.store.open import open_store
@@ -24,6 +24,7 @@ from tests.conformance.store_cases import (
     make_draft,
     make_measurement,
     make_reference,
+    make_snapshot,
     readable,
 )
 
@@ -43,6 +44,7 @@ class SideBySide(RuleBasedStateMachine):
         self.url = f"sqlite:///{Path(self.folder.name) / 'searches.sqlite'}"
         self.stores: list[Store] = [MemoryStore(), open_store(self.url)]
         self.leases: list[SearchLease] = []
+        self.acknowledged: dict[tuple[str, int], Trial] = {}
         self.seconds = 0
 
     def both(self, call: Callable[[Store], Any]) -> Any:
@@ -153,7 +155,9 @@ class SideBySide(RuleBasedStateMachine):
         now, lease = self.now(), self.lease(pick)
         job_id = self.job_id(lease.search_id, job)
         document = {**evaluation(0.1 * job), "stopped_at_step": step}
-        self.both(lambda store: store.complete_attempt(lease, job_id, number, document, reward, now))
+        trial = self.both(lambda store: store.complete_attempt(lease, job_id, number, document, reward, now))
+        if trial is not None and trial.reward is not None:
+            self.acknowledged.setdefault((trial.search_id, trial.number), trial)
 
     @rule(
         pick=SMALL, job=SMALL, number=st.sampled_from([1, 1, 2]), step=st.sampled_from([25, 50]), measured=st.booleans()
@@ -171,10 +175,24 @@ class SideBySide(RuleBasedStateMachine):
         failure = LOST_WORKER if retry else MODEL_FAILURE
         self.both(lambda store: store.fail_attempt(lease, job_id, number, failure, retry, now))
 
-    @rule(pick=SMALL)
-    def requeue(self, pick: int) -> None:
+    @rule(pick=SMALL, kept=st.sampled_from([None, 1, 2]))
+    def requeue(self, pick: int, kept: int | None) -> None:
         now, lease = self.now(), self.lease(pick)
-        self.both(lambda store: store.requeue_lost_attempts(lease, now))
+        keep = [] if kept is None else [self.job_id(lease.search_id, kept)]
+        self.both(lambda store: store.requeue_lost_attempts(lease, now, keep))
+
+    @rule(pick=SMALL, back=st.sampled_from([-1, 0, 0, 1, 2]), has_file=st.booleans())
+    def add_snapshot(self, pick: int, back: int, has_file: bool) -> None:
+        lease = self.lease(pick)
+        sequence = self.stores[0].get_search(lease.search_id).last_sequence - back
+        changes = {"search_id": lease.search_id} if has_file else {"search_id": lease.search_id, "artifact_key": None}
+        self.both(lambda store: store.add_snapshot(lease, make_snapshot(sequence, **changes)))
+
+    @rule(search_id=SEARCHES)
+    def expire(self, search_id: str) -> None:
+        """Every lease of two seconds is over, and another controller takes the search."""
+        self.seconds += 10
+        self.claim(search_id, "c", 2)
 
     @rule(search_id=SEARCHES, number=st.sampled_from([None, 1]), name=st.sampled_from(["a.log", "b.log"]))
     def add_artifact(self, search_id: str, number: int | None, name: str) -> None:
@@ -205,6 +223,9 @@ class SideBySide(RuleBasedStateMachine):
         assert tallies[0] == tallies[1]
         for search in everything[0].values():
             self.check(search)
+        for (search_id, number), trial in self.acknowledged.items():
+            stored = everything[0][search_id]["trials"][number - 1]
+            assert (stored.state, stored.reward) == (trial.state, trial.reward), "a reward that was committed stays"
 
     def check(self, search: dict[str, Any]) -> None:
         """What holds in every search at every time."""
@@ -212,6 +233,12 @@ class SideBySide(RuleBasedStateMachine):
         assert sequences == list(range(1, search["search"].last_sequence + 1))
         told = [entry.trial_number for entry in search["ledger"] if entry.kind == "trial.finished"]
         assert len(told) == len(set(told))
+        rewards = {t.number: t.reward for t in search["trials"] if t.reward is not None}
+        assert rewards == {
+            entry.trial_number: entry.payload["reward"]
+            for entry in search["ledger"]
+            if entry.kind == "trial.finished" and entry.payload["reward"] is not None
+        }, "what the algorithm is told is what the trials have"
         if search["search"].state.is_final:
             assert search["open"] == []
             assert all(trial.state.is_final for trial in search["trials"])
