@@ -159,7 +159,10 @@ def _limit_reached(search: RunningSearch) -> str:
 
 
 def _propose_into_free_slots(search: RunningSearch) -> bool:
-    """Asks until every worker has work or the limit is met; True when a turn's share of asks did not suffice."""
+    """Asks until every worker has work or the limit is met; True when a turn's share of asks did not suffice. Results
+    that were found when the search was claimed are told first: so it asks what it would have asked without the kill."""
+    if search.returned:
+        return False
     for _ in range(MAX_PROPOSALS_PER_TURN):
         if not search.dispatcher.free_workers() or _limit_reached(search):
             return False

@@ -51,6 +51,17 @@ def test_a_search_in_scripted_order_is_the_same_however_often_it_is_killed(
     assert what_remains(killed) == what_remains(undisturbed)
 
 
+def test_a_result_that_was_kept_is_told_before_the_next_trial_is_asked_for(tmp_path: Path) -> None:
+    undisturbed = Scenario(folder=tmp_path / "undisturbed", trials=8)
+    undisturbed.create()
+    assert run(undisturbed) == 0
+    killed = replace(undisturbed, folder=tmp_path / "killed")
+    killed.create()
+    assert run(killed, deadly="before store.complete_attempt", nth=3) == -signal.SIGKILL
+    assert run(killed) == 0
+    assert what_remains(killed) == what_remains(undisturbed)
+
+
 def what_remains(scenario: Scenario) -> tuple[str, list[Trial]]:
     """The digest of the algorithm's state, and the table of trials but for times."""
     store = open_store(scenario.url)
