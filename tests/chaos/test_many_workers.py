@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, text
 from nas_controller.records import SearchLease, TrialState
 from nas_controller.store.base import ConflictError, Store
 from nas_controller.store.open import open_store
+from nas_controller.store.patience import patient
 from tests.conformance.store_cases import CONFIG, DAY, START, at, claimed, evaluation, make_draft
 from tests.deploy.postgresql import running_postgresql
 from tests.nas_controller.test_search_loop import Bench
@@ -46,9 +47,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @contextmanager
 def opened(url: str, count: int) -> Iterator[list[Store]]:
-    """One store for each; those of a server, which has so many connections and not more, are shared by some."""
+    """One store for each, patient as a controller's; those of a server, which has so many connections and not more, are shared by some."""
     num_stores = count if url.startswith("sqlite") else min(count, CONNECTIONS_OF_A_SERVER // 15)
-    stores = [open_store(url) for _ in range(num_stores)]
+    stores = [patient(open_store(url)) for _ in range(num_stores)]
     yield [stores[index % num_stores] for index in range(count)]
     for store in stores:
         store.close()
