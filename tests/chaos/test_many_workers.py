@@ -47,7 +47,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @contextmanager
 def opened(url: str, count: int) -> Iterator[list[Store]]:
-    """One store for each, patient as a controller's; those of a server, which has so many connections and not more, are shared by some."""
+    """One store for each, patient as a controller's; those of a server, which has no more connections, are shared."""
     num_stores = count if url.startswith("sqlite") else min(count, CONNECTIONS_OF_A_SERVER // 15)
     stores = [patient(open_store(url)) for _ in range(num_stores)]
     yield [stores[index % num_stores] for index in range(count)]
