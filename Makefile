@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+XLA_VENV := .venv-xla
 
-.PHONY: install demo up test test-slow test-chaos check format clean
+.PHONY: install demo up test test-slow test-chaos test-xla check format clean
 
 install: $(VENV)/.installed
 
@@ -20,7 +21,7 @@ up: install
 	$(BIN)/spinesearch up
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
@@ -29,6 +30,16 @@ test-chaos: install
 	$(BIN)/python -m pytest -m chaos
 	$(BIN)/python -m tests.chaos.simulated_kills --kills 900
 	$(BIN)/python -m tests.chaos.service_kills --kills 100 --lanes 4
+
+# The compiler's optimizer is off: it takes longer than it saves these tests.
+test-xla: $(XLA_VENV)/.installed
+	PJRT_DEVICE=CPU XLA_FLAGS=--xla_backend_optimization_level=0 $(XLA_VENV)/bin/python -m pytest tests/xla
+
+$(XLA_VENV)/.installed: pyproject.toml constraints-tpu.txt
+	$(PYTHON) -m venv $(XLA_VENV)
+	$(XLA_VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(XLA_VENV)/bin/python -m pip install --quiet --constraint constraints-tpu.txt --editable ".[tpu]" pytest
+	touch $@
 
 check: install
 	$(BIN)/ruff format --check .
@@ -41,4 +52,4 @@ format: install
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .spinesearch .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(XLA_VENV) .spinesearch .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib
+import os
 import resource
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -35,8 +36,8 @@ class ComputeDevice:
         return self.device.type == "xla"
 
     @property
-    def augmenting_device(self) -> torch.device:
-        """Where batches are put together: on XLA the CPU, as it cannot compile the sampling of images."""
+    def staging_device(self) -> torch.device:
+        """Where batches are augmented and statistics kept: on XLA the CPU, as no compiled step is to know of them."""
         return torch.device("cpu") if self.is_compiled else self.device
 
     def autocast(self) -> AbstractContextManager[object]:
@@ -47,7 +48,10 @@ class ComputeDevice:
         return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=not self.is_compiled)
 
     def end_step(self) -> None:
-        """Runs what was recorded of a step, on XLA; other devices compute as they are told."""
+        """Runs what was recorded, on XLA; other devices compute as they are told.
+
+        What was recorded before a step and is left to it would be part of its graph.
+        """
         if self.is_compiled:
             importlib.import_module("torch_xla").sync()
 
@@ -83,14 +87,17 @@ class ComputeDevice:
 
 
 def choose_device(name: str, precision: str, share: float = 1.0) -> ComputeDevice:
-    """The device called `name` (``auto``: CUDA where there is one, else CPU) at ``auto``, ``bf16`` or ``fp32``.
+    """The device called `name` at precision ``auto``, ``bf16`` or ``fp32``.
+
+    ``auto`` is XLA where PJRT_DEVICE, torch_xla's own choice of hardware, says TPU; else CUDA where there is one; else
+    the CPU.
 
     Raises:
         TaskError: a device that this machine, or this release, does not have.
     """
     if name not in ("auto", "cpu", "cuda", "xla"):
         raise TaskError(f"device: {name!r}: must be auto, cpu, cuda or xla")
-    if name == "xla":
+    if name == "xla" or (name == "auto" and os.environ.get("PJRT_DEVICE") == "TPU"):
         return _xla_device(precision)
     has_cuda = torch.cuda.is_available()
     if name == "cuda" and not has_cuda:

@@ -130,6 +130,7 @@ def _go_on_from_checkpoint(parts: _Parts, session: TrainingSession) -> None:
         unpack(content, parts.training, request_fingerprint(parts.request))
     except CheckpointError as error:
         _log.warning("The training begins at its beginning: %s", error)
+    parts.on.end_step()
 
 
 def _train_and_measure(parts: _Parts, session: TrainingSession, deadline: Deadline) -> tuple[CocoScores, int | None]:

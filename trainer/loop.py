@@ -217,11 +217,12 @@ def reestimated_batch_norm(
     model: RetinaNet, images: DetectionTensors, task: ProxyTask, seed: int, on: ComputeDevice
 ) -> Iterator[None]:
     """Predictions inside see batch norms as `reestimate_batch_norm` makes them; the training goes on with the old."""
-    kept = {name: statistics.clone() for name, statistics in model.named_buffers()}
+    kept = {name: statistics.to(on.staging_device, copy=True) for name, statistics in model.named_buffers()}
     reestimate_batch_norm(model, images, task, seed, on)
     yield
     for name, statistics in model.named_buffers():
         statistics.copy_(kept[name])
+    on.end_step()
     model.train()
 
 
@@ -283,17 +284,17 @@ def batches(
     images: DetectionTensors, task: ProxyTask, steps: int, seed: int, on: ComputeDevice, first_step: int = 0
 ) -> Iterator[Batch]:
     """The augmented, normalised batches of the steps from `first_step` on, on the device."""
-    augmented_on = on.augmenting_device
+    staging = on.staging_device
     order_SB = image_order(images.num_images, task.batch_size, steps, seed)
-    pixels = pixel_batches(images.images_NCHW, order_SB[first_step:], augmented_on)
+    pixels = pixel_batches(images.images_NCHW, order_SB[first_step:], staging)
     for step, pixels_BCHW in enumerate(pixels, first_step):
         generator = torch.Generator().manual_seed((seed % 2**31 << 32) + step)
         index_B = order_SB[step]
         batch = augment(
             pixels_BCHW,
-            images.boxes_NM4[index_B].to(augmented_on),
-            images.labels_NM[index_B].to(augmented_on),
-            images.crowd_NM[index_B].to(augmented_on),
+            images.boxes_NM4[index_B].to(staging),
+            images.labels_NM[index_B].to(staging),
+            images.crowd_NM[index_B].to(staging),
             images.valid_sizes_N2[index_B],
             flip=task.flip,
             scale_jitter=task.scale_jitter,

@@ -305,7 +305,7 @@ class EvaluationRequest:
         checkpoint_seconds: wall time between two checkpoints.
         resume_from: artifact key of the checkpoint to go on from; "" to begin at the beginning.
         cache: where resized images are kept; None: each process decodes them into its memory.
-        device: ``auto``, ``cpu``, ``cuda`` or ``xla``.
+        device: ``cpu``, ``cuda``, ``xla`` or ``auto``, as `trainer.device.choose_device` says.
         device_share: share of the device's memory that the training may take, in (0, 1]; below 1 where others train
             on the device at the same time. It changes nothing about what is measured.
     """

@@ -41,10 +41,9 @@ def test_what_may_be_installed_begins_at_the_floor(name: str) -> None:
         assert Version(HOLES[name]) not in requirements()[name].specifier
 
 
-def test_the_pinned_versions_are_above_the_floors() -> None:
-    pinned = dict(
-        re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text("utf-8").lower(), re.MULTILINE)
-    )
+@pytest.mark.parametrize("constraints", ["constraints.txt", "constraints-tpu.txt"])
+def test_the_pinned_versions_are_above_the_floors(constraints: str) -> None:
+    pinned = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / constraints).read_text("utf-8").lower(), re.MULTILINE))
     assert {name for name in FLOORS if Version(pinned[name]) < Version(FLOORS[name])} == set()
 
 

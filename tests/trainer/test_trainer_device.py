@@ -20,6 +20,15 @@ def test_choose_device() -> None:
         choose_device("tpu", "auto")
 
 
+def test_auto_is_a_tpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PJRT_DEVICE", "CPU")
+    assert choose_device("auto", "fp32").device.type in ("cpu", "cuda")
+    monkeypatch.setenv("PJRT_DEVICE", "TPU")
+    with pytest.raises(TaskError, match="device: 'xla'"):  # torch_xla is not in this environment
+        choose_device("auto", "fp32")
+    assert choose_device("cpu", "fp32") == CPU
+
+
 def test_a_device_that_is_not_there_is_refused_in_one_line() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(TaskError, match="this machine has no CUDA device"):
