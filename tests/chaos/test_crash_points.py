@@ -13,6 +13,7 @@ from tests.chaos.oracle import check_search
 from tests.chaos.searching import REACHED, WATCHED, Scenario, run
 
 FIRST_KILL = ("before algorithm.tell", 3)
+TRIALS, DIVERGING = 8, 0.4
 MANY = 20
 NAMED_POINTS = (
     "statement 8 of store.requeue_lost_attempts",
@@ -44,7 +45,7 @@ class Left:
     """The folder of a search that was killed once, and what the process after it reaches."""
 
     def __init__(self, folder: Path) -> None:
-        self.scenario = Scenario(folder=folder / "left", trials=6, diverging=0.2, document=WATCHED)
+        self.scenario = Scenario(folder=folder / "left", trials=TRIALS, diverging=DIVERGING, document=WATCHED)
         self.scenario.create()
         assert run(self.scenario, "owner-0", *FIRST_KILL) == -signal.SIGKILL
         whole = self.copied(folder / "whole")
@@ -54,7 +55,7 @@ class Left:
 
     def copied(self, folder: Path) -> Scenario:
         shutil.copytree(self.scenario.folder, folder)
-        return Scenario(folder=folder, trials=6, diverging=0.2, document=WATCHED)
+        return Scenario(folder=folder, trials=TRIALS, diverging=DIVERGING, document=WATCHED)
 
 
 @pytest.fixture(scope="module")

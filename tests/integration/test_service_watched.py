@@ -11,6 +11,9 @@ from spinesearch.home import Home
 from tests.integration.service import running_service, wait_until
 from tests.integration.test_service_search import SEARCH, wait_for_end
 
+NUM_TRIALS = 120
+"""Enough that the search still runs after the second heartbeat, which comes after five seconds."""
+
 
 def json_lines(log: Path) -> list[dict[str, Any]]:
     """The lines of the service's processes; what `up` itself says to its user is text."""
@@ -37,7 +40,7 @@ def test_a_service_says_what_it_does(tmp_path: Path) -> None:
         def metrics() -> dict[str, float]:
             return samples(httpx.get(f"{url}/metrics", headers=bearer).text)
 
-        search_id = client.create_search({**SEARCH, "limits": {"trials": 8}})["id"]
+        search_id = client.create_search({**SEARCH, "limits": {"trials": NUM_TRIALS}})["id"]
         step = f"nas_controller_seconds_count search={search_id} step="
         wait_until(lambda: metrics().get(step + "tell", 0) >= 2, 120)
         assert metrics()[step + "transaction"] > 0
@@ -46,7 +49,7 @@ def test_a_service_says_what_it_does(tmp_path: Path) -> None:
         assert {check["status"] for check in ready.json()["checks"]} == {"ok"}
         wait_for_end(client, search_id)
         wait_until(lambda: metrics()["nas_searches state=succeeded"] == 1, 30)
-        assert metrics()["nas_trials_total reason= state=completed"] == 8
+        assert metrics()["nas_trials_total reason= state=completed"] == NUM_TRIALS
         counts = client.get_search(search_id)["counts"]
         assert metrics()["nas_trials_created_total"] == counts["total"]
         trained = next(t["number"] for t in client.list_trials(search_id) if t["state"] == "completed")
