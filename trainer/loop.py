@@ -203,7 +203,7 @@ def reestimate_batch_norm(
 
 def _mix_in_statistics(model: RetinaNet, norms: list[BatchNorm], images_BCHW: Tensor, share: Tensor) -> None:
     """Moves running statistics by a share towards those of a batch; a momentum would be a constant of the graph."""
-    running = [statistics for norm in norms for statistics in norm.buffers() if statistics.is_floating_point()]
+    running = running_statistics(model)
     earlier = [statistics.clone() for statistics in running]
     for norm in norms:
         norm.momentum = 1.0
@@ -217,13 +217,18 @@ def reestimated_batch_norm(
     model: RetinaNet, images: DetectionTensors, task: ProxyTask, seed: int, on: ComputeDevice
 ) -> Iterator[None]:
     """Predictions inside see batch norms as `reestimate_batch_norm` makes them; the training goes on with the old."""
-    kept = {name: statistics.to(on.staging_device, copy=True) for name, statistics in model.named_buffers()}
+    kept = [statistics.to(on.staging_device, copy=True) for statistics in running_statistics(model)]
     reestimate_batch_norm(model, images, task, seed, on)
     yield
-    for name, statistics in model.named_buffers():
-        statistics.copy_(kept[name])
+    for statistics, earlier in zip(running_statistics(model), kept, strict=True):
+        statistics.copy_(earlier)
     on.end_step()
     model.train()
+
+
+def running_statistics(model: RetinaNet) -> list[Tensor]:
+    """Means and variances of all batch norms, as the model holds them; not torch's counters, which nobody reads."""
+    return [buffer for buffer in model.buffers() if buffer.is_floating_point()]
 
 
 def num_steps(task: ProxyTask, num_images: int) -> int:
