@@ -17,6 +17,8 @@ from spinesearch.processes import command
 from spinesearch.supervisor import free_port
 
 START_SECONDS = 60.0
+LEAVE_SECONDS = 240.0
+"""Ray's agents look for their dead parent now and then; on a busy machine that was seen to take over a minute."""
 
 
 @contextmanager
@@ -48,7 +50,7 @@ def running_service(
         children = descendants(process.pid)
         process.terminate()
         process.wait(60)
-        wait_until(lambda: not any(child.is_running() for child in children), 60)
+        wait_until(lambda: not any(child.is_running() for child in children), LEAVE_SECONDS)
 
 
 def answers(port: int) -> bool:
