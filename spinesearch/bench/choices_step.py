@@ -6,15 +6,14 @@ Legend: B images, C channels, H and W pixels.
 from typing import cast
 
 import torch
-from torch import Tensor
 
 from search_space.plan import resolve
 from spinesearch.bench.choices import Timing, Variant
-from spinesearch.bench.proxy_limits import TIMED_STEPS, WARM_UP_STEPS, seconds_of
+from spinesearch.bench.proxy_limits import bare_step, median_step_seconds, seconds_of
 from spinesearch.bench.proxy_peers import plain_optimizer
 from trainer.data.dataset import load_split
 from trainer.device import ComputeDevice, choose_device, keep_freed_memory
-from trainer.loop import Training, begin_training, make_optimizer, update_weights, zero_gradients
+from trainer.loop import Training, begin_training, make_optimizer, zero_gradients
 from trainer.model.retinanet import RetinaNet, build_retinanet
 from trainer.task import EvaluationRequest
 
@@ -34,26 +33,10 @@ def measure(request: EvaluationRequest, variant: Variant) -> Timing:
         model = model.to(memory_format=torch.channels_last)
         images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
     training = _training(model, request, variant, on)
-    gradients: list[Tensor] = []
     network = cast(RetinaNet, torch.compile(model)) if variant.compiles else model
-
-    def step() -> None:
-        with on.autocast():
-            predictions = network(images_BCHW)
-        if not gradients:
-            gradients.extend(torch.randn_like(prediction) / prediction.numel() for prediction in predictions)
-        if variant.flat:
-            zero_gradients(training)
-        else:
-            training.optimizer.zero_grad()
-        torch.autograd.backward(predictions, gradients)
-        update_weights(training, task.learning_rate, clip_norm=None)
-
-    first_seconds = seconds_of(step, on.device)
-    for _ in range(WARM_UP_STEPS):
-        step()
-    times = sorted(seconds_of(step, on.device) for _ in range(TIMED_STEPS))
-    return Timing(first_seconds, times[len(times) // 2])
+    zero = (lambda: zero_gradients(training)) if variant.flat else training.optimizer.zero_grad
+    step = bare_step(network, training, images_BCHW, task.learning_rate, on, zero)
+    return Timing(seconds_of(step, on.device), median_step_seconds(step, on.device))
 
 
 def _training(model: RetinaNet, request: EvaluationRequest, variant: Variant, on: ComputeDevice) -> Training:

@@ -47,14 +47,25 @@ def measure(num_trials: int) -> list[Mark]:
 
 
 def _marks(search: RunningSearch, num_trials: int) -> list[Mark]:
-    wanted, marks = list(marked_at(num_trials)), []
-    started = time.perf_counter()
+    marks = Marks(num_trials)
     for _state in run_search(search):
-        done = search.next_number - 1 - len(search.running)
-        if wanted and done >= wanted[0]:
-            marks.append(Mark(done, time.perf_counter() - started, resident_bytes()))
-            wanted = [number for number in wanted if number > done]
-    return marks
+        marks.note(search.next_number - 1 - len(search.running))
+    return marks.taken
+
+
+class Marks:
+    """Notes how far a contender is."""
+
+    def __init__(self, num_trials: int) -> None:
+        self._wanted = list(marked_at(num_trials))
+        self._started = time.perf_counter()
+        self.taken: list[Mark] = []
+
+    def note(self, num_trials: int) -> None:
+        """Takes a mark where one is due."""
+        if self._wanted and num_trials >= self._wanted[0]:
+            self.taken.append(Mark(num_trials, time.perf_counter() - self._started, resident_bytes()))
+            self._wanted = [number for number in self._wanted if number > num_trials]
 
 
 def measure_busy_share(num_workers: int, trial_seconds: float, trials_of_a_worker: int) -> float:

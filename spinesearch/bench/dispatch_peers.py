@@ -3,15 +3,14 @@
 import logging
 import os
 import tempfile
-import time
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from search_space.decisions import SearchSpace, random_genotype
 from search_space.spaces import find_space
-from spinesearch.bench.dispatch import NUM_WORKERS, Mark, marked_at
-from spinesearch.bench.dispatch_ours import resident_bytes
+from spinesearch.bench.dispatch import NUM_WORKERS, Mark
+from spinesearch.bench.dispatch_ours import Marks
 
 
 def numbers_of_options(space: SearchSpace) -> list[int]:
@@ -19,21 +18,6 @@ def numbers_of_options(space: SearchSpace) -> list[int]:
     genotype = random_genotype(space, Random(0))
     points = [space.options(genotype[:position]) for position in range(len(genotype))]
     return [len(point.options) for point in points if point is not None]
-
-
-class Marks:
-    """Notes how far a contender is."""
-
-    def __init__(self, num_trials: int) -> None:
-        self._wanted = list(marked_at(num_trials))
-        self._started = time.perf_counter()
-        self.taken: list[Mark] = []
-
-    def note(self, num_trials: int) -> None:
-        """Takes a mark where one is due."""
-        if self._wanted and num_trials >= self._wanted[0]:
-            self.taken.append(Mark(num_trials, time.perf_counter() - self._started, resident_bytes()))
-            self._wanted = [number for number in self._wanted if number > num_trials]
 
 
 def measure_optuna(num_trials: int) -> list[Mark]:

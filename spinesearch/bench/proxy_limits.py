@@ -13,8 +13,8 @@ from search_space.plan import resolve
 from spinesearch.bench.proxy import Limits
 from trainer.data.dataset import load_split
 from trainer.device import ComputeDevice, choose_device, keep_freed_memory
-from trainer.loop import begin_training, update_weights, zero_gradients
-from trainer.model.retinanet import build_retinanet
+from trainer.loop import Training, begin_training, update_weights, zero_gradients
+from trainer.model.retinanet import RetinaNet, build_retinanet
 from trainer.task import EvaluationRequest
 
 WARM_UP_STEPS, TIMED_STEPS = 5, 30
@@ -44,20 +44,42 @@ def bare_step_seconds(request: EvaluationRequest, on: ComputeDevice) -> float:
     training = begin_training(model, task, task.batch_size, on)
     images_BCHW = torch.randn(task.batch_size, 3, task.image_size, task.image_size, generator=generator)
     images_BCHW = images_BCHW.to(on.device).contiguous(memory_format=torch.channels_last)
+    step = bare_step(model, training, images_BCHW, task.learning_rate, on, lambda: zero_gradients(training))
+    return median_step_seconds(step, on.device)
+
+
+def bare_step(
+    network: RetinaNet,
+    training: Training,
+    images_BCHW: Tensor,
+    learning_rate: float,
+    on: ComputeDevice,
+    zero: Callable[[], None],
+) -> Callable[[], None]:
+    """Forward pass, backward pass and optimizer on the same images again and again.
+
+    Args:
+        zero: makes ready for the backward pass.
+    """
     gradients: list[Tensor] = []
 
     def step() -> None:
         with on.autocast():
-            predictions = model(images_BCHW)
+            predictions = network(images_BCHW)
         if not gradients:  # of the size of a mean over predictions, and drawn once
             gradients.extend(torch.randn_like(prediction) / prediction.numel() for prediction in predictions)
-        zero_gradients(training)
+        zero()
         torch.autograd.backward(predictions, gradients)
-        update_weights(training, task.learning_rate, clip_norm=None)
+        update_weights(training, learning_rate, clip_norm=None)
 
+    return step
+
+
+def median_step_seconds(step: Callable[[], None], device: torch.device) -> float:
+    """Of a step's times, when it is warm."""
     for _ in range(WARM_UP_STEPS):
         step()
-    seconds = sorted(seconds_of(step, on.device) for _ in range(TIMED_STEPS))
+    seconds = sorted(seconds_of(step, device) for _ in range(TIMED_STEPS))
     return seconds[len(seconds) // 2]
 
 
