@@ -89,7 +89,7 @@ class Dispatcher(ABC):
         """Outcomes not given before in the order they ended, as soon as there is one; [] after the timeout, or
         earlier when a worker has come up and is free, or a running attempt has reported something: `progress` has
         it, and the outcomes come with the next call. Every submitted attempt is given exactly once, also when its
-        worker died or its evaluation raised."""
+        worker died, or was silent for so long that it was ended, or its evaluation raised."""
 
     @abstractmethod
     def progress(self) -> list[tuple[AttemptKey, Progress]]:

@@ -125,7 +125,7 @@ class DetachedWorker(Worker):
         self.touch()
         return answer
 
-    def progress(self, key: AttemptKey, num_known: int) -> list[Progress]:
+    def progress(self, key: AttemptKey | None, num_known: int) -> list[Progress]:
         self.touch()
         return super().progress(key, num_known)
 

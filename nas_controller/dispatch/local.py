@@ -15,6 +15,9 @@ from queue import SimpleQueue
 from nas_controller.dispatch.base import AttemptKey, WorkerPool
 from nas_controller.dispatch.memory_kills import memory_kills
 from nas_controller.dispatch.standing import (
+    LEASE_SECONDS,
+    START_SECONDS,
+    Alive,
     Answered,
     Event,
     Lost,
@@ -30,10 +33,11 @@ from trainer.task import Evaluation, EvaluationRequest
 
 EXIT_SECONDS = 5.0
 
-Order = tuple[AttemptKey, EvaluationRequest | None]
-"""To a worker: an attempt to run, or, without a request, one to stop."""
-Answer = tuple[float, Failure | None] | Progress | tuple[float, Evaluation | Failure, list[Progress]]
-"""From a worker: that it has started or could not, then for each attempt its events and what it gave."""
+Order = tuple[AttemptKey, EvaluationRequest | None] | None
+"""To a worker: an attempt to run, or, without a request, one to stop; None to ask whether it lives."""
+Answer = tuple[float, Failure | None] | Progress | tuple[float, Evaluation | Failure, list[Progress]] | None
+"""From a worker: that it has started or could not, then for each attempt its events and what it gave; None each time
+that it is asked whether it lives."""
 
 
 class LocalDispatcher(StandingDispatcher):
@@ -41,19 +45,24 @@ class LocalDispatcher(StandingDispatcher):
 
     Args:
         evaluator: as in `worker.resolve_evaluator`; found through this process's `sys.path`.
-        count_memory_kills: as for `StandingDispatcher`.
+        count_memory_kills, lease_seconds, start_seconds: as for `StandingDispatcher`.
 
     Raises:
         ValueError: no such evaluator, or a pool asks for GPUs or TPUs, which only a cluster can share out.
     """
 
     def __init__(
-        self, pools: Sequence[WorkerPool], evaluator: str, count_memory_kills: Callable[[], int] = memory_kills
+        self,
+        pools: Sequence[WorkerPool],
+        evaluator: str,
+        count_memory_kills: Callable[[], int] = memory_kills,
+        lease_seconds: float = LEASE_SECONDS,
+        start_seconds: float = START_SECONDS,
     ) -> None:
         check_evaluator(evaluator)
         if any(pool.gpus or pool.tpus for pool in pools):
             raise ValueError("workers: gpus and tpus need Ray; local processes have CPUs only")
-        super().__init__(pools, count_memory_kills)
+        super().__init__(pools, count_memory_kills, lease_seconds, start_seconds)
         self._evaluator = evaluator
         self._processes: dict[str, SpawnProcess] = {}
         self._connections: dict[str, Connection[Order, Answer]] = {}
@@ -73,6 +82,9 @@ class LocalDispatcher(StandingDispatcher):
 
     def _ask_to_stop(self, slot: Slot, key: AttemptKey) -> None:
         self._order(slot, (key, None))
+
+    def _ask(self, slot: Slot) -> None:
+        self._order(slot, None)
 
     def _order(self, slot: Slot, order: Order) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):
@@ -96,6 +108,8 @@ class LocalDispatcher(StandingDispatcher):
             answer = connection.recv()
         except (EOFError, ConnectionResetError):
             return self._bury(slot)
+        if answer is None:
+            return Alive(slot)
         if isinstance(answer, Progress):
             return Reported(slot, [answer])
         if len(answer) == 2:
@@ -135,25 +149,37 @@ def _serve(connection: "Connection[Answer, Order]", evaluator_name: str, cpus: i
     os.setsid()
     os.environ["OMP_NUM_THREADS"] = str(cpus)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    worker = Worker(evaluator_name, report=connection.send)
-    connection.send(worker.start())
+    speaking = threading.Lock()
+
+    def say(answer: Answer) -> None:
+        with speaking:
+            connection.send(answer)
+
+    worker = Worker(evaluator_name, report=say)
+    say(worker.start())
     attempts: SimpleQueue[tuple[AttemptKey, EvaluationRequest] | None] = SimpleQueue()
-    threading.Thread(target=_take_orders, args=(connection, worker, attempts), daemon=True).start()
+    threading.Thread(target=_take_orders, args=(connection, worker, attempts, say), daemon=True).start()
     while (attempt := attempts.get()) is not None:
-        connection.send(worker.evaluate(*attempt))
+        say(worker.evaluate(*attempt))
 
 
 def _take_orders(
     connection: "Connection[Answer, Order]",
     worker: Worker,
     attempts: "SimpleQueue[tuple[AttemptKey, EvaluationRequest] | None]",
+    say: Callable[[Answer], None],
 ) -> None:
-    """Passes attempts to the main thread, which alone answers, and stops them meanwhile; None when nobody is left."""
+    """Passes attempts to the main thread; meanwhile stops them, and says that the worker lives. None to the main thread
+    when nobody is left."""
     while True:
         try:
-            key, request = connection.recv()
-        except (EOFError, ConnectionResetError):
+            order = connection.recv()
+            if order is None:
+                say(None)
+                continue
+        except (EOFError, ConnectionResetError, BrokenPipeError):
             return attempts.put(None)
+        key, request = order
         if request is None:
             worker.stop(key)
         else:

@@ -20,8 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from nas_controller.dispatch.base import AttemptKey, WorkerPool
-from nas_controller.dispatch.detached import IDLE_SECONDS, DetachedWorker, StoreProbe
+from nas_controller.dispatch.detached import DetachedWorker, StoreProbe
 from nas_controller.dispatch.standing import (
+    LEASE_SECONDS,
+    START_SECONDS,
+    Alive,
     Answered,
     Event,
     Lost,
@@ -45,9 +48,6 @@ LOOPBACK = ("127.0.0.1", "::1")
 REACH_SECONDS = 15.0
 """How long workers of an earlier dispatcher are given to say what they do; who does not is ended."""
 
-POLL_SECONDS = 1.0
-"""How often a busy worker is asked what its attempt has reported."""
-
 ASIDE = "aside"
 """The actor's second thread: it answers while the first one evaluates. Both are threads of Ray's, not the main one."""
 
@@ -58,16 +58,14 @@ class _Actor:
 
     Args:
         answer: the call that it answers next; None while it is idle.
-        poll: the call, on its second thread, that tells what the attempt has reported; None while there is none.
-        poll_at: when the next one is due, seconds of `time.monotonic`; while it is idle, when it is told next that we
-            are here.
+        poll: the call, on its second thread, that tells what the attempt has reported, that the worker lives, and to it
+            that we are here; None while there is none.
         probe: of the artifact store, while it starts on a cluster.
     """
 
     handle: Any
     answer: Any = None
     poll: Any = None
-    poll_at: float = 0.0
     probe: StoreProbe | None = None
 
 
@@ -85,6 +83,7 @@ class RayDispatcher(StandingDispatcher):
         namespace: of the actors' names.
         artifact_dir: where the nodes of a cluster have to find the artifacts of this process; None where they need not.
         connect_seconds: how long to wait for a cluster that is being started.
+        lease_seconds, start_seconds: as for `StandingDispatcher`.
 
     Raises:
         ValueError: no such evaluator on this machine, where it is needed, or an address of another form.
@@ -100,8 +99,10 @@ class RayDispatcher(StandingDispatcher):
         namespace: str = "spinesearch",
         artifact_dir: Path | None = None,
         connect_seconds: float = 30.0,
+        lease_seconds: float = LEASE_SECONDS,
+        start_seconds: float = START_SECONDS,
     ) -> None:
-        super().__init__(pools)
+        super().__init__(pools, lease_seconds=lease_seconds, start_seconds=start_seconds)
         self._evaluator = evaluator
         self._namespace = namespace
         self._artifact_dir = artifact_dir
@@ -242,11 +243,15 @@ class RayDispatcher(StandingDispatcher):
 
     def _send(self, slot: Slot, key: AttemptKey, request: EvaluationRequest) -> None:
         actor = self._actors[slot.name]
-        actor.answer, actor.poll = actor.handle.evaluate.remote(key, request), None
-        actor.poll_at = time.monotonic() + POLL_SECONDS
+        actor.answer = actor.handle.evaluate.remote(key, request)
 
     def _ask_to_stop(self, slot: Slot, key: AttemptKey) -> None:
         self._actors[slot.name].handle.stop.options(concurrency_group=ASIDE).remote(key)
+
+    def _ask(self, slot: Slot) -> None:
+        actor = self._actors[slot.name]
+        ask = actor.handle.progress.options(concurrency_group=ASIDE)
+        actor.poll = ask.remote(slot.key, slot.num_reported)
 
     def _kill(self, slot: Slot) -> None:
         actor = self._actors.pop(slot.name, None)
@@ -270,34 +275,15 @@ class RayDispatcher(StandingDispatcher):
         return [event for call in ready for event in self._hear(awaited[call], call)]
 
     def _awaited(self) -> dict[Any, Slot]:
-        """The calls that workers have to answer; polls that are due are sent."""
-        now = time.monotonic()
-        awaited = {}
-        for slot in self._slots:
-            actor = self._actors.get(slot.name)
-            if actor is None:
-                continue
-            if actor.answer is None:
-                self._show_presence(actor, now)
-                continue
-            awaited[actor.answer] = slot
-            if slot.key is not None and actor.poll is None and actor.poll_at <= now:
-                ask = actor.handle.progress.options(concurrency_group=ASIDE)
-                actor.poll, actor.poll_at = ask.remote(slot.key, slot.num_reported), now + POLL_SECONDS
-            if actor.poll is not None:
-                awaited[actor.poll] = slot
-        return awaited
-
-    def _show_presence(self, actor: _Actor, now: float) -> None:
-        """Tells an idle actor that it has not been forgotten."""
-        if not self._is_own and actor.poll_at <= now:
-            actor.poll_at = now + IDLE_SECONDS / 10
-            actor.handle.touch.options(concurrency_group=ASIDE).remote()
+        """The calls that workers have to answer."""
+        actors = [(self._actors[slot.name], slot) for slot in self._slots if slot.name in self._actors]
+        return {call: slot for actor, slot in actors for call in (actor.answer, actor.poll) if call is not None}
 
     def _hear(self, slot: Slot, call: object) -> list[Event]:
-        """What an answered call says; nothing where the worker was found lost by its other call."""
+        """What an answered call says; nothing where the other one has said that the worker is lost, or all that its
+        attempt reported."""
         actor = self._actors.get(slot.name)
-        if actor is None:
+        if actor is None or call not in (actor.answer, actor.poll):
             return []
         try:
             answer = self._ray.get(call)
@@ -306,8 +292,8 @@ class RayDispatcher(StandingDispatcher):
             return [self._loss(slot, error)]
         if call == actor.poll:
             actor.poll = None
-            return [Reported(slot, answer)] if answer else []
-        actor.answer = None
+            return [Reported(slot, answer)] if answer else [Alive(slot)]
+        actor.answer = actor.poll = None
         if slot.state is not SlotState.STARTING:
             at, result, events = answer
             return [Answered(slot, result, at, events)]
@@ -332,6 +318,12 @@ class RayDispatcher(StandingDispatcher):
         if isinstance(error, self._ray.exceptions.OutOfMemoryError) or (is_here and self._was_memory_short(slot)):
             return Lost(slot, message, text, FailureReason.OUT_OF_MEMORY)
         return Lost(slot, message, text)
+
+    def _has_no_place(self, slot: Slot) -> bool:
+        from ray._private.state import actors
+
+        actor = self._actors.get(slot.name)
+        return actor is not None and not actors(actor.handle._actor_id.hex())["Address"]["IPAddress"]
 
     def _shortage(self, pool: WorkerPool) -> str:
         if self._own_ray_died():

@@ -4,9 +4,13 @@ The bookkeeping is here, once; a subclass knows how to start, feed, kill and hea
 
     DOWN --start--> STARTING --Started--> IDLE --submit--> BUSY --Answered--> IDLE
     any state --Lost, cancel--> DOWN, which is started again: at once, or after a pause where starting failed
+
+A worker that is up holds a lease: it is asked now and then whether it lives, and is lost when it says nothing for so
+long, whether it stands still, hangs, or cannot be reached. A start takes as long as it takes, up to a limit.
 """
 
 import logging
+import math
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -20,6 +24,13 @@ from trainer.session import Progress
 from trainer.task import Evaluation, EvaluationRequest
 
 LISTEN_SECONDS = 1.0
+LEASE_SECONDS = 90.0
+"""A library that does not let other threads of its process run may keep a healthy worker silent for many seconds."""
+START_SECONDS = 600.0
+ASK_SECONDS = 1.0
+"""How often a busy worker is asked for a word, and for what its attempt has reported."""
+ASKS_IN_A_LEASE = 6
+"""How often an idle worker is asked, at least."""
 LONGEST_PAUSE_SECONDS = 30.0
 USUAL_START_SECONDS = 10.0
 
@@ -46,6 +57,8 @@ class Slot:
         failed_starts: in a row.
         problem: why the last start failed; "" for none.
         start_at: when a DOWN worker is started again, seconds of `time.monotonic`.
+        ask_at: when one that is up is asked next whether it lives; infinite while it owes an answer.
+        silent_seconds: since it was last heard, or its start began.
         waiting_since: when it last stopped serving, or was made.
     """
 
@@ -58,6 +71,8 @@ class Slot:
     failed_starts: int = 0
     problem: str = ""
     start_at: float = 0.0
+    ask_at: float = 0.0
+    silent_seconds: float = 0.0
     waiting_since: float = field(default_factory=time.monotonic)
 
     @property
@@ -69,6 +84,13 @@ class Slot:
 @dataclass(frozen=True, slots=True)
 class Started:
     """The worker has loaded its libraries."""
+
+    slot: Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """The worker was asked, and has nothing to tell."""
 
     slot: Slot
 
@@ -101,12 +123,12 @@ class Lost:
     reason: FailureReason = FailureReason.WORKER_LOST
 
 
-Event = Started | Reported | Answered | Lost
+Event = Started | Alive | Reported | Answered | Lost
 
 
 def _moment(event: Event) -> float:
     """What was reported comes before what ended, outcomes in the order they ended, then what was found just now."""
-    if isinstance(event, Reported):
+    if isinstance(event, Alive | Reported):
         return 0.0
     return event.at if isinstance(event, Answered) else time.time()
 
@@ -116,13 +138,24 @@ class StandingDispatcher(Dispatcher):
 
     Args:
         count_memory_kills: how many processes beside ours the kernel has killed for want of memory.
+        lease_seconds: how long a worker that is up may be silent before it is ended, and its attempt lost.
+        start_seconds: the same of a worker that is starting.
     """
 
-    def __init__(self, pools: Sequence[WorkerPool], count_memory_kills: Callable[[], int] = memory_kills) -> None:
+    def __init__(
+        self,
+        pools: Sequence[WorkerPool],
+        count_memory_kills: Callable[[], int] = memory_kills,
+        lease_seconds: float = LEASE_SECONDS,
+        start_seconds: float = START_SECONDS,
+    ) -> None:
         each = [pool for pool in pools for _ in range(pool.count)]
         self._slots = [Slot(f"worker-{number}", pool) for number, pool in enumerate(each, start=1)]
         self._pools = tuple(pools)
         self._count_memory_kills = count_memory_kills
+        self._lease_seconds = lease_seconds
+        self._start_seconds = start_seconds
+        self._listened_at = time.monotonic()
         self._outcomes: list[AttemptOutcome] = []
         self._progress: list[tuple[AttemptKey, Progress]] = []
         self._has_news = False  # something was reported since the last `progress` or `wait`
@@ -140,6 +173,11 @@ class StandingDispatcher(Dispatcher):
         """Tells the slot's busy worker that the attempt is to end with its last measurement."""
 
     @abstractmethod
+    def _ask(self, slot: Slot) -> None:
+        """Asks the slot's worker, which is up, for a word. It must not need the thread that evaluates to answer;
+        `_listen` tells that it did: Alive, or whatever else it has to tell."""
+
+    @abstractmethod
     def _kill(self, slot: Slot) -> None:
         """Ends the slot's worker, if there is one, and forgets it: `_listen` tells nothing more of it."""
 
@@ -151,6 +189,10 @@ class StandingDispatcher(Dispatcher):
         """Whether the kernel has killed for memory since the slot's worker or attempt was started; of several that
         were lost then, it is not known which it was."""
         return self._count_memory_kills() > slot.memory_kills
+
+    def _has_no_place(self, slot: Slot) -> bool:
+        """Whether the starting worker has no process yet, because it waits for others to make room."""
+        return False
 
     def _shortage(self, pool: WorkerPool) -> str:
         """Why the pool cannot be placed, where that is known; "" where it only takes time."""
@@ -167,6 +209,7 @@ class StandingDispatcher(Dispatcher):
         slot.num_reported, slot.memory_kills = 0, self._count_memory_kills()
         self._send(slot, key, replace(request, threads=slot.pool.cpus, device_share=slot.pool.device_share))
         slot.state, slot.key = SlotState.BUSY, key
+        self._ask_later(slot)
 
     def adopt(self, keys: Sequence[AttemptKey]) -> list[AttemptKey]:
         here = {slot.key for slot in self._slots} | {outcome.key for outcome in self._outcomes}
@@ -241,11 +284,42 @@ class StandingDispatcher(Dispatcher):
             if slot.state is SlotState.DOWN and slot.start_at <= now:
                 slot.memory_kills = self._count_memory_kills()
                 self._start(slot)
-                slot.state = SlotState.STARTING
+                slot.state, slot.silent_seconds = SlotState.STARTING, 0.0
+            elif slot.serves and slot.ask_at <= now:
+                slot.ask_at = math.inf
+                self._ask(slot)
         events = self._listen(timeout_seconds)
+        self._count_silence(events)
         for event in sorted(events, key=_moment):
             self._handle(event)
+        self._end_silent_workers()
         return any(isinstance(event, Started) for event in events)
+
+    def _count_silence(self, events: Sequence[Event]) -> None:
+        """Who was heard begins anew. Where nobody listened for long, because this process itself stood still or had
+        other work, that says little about workers: it counts for half a lease at most."""
+        now = time.monotonic()
+        passed, self._listened_at = min(now - self._listened_at, self._lease_seconds / 2), now
+        heard = [event.slot for event in events]
+        for slot in self._slots:
+            slot.silent_seconds = 0.0 if slot in heard else slot.silent_seconds + passed
+
+    def _end_silent_workers(self) -> None:
+        """Those whose lease is over; nobody waits for them any more."""
+        for slot in self._slots:
+            allowed = self._lease_seconds if slot.serves else self._start_seconds
+            if slot.state is SlotState.DOWN or slot.silent_seconds <= allowed:
+                continue
+            if slot.state is SlotState.STARTING and self._has_no_place(slot):
+                slot.silent_seconds = 0.0
+                continue
+            self._kill(slot)
+            self._handle_loss(Lost(slot, f"the worker did not answer for {slot.silent_seconds:.0f} s"))
+
+    def _ask_later(self, slot: Slot) -> None:
+        """The worker has just spoken, or got work: it is asked again after its time."""
+        seconds = self._lease_seconds / ASKS_IN_A_LEASE
+        slot.ask_at = time.monotonic() + (min(seconds, ASK_SECONDS) if slot.state is SlotState.BUSY else seconds)
 
     def _handle(self, event: Event) -> None:
         slot = event.slot
@@ -255,7 +329,7 @@ class StandingDispatcher(Dispatcher):
             slot.state, slot.failed_starts, slot.problem = SlotState.IDLE, 0, ""
         elif isinstance(event, Reported):
             self._take(slot, event.events)
-        else:
+        elif isinstance(event, Answered):
             self._take(slot, event.events[slot.num_reported :])
             self._finish(slot, event.result)
             if isinstance(event.result, Failure) and event.result.rule.ends_worker:
@@ -263,6 +337,7 @@ class StandingDispatcher(Dispatcher):
                 self._handle_loss(Lost(slot, event.result.message))
             else:
                 slot.state = SlotState.IDLE
+        self._ask_later(slot)
 
     def _handle_loss(self, event: Lost) -> None:
         slot, now = event.slot, time.monotonic()

@@ -196,8 +196,9 @@ class Worker:
         keep_result(request.artifact_dir, AttemptOutcome.of(key, result), events)
         return at, result, events
 
-    def progress(self, key: AttemptKey, num_known: int) -> list[Progress]:
-        """What the attempt has reported after its first `num_known` events; [] when it is not, or not yet, here."""
+    def progress(self, key: AttemptKey | None, num_known: int) -> list[Progress]:
+        """What the attempt has reported after its first `num_known` events; [] when it is not, or not yet, here, and
+        for None: whoever answers lives."""
         told_key, events = self._told
         return events[num_known:] if told_key == key else []
 

@@ -1,8 +1,9 @@
 """Evaluators for tests of dispatchers, importable in worker processes. The name of the spec says what to do:
 
-``ok``, ``sleep:SECONDS``, ``kill`` (the worker's own process), or a key of `ERRORS` to raise, or ``wrong`` (a value
-that is no evaluation), or ``steps:NUMBER:SECONDS``: so many steps of so many seconds, each of them measured, with a
-checkpoint where one is wanted, from the step of the checkpoint that it goes on from.
+``ok``, ``sleep:SECONDS``, ``kill`` (the worker's own process), ``stand still`` (the same, by SIGSTOP), or a key of
+`ERRORS` to raise, or ``wrong`` (a value that is no evaluation), or ``steps:NUMBER:SECONDS``: so many steps of so many
+seconds, each of them measured, with a checkpoint where one is wanted, from the step of the checkpoint that it goes on
+from.
 """
 
 import errno
@@ -92,14 +93,14 @@ def run_steps(request: EvaluationRequest, session: TrainingSession, sleep: Calla
 
 
 def measure(request: EvaluationRequest) -> Evaluation:
-    """The behaviour without the sleep and the kill; steps that nobody watches."""
+    """The behaviour without the sleep and the signals; steps that nobody watches."""
     return simulate(request, LoneSession())
 
 
 def simulate(
     request: EvaluationRequest, session: TrainingSession, sleep: Callable[[float], object] = lambda seconds: None
 ) -> Evaluation:
-    """The behaviour without the kill, with another way to let time pass."""
+    """The behaviour without the signals, with another way to let time pass."""
     stopped_at_step = None
     if request.spec.name in ERRORS:
         raise ERRORS[request.spec.name]
@@ -133,6 +134,8 @@ def evaluate(request: EvaluationRequest, session: TrainingSession) -> Evaluation
     """Does what the request says, in real time."""
     if request.spec.name == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    if request.spec.name == "stand still":
+        os.kill(os.getpid(), signal.SIGSTOP)
     return simulate(request, session, time.sleep)
 
 

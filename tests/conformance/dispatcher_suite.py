@@ -1,6 +1,7 @@
 """What every dispatcher must do. A subclass gives the class-scoped fixture `dispatcher`: two workers that behave as
-`tests.conformance.dispatch_evaluators` says."""
+`tests.conformance.dispatch_evaluators` says, with a lease of `LEASE_SECONDS`."""
 
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.conformance.dispatch_evaluators import make_request, measurement
 from trainer.session import Checkpoint, Measurement, Progress
 
 PATIENCE_SECONDS = 120.0
+LEASE_SECONDS = 4.0
 
 
 def until_free(dispatcher: Dispatcher, count: int) -> list[str]:
@@ -130,6 +132,26 @@ class DispatcherSuite:
         (outcome,) = next_outcomes(dispatcher)
         assert outcome.evaluation is not None
 
+    def test_a_worker_that_stands_still_is_lost_after_its_lease_and_serves_again(self, dispatcher: Dispatcher) -> None:
+        first, second = until_free(dispatcher, 2)
+        dispatcher.submit(first, AttemptKey("stands still", 1), make_request("stand still"))
+        dispatcher.submit(second, AttemptKey("lives", 1), make_request(f"sleep:{LEASE_SECONDS + 1}", 7))
+        outcomes: dict[str, AttemptOutcome] = {}
+        while len(outcomes) < 2:
+            outcomes |= {outcome.key.job_id: outcome for outcome in next_outcomes(dispatcher)}
+        failure, evaluation = outcomes["stands still"].failure, outcomes["lives"].evaluation
+        assert failure is not None
+        assert failure.reason is FailureReason.WORKER_LOST
+        silence = re.fullmatch(f"{first}: the worker did not answer for ([0-9]+) s", failure.message)
+        assert silence is not None
+        assert int(silence[1]) >= LEASE_SECONDS
+        assert evaluation is not None
+        assert evaluation.average_precision == 7 / 1000
+        assert until_free(dispatcher, 2) == [first, second]
+        dispatcher.submit(first, AttemptKey("stands still", 2), make_request("ok", 3))
+        (outcome,) = next_outcomes(dispatcher)
+        assert outcome.evaluation is not None
+
     def test_a_busy_or_unknown_worker_takes_nothing(self, dispatcher: Dispatcher) -> None:
         first, second = until_free(dispatcher, 2)
         dispatcher.submit(first, AttemptKey("a", 1), make_request("sleep:0.2"))
@@ -218,7 +240,7 @@ class DispatcherSuite:
         assert outcome.evaluation.average_precision == 9 / 1000
         last = outcome.evaluation.stopped_at_step
         assert last is not None
-        assert before[-1].step < last < 600
+        assert before[-1].step <= last < 600
         assert before + after == [measurement(step, 600) for step in range(1, last + 1)]
         dispatcher.stop(key)
 

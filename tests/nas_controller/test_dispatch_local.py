@@ -15,7 +15,14 @@ from nas_controller.dispatch.local import LocalDispatcher
 from nas_controller.dispatch.memory_kills import memory_kills
 from nas_controller.records import FailureReason
 from tests.conformance.dispatch_evaluators import make_request
-from tests.conformance.dispatcher_suite import DispatcherSuite, next_outcomes, next_reports, until_free, watch
+from tests.conformance.dispatcher_suite import (
+    LEASE_SECONDS,
+    DispatcherSuite,
+    next_outcomes,
+    next_reports,
+    until_free,
+    watch,
+)
 from trainer.session import Checkpoint, Progress
 
 EVALUATOR = "tests.conformance.dispatch_evaluators:evaluate"
@@ -46,7 +53,7 @@ class TestLocalDispatcher(DispatcherSuite):
     @pytest.fixture(scope="class")
     @classmethod
     def dispatcher(cls) -> Iterator[Dispatcher]:
-        dispatcher = LocalDispatcher([WorkerPool(count=2, cpus=2)], EVALUATOR)
+        dispatcher = LocalDispatcher([WorkerPool(count=2, cpus=2)], EVALUATOR, lease_seconds=LEASE_SECONDS)
         yield dispatcher
         dispatcher.close()
 

@@ -16,9 +16,10 @@ import pytest
 from nas_controller.artifacts.directory import DirectoryArtifactStore
 from nas_controller.dispatch.base import AttemptKey, Dispatcher, WorkerPool
 from nas_controller.dispatch.ray_cluster import RayDispatcher
+from nas_controller.dispatch.standing import START_SECONDS
 from nas_controller.records import FailureReason
 from tests.conformance.dispatch_evaluators import make_request
-from tests.conformance.dispatcher_suite import DispatcherSuite, next_outcomes, until_free
+from tests.conformance.dispatcher_suite import LEASE_SECONDS, DispatcherSuite, next_outcomes, until_free
 
 EVALUATOR = "tests.conformance.dispatch_evaluators:evaluate"
 REPOSITORY = Path(__file__).parents[2]
@@ -77,7 +78,7 @@ class TestRayDispatcher(DispatcherSuite):
     @pytest.fixture(scope="class")
     @classmethod
     def dispatcher(cls) -> Iterator[Dispatcher]:
-        dispatcher = RayDispatcher([WorkerPool(count=2, cpus=2)], EVALUATOR)
+        dispatcher = RayDispatcher([WorkerPool(count=2, cpus=2)], EVALUATOR, lease_seconds=LEASE_SECONDS)
         yield dispatcher
         dispatcher.close()
 
@@ -122,6 +123,16 @@ def test_a_pool_that_cannot_be_placed_says_what_is_missing(mixed: RayDispatcher)
     until_free(mixed, 1)
     assert mixed.free_workers() == ["worker-1"]
     assert mixed.placement().startswith("waiting for 1 of 1 workers: each needs 64 GPU, the cluster has ")
+
+
+def test_a_worker_that_waits_for_room_is_not_given_up(mixed: RayDispatcher) -> None:
+    until_free(mixed, 1)
+    placed, waiting = mixed._slots
+    assert not mixed._has_no_place(placed)
+    actor, waiting.silent_seconds = mixed._actors[waiting.name], START_SECONDS + 1
+    assert mixed.free_workers() == [placed.name]
+    assert mixed._actors[waiting.name] is actor
+    assert waiting.silent_seconds < START_SECONDS
 
 
 def test_every_process_of_our_ray_listens_on_loopback_only(mixed: RayDispatcher) -> None:

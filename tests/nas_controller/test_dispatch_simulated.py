@@ -11,14 +11,21 @@ from nas_controller.dispatch.simulated import EPOCH, SimulatedDispatcher, Virtua
 from nas_controller.dispatch.worker import run_evaluation
 from nas_controller.records import Failure, FailureReason
 from tests.conformance.dispatch_evaluators import make_request, measurement, seconds_of, simulate
-from tests.conformance.dispatcher_suite import DispatcherSuite, watch
+from tests.conformance.dispatcher_suite import LEASE_SECONDS, DispatcherSuite, watch
 from trainer.session import Checkpoint, TrainingSession
 from trainer.task import Evaluation, EvaluationRequest
+
+
+def seconds(request: EvaluationRequest) -> float:
+    return LEASE_SECONDS if request.spec.name == "stand still" else seconds_of(request)
 
 
 def evaluate(request: EvaluationRequest, session: TrainingSession) -> Evaluation | Failure:
     if request.spec.name == "kill":
         return Failure(reason=FailureReason.WORKER_LOST, message="worker-1: the worker was killed by the script")
+    if request.spec.name == "stand still":
+        message = f"worker-1: the worker did not answer for {LEASE_SECONDS:.0f} s"
+        return Failure(reason=FailureReason.WORKER_LOST, message=message)
     return run_evaluation(simulate, request, session)
 
 
@@ -28,7 +35,7 @@ class TestSimulatedDispatcher(DispatcherSuite):
     @pytest.fixture(scope="class")
     @classmethod
     def dispatcher(cls) -> Dispatcher:
-        return SimulatedDispatcher(2, seconds_of, evaluate, cls.clock, start_seconds=0.25)
+        return SimulatedDispatcher(2, seconds, evaluate, cls.clock, start_seconds=0.25)
 
     def let_pass(self, seconds: float) -> None:
         self.clock.advance_to(self.clock.seconds + seconds)
