@@ -2,12 +2,23 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nas_controller.dispatch.base import AttemptKey, AttemptOutcome
 from nas_controller.dispatch.results import KeptResult
 from nas_controller.failures import is_tried_again, retry_at
 from nas_controller.log_ids import attempt_ids
-from nas_controller.records import Failure, FailureKind, FailureReason, Job, JobKind, Trial, TrialState
+from nas_controller.records import (
+    Failure,
+    FailureKind,
+    FailureReason,
+    Job,
+    JobKind,
+    JobState,
+    Trial,
+    TrialDraft,
+    TrialState,
+)
 from nas_controller.reward import reward_of
 from nas_controller.running_search import RunningSearch, SearchFailedError
 from trainer.session import Checkpoint
@@ -33,12 +44,17 @@ def submit_queued(search: RunningSearch) -> None:
         attempt = search.store.start_attempt(search.lease, job.id, worker, search.now())
         search.queued.remove(job)
         search.retry_at.pop(job.id, None)
-        key = AttemptKey(job.id, attempt.number)
-        search.dispatcher.submit(worker, key, search.setup.request(trial.draft, job))
-        search.running[key] = job
-        _log.info("attempt %d started on %s", key.number, worker, extra=attempt_ids(job, key.number))
-        if _was_given_up(search, job):
-            search.dispatcher.stop(key)
+        give(search, worker, replace(job, state=JobState.RUNNING, num_attempts=attempt.number), trial.draft)
+
+
+def give(search: RunningSearch, worker: str, job: Job, draft: TrialDraft) -> None:
+    """Gives a free worker the newest attempt of the job, which is committed."""
+    key = AttemptKey(job.id, job.num_attempts)
+    search.dispatcher.submit(worker, key, search.setup.request(draft, job))
+    search.running[key] = job
+    _log.info("attempt %d started on %s", key.number, worker, extra=attempt_ids(job, key.number))
+    if _was_given_up(search, job):
+        search.dispatcher.stop(key)
 
 
 def take_progress(search: RunningSearch) -> None:
@@ -101,7 +117,6 @@ def record(search: RunningSearch, outcome: AttemptOutcome) -> Trial | None:
     job = search.running.pop(outcome.key)
     outcome = _as_kept(search, outcome)
     trial = _commit(search, job, outcome)
-    forget_checkpoint(search, job.id)
     if search.results is not None:
         search.results.forget(outcome.key)
     if outcome.failure is not None and outcome.failure.kind is FailureKind.DATA:
@@ -126,10 +141,19 @@ def take_kept(search: RunningSearch, kept: KeptResult) -> AttemptOutcome:
 
 
 def _commit(search: RunningSearch, job: Job, outcome: AttemptOutcome) -> Trial | None:
-    if search.store.get_job(job.id).state.is_final:
+    stored = search.store.get_job(job.id)
+    if stored.state.is_final:
         # The user cancelled the search, or a late result of another attempt was used.
-        return None
-    search.failures.take_attempt(outcome.failure)
+        trial = None
+    else:
+        search.failures.take_attempt(outcome.failure)
+        trial = _write(search, job, outcome)
+    if stored.checkpoint is not None:
+        forget_checkpoint(search, job.id)
+    return trial
+
+
+def _write(search: RunningSearch, job: Job, outcome: AttemptOutcome) -> Trial | None:
     if outcome.evaluation is not None:
         return complete(search, job, outcome.key, outcome.evaluation)
     assert outcome.failure is not None

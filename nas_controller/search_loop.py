@@ -9,7 +9,7 @@ what was running is queued again, and the algorithm's state is rebuilt from a sn
 import logging
 from collections.abc import Iterator
 
-from nas_controller.attempts import forget_checkpoint, record, submit_queued, take_kept, take_progress
+from nas_controller.attempts import forget_checkpoint, give, record, submit_queued, take_kept, take_progress
 from nas_controller.dispatch.base import AttemptOutcome
 from nas_controller.log_ids import log_ids
 from nas_controller.records import JobKind, JobState, SearchState, Trial, TrialDraft, TrialState
@@ -40,7 +40,7 @@ def run_search(search: RunningSearch) -> Iterator[SearchState]:
         yield state
         try:
             with search.stopwatch.measure("turn"):
-                state = _turn(search)
+                state = _turn(search, state)
         except SearchFailedError as error:
             state = _set_state(search, SearchState.FAILED, str(error))
         except ConflictError:
@@ -79,15 +79,12 @@ def _begin(search: RunningSearch) -> SearchState:
     return state
 
 
-def _turn(search: RunningSearch) -> SearchState:
-    """Fills free workers, waits for at most a second, records what came back; the state afterwards."""
+def _turn(search: RunningSearch, state: SearchState) -> SearchState:
+    """Fills free workers, waits for at most a second, records what came back; from a state to the state afterwards."""
     _keep_lease(search)
     if search.pulse.is_due(search.now()):
         search.pulse.beat(search.now(), search.stopwatch.numbers() | dict(search.algorithm.diagnostics()))
     more_to_propose = False
-    state = search.store.get_search(search.search_id).state
-    if state is SearchState.CANCELLED:
-        return state
     if state is SearchState.RUNNING:
         _say_placement(search)
         submit_queued(search)
@@ -164,7 +161,8 @@ def _propose_into_free_slots(search: RunningSearch) -> bool:
     if search.returned:
         return False
     for _ in range(MAX_PROPOSALS_PER_TURN):
-        if not search.dispatcher.free_workers() or _limit_reached(search):
+        free = search.dispatcher.free_workers()
+        if not free or _limit_reached(search):
             return False
         with search.stopwatch.measure("ask"):
             proposal = search.algorithm.ask(search.next_number)
@@ -175,7 +173,7 @@ def _propose_into_free_slots(search: RunningSearch) -> bool:
         elif measured := _measured_before(search, draft):
             _add_reused(search, draft, measured)
         else:
-            _add_candidate(search, draft)
+            _start_candidate(search, draft, free[0])
     return True
 
 
@@ -186,15 +184,14 @@ def _measured_before(search: RunningSearch, draft: TrialDraft) -> Trial | None:
     return search.store.first_measured(search.setup.measurement_key, draft.fingerprint)
 
 
-def _add_candidate(search: RunningSearch, draft: TrialDraft) -> None:
+def _start_candidate(search: RunningSearch, draft: TrialDraft, worker: str) -> None:
     search.infeasible_in_a_row = 0
     seed = derive_seed(search.setup.config.algorithm.seed, "proxy", draft.number)
-    search.store.add_trial(search.lease, draft, seed, search.now())
+    job = search.store.start_trial(search.lease, draft, seed, worker, search.now())
     search.next_number += 1
     search.num_started += 1
-    search.queued += search.store.list_jobs(search.search_id, draft.number, open_only=True)
     _log.info("trial %d created by %s", draft.number, draft.arm, extra=log_ids(search.search_id, draft.number))
-    submit_queued(search)
+    give(search, worker, job, draft)
 
 
 def _add_infeasible(search: RunningSearch, draft: TrialDraft) -> None:

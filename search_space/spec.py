@@ -8,7 +8,7 @@ channel and stride for a given target network.
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any, Self, TypeVar
@@ -285,9 +285,8 @@ class ArchitectureSpec:
 
     def to_document(self) -> dict[str, Any]:
         """The spec as plain data, ready for JSON."""
-        document = asdict(self)
-        document["widths"] = {str(level): width for level, width in self.widths}
-        return {"schema_version": SCHEMA_VERSION, **json.loads(json.dumps(document))}
+        document = {**_own_fields(self), "widths": {str(level): width for level, width in self.widths}}
+        return {"schema_version": SCHEMA_VERSION, **json.loads(json.dumps(document, default=_own_fields))}
 
     @classmethod
     def from_json(cls, text: str) -> "ArchitectureSpec":
@@ -323,6 +322,11 @@ class ArchitectureSpec:
             if name in given:
                 values[name] = _member(kind, given[name], name)
         return _built(cls, values, "spec")
+
+
+def _own_fields(record: Any) -> dict[str, Any]:
+    """A record's fields by name, to no depth: `asdict` would copy all that JSON copies anyway."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 def _known(given: object, record: type, place: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 from nas_controller.algorithms.base import Proposal, SearchAlgorithm, StateDict, ToldTrial
 from nas_controller.algorithms.draws import trial_draws
 from nas_controller.algorithms.told import check_told
-from search_space.decisions import Genotype, SearchSpace
+from search_space.decisions import SearchSpace
 
 
 class RandomSearch(SearchAlgorithm):
@@ -22,12 +22,9 @@ class RandomSearch(SearchAlgorithm):
     def ask(self, trial_number: int) -> Proposal:
         """A uniform genotype; the same for the same search seed and trial number, whatever was told."""
         draws = trial_draws(self._seed, trial_number)
-        genotype: Genotype = ()
-        log_probs: tuple[float, ...] = ()
-        while (point := self._space.options(genotype)) is not None:
-            count = len(point.options)
-            genotype = (*genotype, int(draws.integers(count)))
-            log_probs = (*log_probs, -math.log(count))
+        counts = self._space.option_counts
+        genotype = tuple(int(draws.integers(count)) for count in counts)
+        log_probs = tuple(-math.log(count) for count in counts)
         return Proposal(genotype=genotype, arm="random", log_probs=log_probs)
 
     def tell(self, trial: ToldTrial) -> None:

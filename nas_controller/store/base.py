@@ -134,6 +134,11 @@ class Store(ABC):
         `ConflictError`. `ValueError` for a log-probability that is not finite."""
 
     @abstractmethod
+    def start_trial(self, lease: SearchLease, draft: TrialDraft, job_seed: int, worker: str, at: datetime) -> Job:
+        """`add_trial` and `start_attempt` of its job in one transaction: the job, RUNNING, whose attempt 1 is on
+        `worker`. `ValueError` where the draft has a reason not to be trained; else as these two."""
+
+    @abstractmethod
     def add_reused_trial(self, lease: SearchLease, draft: TrialDraft, measured: Trial, at: datetime) -> Trial:
         """The new trial, COMPLETED (and told) with the reward and the AP of `measured`, in one transaction; it
         names that trial and has no job. `ValueError` where `measured` was not trained to a reward, or where

@@ -122,6 +122,19 @@ class MemoryStore(Store):
                 self._put_job(shelf, draft.number, JobKind.PROXY, job_seed, at)
             return trial
 
+    def start_trial(self, lease: SearchLease, draft: TrialDraft, job_seed: int, worker: str, at: datetime) -> Job:
+        at = rules.in_utc(at)
+        draft = rules.checked_draft(draft)
+        with self._lock:
+            shelf = self._leased(lease)
+            if shelf.same_trial(draft, at) is not None:
+                return self._job(shelf, rules.job_id(lease.search_id, draft.number, JobKind.PROXY, job_seed))
+            rules.require_trainable(draft)
+            shelf.new_trial(rules.new_trial(lease.search_id, draft, job_seed, at), at)
+            job = self._put_job(shelf, draft.number, JobKind.PROXY, job_seed, at)
+            self._start(shelf, job, worker, at)
+            return shelf.jobs[job.id]
+
     def add_reused_trial(self, lease: SearchLease, draft: TrialDraft, measured: Trial, at: datetime) -> Trial:
         at = rules.in_utc(at)
         trial = rules.reused_trial(lease.search_id, rules.checked_draft(draft), measured, at)
@@ -158,16 +171,18 @@ class MemoryStore(Store):
             last = shelf.attempts[job_id][-1] if shelf.attempts[job_id] else None
             if last is not None and rules.is_same_start(job, last, worker, at):
                 return last
-            rules.require_queued(job)
-            number = job.num_attempts + 1
-            attempt = Attempt(job_id=job_id, number=number, state=AttemptState.RUNNING, worker=worker, started_at=at)
-            shelf.attempts[job_id].append(attempt)
-            shelf.jobs[job_id] = replace(job, state=JobState.RUNNING, num_attempts=number)
-            trial = shelf.trials[job.trial_number]
-            if job.kind is JobKind.PROXY:
-                shelf.trials[trial.number] = replace(trial, state=TrialState.RUNNING, started_at=trial.started_at or at)
-                shelf.append(EntryKind.TRIAL_STARTED, trial.number, {}, at)
-            return attempt
+            return self._start(shelf, job, worker, at)
+
+    def _start(self, shelf: Shelf, job: Job, worker: str, at: datetime) -> Attempt:
+        """One more attempt of the job, both RUNNING, and a PROXY job's trial with them."""
+        rules.require_queued(job)
+        job = shelf.jobs[job.id] = rules.started_job(job)
+        attempt = rules.new_attempt(job, worker, at)
+        shelf.attempts[job.id].append(attempt)
+        if job.kind is JobKind.PROXY:
+            shelf.trials[job.trial_number] = rules.started(shelf.trials[job.trial_number], at)
+            shelf.append(EntryKind.TRIAL_STARTED, job.trial_number, {}, at)
+        return attempt
 
     def complete_attempt(
         self,

@@ -1,6 +1,7 @@
 """From a URL to a store whose schema is this release's."""
 
 from pathlib import Path
+from threading import Lock
 
 from alembic import command
 from alembic.config import Config
@@ -16,6 +17,8 @@ from nas_controller.store.sql import SqlStore
 MEMORY_URL = "memory:"
 POSTGRESQL_LOCK = 0x5350494E
 """Any number of ours: processes that migrate one PostgreSQL at the same time take turns."""
+_ONE_MIGRATION = Lock()
+"""Alembic keeps the migration that is under way in a variable of its module: threads take turns too."""
 
 
 class SchemaError(StoreError):
@@ -53,14 +56,15 @@ def open_store(url: str, observe: ObserveTransaction | None = None) -> Store:
 
 
 def migrate(engine: Engine) -> None:
-    """Brings the schema to this release's revision, in one transaction; nothing happens when it is there."""
+    """Brings the schema to this release's revision, in one transaction; nothing happens when it is there. Safe for
+    several processes and threads at once, on the same database or on others."""
     with engine.begin() as connection:
         revision = current_revision(connection)
     if revision == known_revisions()[0]:
         return
     if revision is not None and revision not in known_revisions():
         raise SchemaError(f"the database has schema {revision}, made by a newer release of spinesearch")
-    with for_writing(engine).begin() as connection:
+    with _ONE_MIGRATION, for_writing(engine).begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({POSTGRESQL_LOCK})"))
         command.upgrade(alembic_config(connection), "head")

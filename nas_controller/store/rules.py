@@ -233,6 +233,27 @@ def new_job(search_id: str, trial_number: int, kind: JobKind, seed: int, at: dat
     )
 
 
+def started_job(job: Job) -> Job:
+    """The job with one more attempt."""
+    return replace(job, state=JobState.RUNNING, num_attempts=job.num_attempts + 1)
+
+
+def new_attempt(job: Job, worker: str, at: datetime) -> Attempt:
+    """The job's newest attempt as it begins."""
+    return Attempt(job_id=job.id, number=job.num_attempts, state=AttemptState.RUNNING, worker=worker, started_at=at)
+
+
+def started(trial: Trial, at: datetime) -> Trial:
+    """The trial while its proxy job runs."""
+    return replace(trial, state=TrialState.RUNNING, started_at=trial.started_at or at)
+
+
+def require_trainable(draft: TrialDraft) -> None:
+    """Raises ValueError for a draft that is not to be trained."""
+    if draft.infeasible_reason:
+        raise ValueError(f"trial {draft.number}: cannot be started: {draft.infeasible_reason}")
+
+
 def require_queued(job: Job) -> None:
     """Raises ConflictError where a job cannot be started."""
     if job.state is not JobState.QUEUED:

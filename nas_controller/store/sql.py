@@ -52,6 +52,7 @@ class SqlStore(SqlReading):
             if lease is not None:
                 rules.require_lease(row["lease_token"], lease)
             yield writing
+            writing.flush()
 
     def create_search(
         self, search_id: str, name: str, config: Mapping[str, Any], at: datetime, idempotency_key: str | None = None
@@ -66,6 +67,7 @@ class SqlStore(SqlReading):
                 connection.execute(insert(tables.search).values(**values))
                 writing = Writing(connection, search, None)
                 writing.append(EntryKind.SEARCH_STATE, None, {"state": search.state.value, "reason": ""}, at)
+                writing.flush()
                 return writing.search
         except IntegrityError:
             same_key = tables.search.c.idempotency_key == idempotency_key
@@ -120,8 +122,23 @@ class SqlStore(SqlReading):
             if trial.state is TrialState.INFEASIBLE:
                 writing.finish_trial(trial, at, consumed=True)
             elif job_seed is not None:
-                writing.new_job(draft.number, JobKind.PROXY, job_seed, at)
+                writing.add_job(rules.new_job(lease.search_id, draft.number, JobKind.PROXY, job_seed, at))
             return trial
+
+    def start_trial(self, lease: SearchLease, draft: TrialDraft, job_seed: int, worker: str, at: datetime) -> Job:
+        at = rules.in_utc(at)
+        draft = rules.checked_draft(draft)
+        with self._write(lease.search_id, lease) as writing:
+            if writing.same_trial(draft, at) is not None:
+                return writing.job(rules.job_id(lease.search_id, draft.number, JobKind.PROXY, job_seed))
+            rules.require_trainable(draft)
+            trial = rules.new_trial(lease.search_id, draft, job_seed, at)
+            writing.new_trial(rules.started(trial, at), at)
+            job = rules.started_job(rules.new_job(lease.search_id, draft.number, JobKind.PROXY, job_seed, at))
+            writing.add_job(job)
+            writing.add_attempt(rules.new_attempt(job, worker, at))
+            writing.append(EntryKind.TRIAL_STARTED, draft.number, {}, at)
+            return job
 
     def add_reused_trial(self, lease: SearchLease, draft: TrialDraft, measured: Trial, at: datetime) -> Trial:
         at = rules.in_utc(at)
@@ -136,12 +153,12 @@ class SqlStore(SqlReading):
         at = rules.in_utc(at)
         with self._write(lease.search_id, lease) as writing:
             writing.trial(trial_number)
-            same = tables.job.c.id == rules.job_id(lease.search_id, trial_number, kind, seed)
-            for job in writing.jobs(same):
-                return job
+            same = writing.find_job(rules.job_id(lease.search_id, trial_number, kind, seed))
+            if same is not None:
+                return same
             rules.require_open(writing.search)
             rules.require_addable(kind)
-            return writing.new_job(trial_number, kind, seed, at)
+            return writing.add_job(rules.new_job(lease.search_id, trial_number, kind, seed, at))
 
     def start_attempt(self, lease: SearchLease, job_id: str, worker: str, at: datetime) -> Attempt:
         at = rules.in_utc(at)
@@ -151,15 +168,13 @@ class SqlStore(SqlReading):
             if last is not None and rules.is_same_start(job, last, worker, at):
                 return last
             rules.require_queued(job)
-            number = job.num_attempts + 1
-            attempt = Attempt(job_id=job_id, number=number, state=AttemptState.RUNNING, worker=worker, started_at=at)
-            writing.connection.execute(insert(tables.attempt).values(**rows.attempt_values(attempt)))
-            writing.put_job(replace(job, state=JobState.RUNNING, num_attempts=number))
+            job = rules.started_job(job)
+            attempt = rules.new_attempt(job, worker, at)
+            writing.add_attempt(attempt)
+            writing.put_job(job)
             if job.kind is JobKind.PROXY:
-                trial = writing.trial(job.trial_number)
-                started = replace(trial, state=TrialState.RUNNING, started_at=trial.started_at or at)
-                writing.put_trial(started)
-                writing.append(EntryKind.TRIAL_STARTED, trial.number, {}, at)
+                writing.put_trial(rules.started(writing.trial(job.trial_number), at))
+                writing.append(EntryKind.TRIAL_STARTED, job.trial_number, {}, at)
             return attempt
 
     def complete_attempt(
@@ -181,7 +196,8 @@ class SqlStore(SqlReading):
             if not rules.may_complete(job, attempt):
                 return trial
             writing.put_attempt(replace(attempt, state=AttemptState.COMPLETED, finished_at=at, failure=None))
-            writing.end_attempts(job_id, AttemptState.LOST, at)
+            if job.num_attempts > 1:
+                writing.end_attempts(job_id, AttemptState.LOST, at)
             job = replace(job, state=JobState.COMPLETED, finished_at=at, evaluation=document)
             writing.put_job(job)
             if job.kind is JobKind.PROXY:

@@ -1,11 +1,11 @@
 """A write transaction on one search: what the verbs of the SQL store do to its rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
 from nas_controller.records import (
     Attempt,
@@ -33,39 +33,74 @@ IN_ORDER_MADE = tables.job.c.position + 0
 """A sum, because SQLite would else walk through all jobs of a search in this order to find a few of them."""
 OPEN_TRIALS = (TrialState.QUEUED.value, TrialState.RUNNING.value)
 
+# Made once: to build a statement takes SQLAlchemy longer than to run it. What is set are the columns that come as
+# parameters.
+_INSERT_ENTRY, _INSERT_TRIAL = insert(tables.ledger), insert(tables.trial)
+_INSERT_JOB, _INSERT_ATTEMPT = insert(tables.job), insert(tables.attempt)
+_SEARCH = tables.search.c.id == bindparam("of_search")
+_UPDATE_SEARCH = update(tables.search).where(_SEARCH)
+_TRIALS = select(tables.trial).where(tables.trial.c.search_id == bindparam("of_search")).order_by("number")
+_TRIAL = _TRIALS.where(tables.trial.c.number == bindparam("of_number"))
+_UPDATE_TRIAL = update(tables.trial).where(
+    tables.trial.c.search_id == bindparam("of_search"), tables.trial.c.number == bindparam("of_number")
+)
+_NEWEST_TRIAL = select(func.max(tables.trial.c.number)).where(tables.trial.c.search_id == bindparam("of_search"))
+_JOBS = select(tables.job).where(tables.job.c.search_id == bindparam("of_search")).order_by(IN_ORDER_MADE)
+_JOB = _JOBS.where(tables.job.c.id == bindparam("of_job"))
+_UPDATE_JOB = update(tables.job).where(tables.job.c.id == bindparam("of_job"))
+_NEWEST_JOB = select(func.max(tables.job.c.position)).where(tables.job.c.search_id == bindparam("of_search"))
+_ATTEMPTS = select(tables.attempt).where(tables.attempt.c.job_id == bindparam("of_job"))
+_ATTEMPT = _ATTEMPTS.where(tables.attempt.c.number == bindparam("of_number"))
+_RUNNING_ATTEMPTS = _ATTEMPTS.where(tables.attempt.c.state == AttemptState.RUNNING.value)
+_UPDATE_ATTEMPT = update(tables.attempt).where(
+    tables.attempt.c.job_id == bindparam("of_job"), tables.attempt.c.number == bindparam("of_number")
+)
+
 
 @dataclass
 class Writing:
-    """A write transaction that holds the lock of one search."""
+    """A write transaction that holds the lock of one search.
+
+    The ledger's new entries and the row of the search are written with `flush`, once, at the end.
+    """
 
     connection: Connection
     search: Search
     lease: SearchLease | None
+    _entries: list[dict[str, Any]] = field(default_factory=list)
+    _changed: dict[str, Any] = field(default_factory=dict)
 
     def append(self, kind: EntryKind, trial_number: int | None, payload: Mapping[str, Any], at: datetime) -> None:
         """One more ledger entry, with the next sequence number."""
         sequence = self.search.last_sequence + 1
-        self.connection.execute(
-            insert(tables.ledger).values(
-                search_id=self.search.id,
-                sequence=sequence,
-                kind=kind.value,
-                trial_number=trial_number,
-                payload=payload,
-                at=at,
-            )
+        self._entries.append(
+            {
+                "search_id": self.search.id,
+                "sequence": sequence,
+                "kind": kind.value,
+                "trial_number": trial_number,
+                "payload": payload,
+                "at": at,
+            }
         )
         self.put_search(replace(self.search, last_sequence=sequence))
 
-    def put_search(self, search: Search, **lease_columns: Any) -> None:
+    def put_search(self, search: Search) -> None:
         values = rows.search_values(search)
         del values["id"], values["config"]
-        statement = update(tables.search).where(tables.search.c.id == search.id)
-        self.connection.execute(statement.values(**values, **lease_columns))
+        self._changed |= values
         self.search = search
 
     def put_lease(self, lease: SearchLease) -> None:
-        self.put_search(self.search, **rows.lease_values(lease))
+        self._changed |= rows.lease_values(lease)
+
+    def flush(self) -> None:
+        """Writes what was kept back."""
+        if self._entries:
+            self.connection.execute(_INSERT_ENTRY, self._entries)
+        if self._changed:
+            self.connection.execute(_UPDATE_SEARCH, {"of_search": self.search.id, **self._changed})
+        self._entries, self._changed = [], {}
 
     def set_state(self, state: SearchState, reason: str, at: datetime) -> None:
         if state.is_final:
@@ -81,15 +116,19 @@ class Writing:
             self.finish_trial(replace(trial, state=TrialState.CANCELLED, finished_at=at), at, consumed=False)
 
     def trials(self, condition: ColumnElement[bool]) -> list[Trial]:
-        statement = select(tables.trial).where(tables.trial.c.search_id == self.search.id, condition)
-        return [rows.trial_of(row) for row in self.connection.execute(statement.order_by("number")).mappings()]
+        found = self.connection.execute(_TRIALS.where(condition), {"of_search": self.search.id})
+        return [rows.trial_of(row) for row in found.mappings()]
 
     def trial(self, number: int) -> Trial:
-        return only(self.trials(tables.trial.c.number == number), f"search {self.search.id} has no trial {number}")
+        return only(self._trials_of_number(number), f"search {self.search.id} has no trial {number}")
+
+    def _trials_of_number(self, number: int) -> list[Trial]:
+        found = self.connection.execute(_TRIAL, {"of_search": self.search.id, "of_number": number})
+        return [rows.trial_of(row) for row in found.mappings()]
 
     def same_trial(self, draft: TrialDraft, at: datetime) -> Trial | None:
         """The trial that was made of this draft at this time: by the same call, whose answer was lost."""
-        found = self.trials(tables.trial.c.number == draft.number)
+        found = self._trials_of_number(draft.number)
         return next((trial for trial in found if (trial.draft, trial.created_at) == (draft, at)), None)
 
     def last_entry(self) -> LedgerEntry:
@@ -100,17 +139,15 @@ class Writing:
 
     def new_trial(self, trial: Trial, at: datetime) -> Trial:
         rules.require_open(self.search)
-        newest = select(func.max(tables.trial.c.number)).where(tables.trial.c.search_id == self.search.id)
-        rules.require_number(trial.draft, (self.connection.execute(newest).scalar_one() or 0) + 1)
-        self.connection.execute(insert(tables.trial).values(**rows.trial_values(trial)))
+        newest = self.connection.execute(_NEWEST_TRIAL, {"of_search": self.search.id}).scalar_one() or 0
+        rules.require_number(trial.draft, newest + 1)
+        self.connection.execute(_INSERT_TRIAL, rows.trial_values(trial))
         self.append(EntryKind.TRIAL_CREATED, trial.number, rules.created_payload(trial.draft), at)
         return trial
 
     def put_trial(self, trial: Trial) -> None:
-        statement = update(tables.trial).where(
-            tables.trial.c.search_id == trial.search_id, tables.trial.c.number == trial.number
-        )
-        self.connection.execute(statement.values(**rows.trial_state_values(trial)))
+        row = {"of_search": trial.search_id, "of_number": trial.number}
+        self.connection.execute(_UPDATE_TRIAL, row | rows.trial_state_values(trial))
 
     def finish_trial(self, trial: Trial, at: datetime, *, consumed: bool) -> None:
         self.put_trial(trial)
@@ -118,39 +155,39 @@ class Writing:
         self.append(EntryKind.TRIAL_FINISHED, trial.number, payload, at)
 
     def jobs(self, condition: ColumnElement[bool]) -> list[Job]:
-        statement = select(tables.job).where(tables.job.c.search_id == self.search.id, condition)
-        return [rows.job_of(row) for row in self.connection.execute(statement.order_by(IN_ORDER_MADE)).mappings()]
+        found = self.connection.execute(_JOBS.where(condition), {"of_search": self.search.id})
+        return [rows.job_of(row) for row in found.mappings()]
+
+    def find_job(self, job_id: str) -> Job | None:
+        found = self.connection.execute(_JOB, {"of_search": self.search.id, "of_job": job_id}).mappings().first()
+        return None if found is None else rows.job_of(found)
 
     def job(self, job_id: str) -> Job:
-        return only(self.jobs(tables.job.c.id == job_id), f"search {self.search.id} has no job {job_id}")
+        job = self.find_job(job_id)
+        return only([] if job is None else [job], f"search {self.search.id} has no job {job_id}")
 
     def put_job(self, job: Job) -> None:
-        self.connection.execute(update(tables.job).where(tables.job.c.id == job.id).values(**rows.job_values(job)))
+        self.connection.execute(_UPDATE_JOB, {"of_job": job.id, **rows.job_values(job)})
 
-    def new_job(self, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
-        job = rules.new_job(self.search.id, trial_number, kind, seed, at)
-        newest = select(func.max(tables.job.c.position)).where(tables.job.c.search_id == self.search.id)
-        position = (self.connection.execute(newest).scalar_one() or 0) + 1
-        self.connection.execute(insert(tables.job).values(position=position, **rows.job_values(job)))
+    def add_job(self, job: Job) -> Job:
+        newest = self.connection.execute(_NEWEST_JOB, {"of_search": self.search.id}).scalar_one() or 0
+        self.connection.execute(_INSERT_JOB, {"position": newest + 1, **rows.job_values(job)})
         return job
 
+    def add_attempt(self, attempt: Attempt) -> None:
+        self.connection.execute(_INSERT_ATTEMPT, rows.attempt_values(attempt))
+
     def attempt(self, job: Job, number: int) -> Attempt:
-        statement = select(tables.attempt).where(tables.attempt.c.job_id == job.id, tables.attempt.c.number == number)
-        found = [rows.attempt_of(row) for row in self.connection.execute(statement).mappings()]
-        return only(found, f"job {job.id} has no attempt {number}")
+        found = self.connection.execute(_ATTEMPT, {"of_job": job.id, "of_number": number}).mappings().all()
+        return rows.attempt_of(only(found, f"job {job.id} has no attempt {number}"))
 
     def put_attempt(self, attempt: Attempt) -> None:
-        statement = update(tables.attempt).where(
-            tables.attempt.c.job_id == attempt.job_id, tables.attempt.c.number == attempt.number
-        )
-        self.connection.execute(statement.values(**rows.attempt_values(attempt)))
+        row = {"of_job": attempt.job_id, "of_number": attempt.number}
+        self.connection.execute(_UPDATE_ATTEMPT, row | rows.attempt_values(attempt))
 
     def end_attempts(self, job_id: str, state: AttemptState, at: datetime) -> None:
         """Ends the running attempts of a job."""
-        statement = select(tables.attempt).where(
-            tables.attempt.c.job_id == job_id, tables.attempt.c.state == AttemptState.RUNNING.value
-        )
-        for row in self.connection.execute(statement).mappings().all():
+        for row in self.connection.execute(_RUNNING_ATTEMPTS, {"of_job": job_id}).mappings().all():
             self.put_attempt(replace(rows.attempt_of(row), state=state, finished_at=at))
 
     def add_measurement(self, trial_number: int, measurement: Measurement, at: datetime) -> None:

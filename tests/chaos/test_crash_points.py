@@ -17,9 +17,9 @@ TRIALS, DIVERGING = 8, 0.4
 MANY = 20
 NAMED_POINTS = (
     "statement 8 of store.requeue_lost_attempts",
-    "statement 7 of store.add_trial",
-    "commit of store.add_trial",
-    "after store.add_trial",
+    "statement 7 of store.start_trial",
+    "commit of store.start_trial",
+    "after store.start_trial",
     "commit of store.start_attempt",
     "os.rename in dispatcher.submit",  # a checkpoint is written aside, and not in its place
     "statement 6 of store.record_progress",

@@ -30,6 +30,7 @@ from tests.conformance.store_progress_suite import StoreProgressSuite
 from tests.conformance.store_reading_suite import StoreReadingSuite
 from tests.conformance.store_reuse_suite import StoreReuseSuite
 from tests.conformance.store_snapshot_suite import StoreSnapshotSuite
+from tests.conformance.store_starting_suite import StoreStartingSuite
 from tests.conformance.store_watching_suite import StoreWatchingSuite
 from tests.conformance.store_work_suite import StoreWorkSuite
 
@@ -63,7 +64,13 @@ def brought_to(store: Store, state: SearchState, search_id: str = "s1") -> Searc
 
 
 class StoreSuite(
-    StoreWorkSuite, StoreProgressSuite, StoreReuseSuite, StoreSnapshotSuite, StoreReadingSuite, StoreWatchingSuite
+    StoreWorkSuite,
+    StoreStartingSuite,
+    StoreProgressSuite,
+    StoreReuseSuite,
+    StoreSnapshotSuite,
+    StoreReadingSuite,
+    StoreWatchingSuite,
 ):
     """Searches, states, leases, the ledger and artifacts; the rest is in the suites it is made of."""
 

@@ -117,11 +117,13 @@ class SideBySide(RuleBasedStateMachine):
         draft = make_draft(number, fingerprint=f"f{twin}", infeasible_reason=reason, measurement_key="k")
         self.both(lambda store: store.add_trial(lease, draft, number, now))
 
-    @rule(pick=SMALL)
-    def add_and_start(self, pick: int) -> None:
+    @rule(pick=SMALL, twin=SMALL, worker=SMALL, skip=st.sampled_from([0, 0, 0, 1]))
+    def start_trial(self, pick: int, twin: int, worker: int, skip: int) -> None:
         """The usual way, so that runs get further than chance would take them."""
-        self.add_trial(pick, 1, False, 0)
-        self.start(pick, 1)
+        now, lease = self.now(), self.lease(pick)
+        number = len(self.stores[0].list_trials(lease.search_id, 10_000)) + 1 + skip
+        draft = make_draft(number, fingerprint=f"f{twin}", measurement_key="k")
+        self.both(lambda store: store.start_trial(lease, draft, number, f"worker-{worker}", now))
 
     @rule(pick=SMALL, twin=SMALL, skip=st.sampled_from([0, 0, 0, 1]))
     def add_reused(self, pick: int, twin: int, skip: int) -> None:
