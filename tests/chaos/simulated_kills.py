@@ -93,7 +93,7 @@ def kill_searches(folder: Path, plan: Plan, toll: Toll, seed: int) -> None:
                 flaky=0.03,
                 document=WATCHED,
             )
-            scenario.create()  # one at a time: Alembic has one migration under way in a process
+        scenario.create()
         kill_until_it_ends(scenario, plan, toll, random)
         judge(scenario, toll)
 

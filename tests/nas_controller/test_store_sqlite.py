@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -188,6 +189,25 @@ def test_several_processes_open_a_new_file(url: str) -> None:
     store = open_store(url)
     assert {search.id for search in store.list_searches(10)} == {"s0", "s1", "s2", "s3"}
     store.close()
+
+
+@pytest.mark.parametrize("num_files", [1, 4])
+def test_several_threads_open_new_files(tmp_path: Path, num_files: int) -> None:
+    urls = [f"sqlite:///{tmp_path / str(thread % num_files)}.sqlite" for thread in range(4)]
+    together = Barrier(len(urls))
+
+    def create(thread: int) -> None:
+        together.wait(60)
+        processes.create(urls[thread], f"s{thread}")
+
+    with ThreadPoolExecutor(len(urls)) as threads:
+        list(threads.map(create, range(len(urls))))
+    found: list[str] = []
+    for url in sorted(set(urls)):
+        store = open_store(url)
+        found += [search.id for search in store.list_searches(10)]
+        store.close()
+    assert sorted(found) == ["s0", "s1", "s2", "s3"]
 
 
 def test_a_killed_process_leaves_what_it_committed_and_nothing_else(sqlite_store: SqlStore, url: str) -> None:
