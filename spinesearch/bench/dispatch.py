@@ -4,8 +4,8 @@ Ours runs no-op trials through everything that a real one goes through: controll
 Tune runs as many decisions by its own random search on reused actors. Optuna only asks and tells them on SQLite: it has
 no workers. Each contender has a process of its own; memory is that of this process, without its workers.
 
-A second figure, on a simulated clock that the controller's real seconds are added to: what share of the time many
-workers are busy with short trials.
+Two more figures, with simulated workers: what share of the time many of them are busy with short trials, on a clock
+that the controller's real seconds are added to; and how long a controller takes to take up a search that was cut off.
 """
 
 import json
@@ -24,6 +24,7 @@ NUM_TRIALS, NUM_TUNE_TRIALS, NUM_OPTUNA_TRIALS = 10_000, 500, 300
 QUICK_TRIALS, QUICK_PEER_TRIALS = 200, 20
 NUM_PARTS = 10
 NUM_WORKERS = 2
+RESUMED_TRIALS, QUICK_RESUMED_TRIALS = (1_000, 10_000), (100,)
 BUSY_WORKERS, BUSY_TRIAL_SECONDS, BUSY_TRIALS_OF_A_WORKER = 200, 10.0, 10
 TARGET_MILLISECONDS, TARGET_BYTES, TARGET_BUSY_SHARE = 10.0, 5_000.0, 0.98
 
@@ -62,12 +63,14 @@ class DispatchReport:
     Args:
         busy_share: of the time of `BUSY_WORKERS` simulated workers, from the start of the first trial to that of the
             last.
+        resume_seconds: until a search that was cut off after so many trials can ask for the next; workers start beside.
     """
 
     contenders: tuple[ContenderReport, ...]
     busy_workers: int
     busy_trial_seconds: float
     busy_share: float
+    resume_seconds: dict[int, float]
 
     def to_document(self) -> dict[str, Any]:
         """The report as plain data, ready for JSON."""
@@ -86,18 +89,24 @@ def run_dispatch(
     num_trials = num_trials or (QUICK_TRIALS if quick else NUM_TRIALS)
     peers = (QUICK_PEER_TRIALS, QUICK_PEER_TRIALS) if quick else (NUM_TUNE_TRIALS, NUM_OPTUNA_TRIALS)
     work = ((OURS, measure_ours, num_trials), (TUNE, measure_tune, peers[0]), (OPTUNA, measure_optuna, peers[1]))
-    contenders = []
+    resumed = QUICK_RESUMED_TRIALS if quick else RESUMED_TRIALS
+    contenders, resume_seconds = [], {}
     with Progress(console=console or Console(quiet=True)) as progress:
-        bar = progress.add_task("dispatching", total=len(work) + 1)
+        bar = progress.add_task("dispatching", total=len(work) + 1 + len(resumed))
         for name, measure, number in work:
             contenders.append(contender_report(name, in_fresh_process(measure, number)))
             progress.advance(bar)
         busy_share = in_fresh_process(measure_busy_share, 2 if quick else BUSY_TRIALS_OF_A_WORKER)
+        progress.advance(bar)
+        for number in resumed:
+            resume_seconds[number] = in_fresh_process(measure_resume, number)
+            progress.advance(bar)
     return DispatchReport(
         contenders=tuple(contenders),
         busy_workers=BUSY_WORKERS,
         busy_trial_seconds=BUSY_TRIAL_SECONDS,
         busy_share=busy_share,
+        resume_seconds=resume_seconds,
     )
 
 
@@ -127,6 +136,13 @@ def measure_busy_share(trials_of_a_worker: int) -> float:
     from spinesearch.bench import dispatch_ours
 
     return dispatch_ours.measure_busy_share(BUSY_WORKERS, BUSY_TRIAL_SECONDS, trials_of_a_worker)
+
+
+def measure_resume(num_trials: int) -> float:
+    """Seconds to go on after so many trials, in this process."""
+    from spinesearch.bench import dispatch_ours
+
+    return dispatch_ours.measure_resume(num_trials)
 
 
 def marked_at(num_trials: int) -> tuple[int, ...]:

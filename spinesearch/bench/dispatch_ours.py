@@ -1,6 +1,5 @@
 """Our side of `bench dispatch`: the service's own loop, store and dispatchers, with evaluations that cost nothing."""
 
-import secrets
 import tempfile
 import time
 from collections.abc import Sequence
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nas_controller.algorithms.table import make_algorithm
+from nas_controller.artifacts.base import ArtifactStore
+from nas_controller.artifacts.directory import DirectoryArtifactStore
 from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, Dispatcher
 from nas_controller.dispatch.simulated import SimulatedDispatcher, VirtualClock
 from nas_controller.records import SearchLease
@@ -100,6 +101,31 @@ def busy_share(started: Sequence[float], num_workers: int, trial_seconds: float)
     return busy / (num_workers * (last - first))
 
 
+def measure_resume(num_trials: int) -> float:
+    """Seconds until a search that was cut off after so many trials can ask for the next: what a controller that claims
+    it reads, rebuilds and queues again, without the start of its workers."""
+    config, clock = _config(num_trials + 1, NUM_WORKERS), VirtualClock()
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(f"sqlite:///{Path(folder) / 'store.sqlite'}")
+        artifacts = DirectoryArtifactStore(Path(folder) / "artifacts")
+
+        def claimed() -> RunningSearch:
+            dispatcher = SimulatedDispatcher(NUM_WORKERS, lambda _request: 1.0, no_op, clock)
+            return _claimed(store, config, dispatcher, clock.now, artifacts)
+
+        try:
+            search = claimed()
+            for _state in run_search(search):
+                if search.next_number > num_trials:
+                    break
+            followed = claimed()
+            began = time.perf_counter()
+            next(run_search(followed))
+            return time.perf_counter() - began
+        finally:
+            store.close()
+
+
 class ChargedDispatcher(SimulatedDispatcher):
     """Simulated workers whose clock also moves by the real seconds that its caller spends between two calls."""
 
@@ -142,9 +168,12 @@ def _config(num_trials: int, num_workers: int) -> SearchConfig:
     return SearchConfig.from_document(document)
 
 
-def _claimed(store: Store, config: SearchConfig, dispatcher: Dispatcher, now: Clock) -> RunningSearch:
-    search_id = f"dispatch-{secrets.token_hex(3)}"
-    store.create_search(search_id, config.name, config.to_document(), now())
+def _claimed(
+    store: Store, config: SearchConfig, dispatcher: Dispatcher, now: Clock, artifacts: ArtifactStore | None = None
+) -> RunningSearch:
+    """The one search of the store, made where it is not there."""
+    search_id = "dispatch"
+    store.create_search(search_id, config.name, config.to_document(), now(), idempotency_key=search_id)
     lease = store.claim_search(search_id, "bench", now(), LEASE_SECONDS)
     assert isinstance(lease, SearchLease)
     setup = _setup(search_id, config)
@@ -154,7 +183,7 @@ def _claimed(store: Store, config: SearchConfig, dispatcher: Dispatcher, now: Cl
         algorithm=make_algorithm(config.algorithm.name, setup.space, config.algorithm.seed, {}),
         stopping_rule=None,
         dispatcher=dispatcher,
-        artifacts=None,
+        artifacts=artifacts,
         lease=lease,
         now=now,
     )

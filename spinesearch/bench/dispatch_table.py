@@ -32,6 +32,8 @@ def print_dispatch(report: DispatchReport, console: Console) -> None:
         f"{100 * report.busy_share:.2f}% of the time (target: {100 * TARGET_BUSY_SHARE:g}%: "
         f"{_verdict(report.busy_share >= TARGET_BUSY_SHARE)})"
     )
+    for number, seconds in report.resume_seconds.items():
+        console.print(f"a search that was cut off after {number:,} trials goes on after {seconds:.2f} s")
 
 
 def _verdict(is_reached: bool) -> str:

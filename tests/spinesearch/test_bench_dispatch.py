@@ -22,7 +22,7 @@ from spinesearch.bench.dispatch import (
     measure_optuna,
     run_dispatch,
 )
-from spinesearch.bench.dispatch_ours import ChargedDispatcher, busy_share, measure_busy_share
+from spinesearch.bench.dispatch_ours import ChargedDispatcher, busy_share, measure_busy_share, measure_resume
 from spinesearch.bench.dispatch_peers import numbers_of_options
 from spinesearch.bench.dispatch_table import print_dispatch
 from tests.nas_controller.test_search_loop import NOWHERE
@@ -81,6 +81,10 @@ def test_simulated_workers_are_busy_for_a_part_of_the_time() -> None:
     assert 0.5 < measure_busy_share(4, 10.0, 5) <= 1.0
 
 
+def test_a_search_that_was_cut_off_goes_on() -> None:
+    assert measure_resume(60) > 0.0  # more than a snapshot's 50 tells
+
+
 def test_peers_take_as_many_decisions_as_ours() -> None:
     options = numbers_of_options(find_space("spinenet-49"))
     assert len(options) > 50
@@ -95,7 +99,13 @@ def test_optuna_is_marked_at_the_start_and_after_each_tenth() -> None:
 
 def test_the_table_says_what_was_missed() -> None:
     ours, tune = (contender_report(n, growing(100, ms, 100)) for n, ms in ((OURS, 20.0), (TUNE, 40.0)))
-    report = DispatchReport(contenders=(ours, tune), busy_workers=200, busy_trial_seconds=10.0, busy_share=0.99)
+    report = DispatchReport(
+        contenders=(ours, tune),
+        busy_workers=200,
+        busy_trial_seconds=10.0,
+        busy_share=0.99,
+        resume_seconds={1000: 0.256},
+    )
     output = io.StringIO()
     print_dispatch(report, Console(file=output, width=160))
     text = output.getvalue()
@@ -103,6 +113,7 @@ def test_the_table_says_what_was_missed() -> None:
     assert "5,000 bytes a trial (reached)" in text
     assert "2.0 times" in text
     assert "99.00% of the time (target: 98%: reached)" in text
+    assert "after 1,000 trials goes on after 0.26 s" in text
 
 
 @pytest.mark.slow
