@@ -1,4 +1,4 @@
-"""One service for the tests that only ask."""
+"""One service for the tests that leave it as it is."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from tests.integration.service import running_service
 
 
 @pytest.fixture(scope="module")
-def service_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """A client of a service without searches."""
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A client of a service that starts without searches."""
     with running_service(tmp_path_factory.mktemp("home")) as (_, client):
         yield client

@@ -41,7 +41,7 @@ def wait_for_end(client: Client, search_id: str, seconds: float = 120) -> dict[s
     return client.get_search(search_id)
 
 
-def test_a_search_over_rest_trains_on_ray_and_exports_code_that_runs(tmp_path: Path) -> None:
+def test_a_search_over_rest_trains_on_ray_and_exports_code_that_runs(client: Client, tmp_path: Path) -> None:
     document = {
         **SEARCH,
         "proxy": TINY_TRAINING,
@@ -49,34 +49,32 @@ def test_a_search_over_rest_trains_on_ray_and_exports_code_that_runs(tmp_path: P
         "reevaluate": {"top": 1, "seeds": 2, "references": ["spinenet-49"]},
         "evaluator": "spinesearch.detection",
     }
-    with running_service(tmp_path / "home") as (_, client):
-        search = client.create_search(document, idempotency_key="once")
-        assert client.create_search(document, idempotency_key="once")["id"] == search["id"]
-        finished = wait_for_end(client, search["id"], 240)
-        assert (finished["state"], finished["counts"]["completed"]) == ("succeeded", 2)
-        best = client.best_trials(search["id"])
-        assert [trial["val_count"] for trial in (best["trials"][0], best["references"][0])] == [2, 2]
-        number = best["trials"][0]["number"]
-        evaluation = client.get_trial(search["id"], number)["jobs"][0]["evaluation"]
-        assert evaluation["average_precision"] == best["trials"][0]["reward"]
-        exported = tmp_path / "best.py"
-        exported.write_text(client.export(search["id"], number, "pytorch"))
-        spec = json.loads(client.export(search["id"], number, "spec"))
-        assert spec["blocks"] == client.get_trial(search["id"], number)["spec"]["blocks"]
-        assert client.export(search["id"], number, "svg").startswith("<svg")
+    search = client.create_search(document, idempotency_key="once")
+    assert client.create_search(document, idempotency_key="once")["id"] == search["id"]
+    finished = wait_for_end(client, search["id"], 240)
+    assert (finished["state"], finished["counts"]["completed"]) == ("succeeded", 2)
+    best = client.best_trials(search["id"])
+    assert [trial["val_count"] for trial in (best["trials"][0], best["references"][0])] == [2, 2]
+    number = best["trials"][0]["number"]
+    evaluation = client.get_trial(search["id"], number)["jobs"][0]["evaluation"]
+    assert evaluation["average_precision"] == best["trials"][0]["reward"]
+    exported = tmp_path / "best.py"
+    exported.write_text(client.export(search["id"], number, "pytorch"))
+    spec = json.loads(client.export(search["id"], number, "spec"))
+    assert spec["blocks"] == client.get_trial(search["id"], number)["spec"]["blocks"]
+    assert client.export(search["id"], number, "svg").startswith("<svg")
     subprocess.run([sys.executable, str(exported), "--image-size", "64"], check=True, capture_output=True)
 
 
-def test_events_tell_everything_once_and_end_with_the_search(tmp_path: Path) -> None:
-    with running_service(tmp_path / "home") as (_, client):
-        search_id = client.create_search(SEARCH)["id"]
-        streamed = list(client.events(search_id))
-        assert [event.sequence for event in streamed] == list(range(1, len(streamed) + 1))
-        assert streamed[-1].content["state"] == "succeeded"
-        assert streamed == client.read_events(search_id)
-        told = [event for event in streamed if event.kind == "trial.finished" and event.content["consumed"]]
-        trained = [event for event in told if event.content["state"] == "completed"]
-        assert len(trained) == 12
+def test_events_tell_everything_once_and_end_with_the_search(client: Client) -> None:
+    search_id = client.create_search(SEARCH)["id"]
+    streamed = list(client.events(search_id))
+    assert [event.sequence for event in streamed] == list(range(1, len(streamed) + 1))
+    assert streamed[-1].content["state"] == "succeeded"
+    assert streamed == client.read_events(search_id)
+    told = [event for event in streamed if event.kind == "trial.finished" and event.content["consumed"]]
+    trained = [event for event in told if event.content["state"] == "completed"]
+    assert len(trained) == 12
 
 
 def test_a_service_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -125,21 +123,20 @@ def is_called(process: psutil.Process, name: str) -> bool:
     return line.startswith("ray::") if name == "RayWorker" else name in line
 
 
-def test_pause_stop_and_cancel_over_rest(tmp_path: Path) -> None:
-    with running_service(tmp_path / "home") as (_, client):
-        search_id = client.create_search({**SEARCH, "limits": {"trials": 1000}})["id"]
-        wait_until(lambda: client.get_search(search_id)["counts"]["completed"] >= 2, 120)
-        client.pause(search_id)
-        wait_until(lambda: client.get_search(search_id)["counts"]["running"] == 0, 60)
-        paused = client.get_search(search_id)
-        assert paused["state"] == "paused"
-        client.resume(search_id)
-        wait_until(lambda: client.get_search(search_id)["counts"]["completed"] > paused["counts"]["completed"], 120)
-        client.stop(search_id)
-        stopped = wait_for_end(client, search_id)
-        assert (stopped["state"], stopped["reason"]) == ("succeeded", "stopped by the user")
-        with pytest.raises(ApiError, match="succeeded"):
-            client.cancel(search_id)
+def test_pause_stop_and_cancel_over_rest(client: Client) -> None:
+    search_id = client.create_search({**SEARCH, "limits": {"trials": 1000}})["id"]
+    wait_until(lambda: client.get_search(search_id)["counts"]["completed"] >= 2, 120)
+    client.pause(search_id)
+    wait_until(lambda: client.get_search(search_id)["counts"]["running"] == 0, 60)
+    paused = client.get_search(search_id)
+    assert paused["state"] == "paused"
+    client.resume(search_id)
+    wait_until(lambda: client.get_search(search_id)["counts"]["completed"] > paused["counts"]["completed"], 120)
+    client.stop(search_id)
+    stopped = wait_for_end(client, search_id)
+    assert (stopped["state"], stopped["reason"]) == ("succeeded", "stopped by the user")
+    with pytest.raises(ApiError, match="succeeded"):
+        client.cancel(search_id)
 
 
 def coco_data(root: str) -> dict[str, Any]:
@@ -159,9 +156,10 @@ def coco_data(root: str) -> dict[str, Any]:
     ],
 )
 def test_a_search_that_could_only_fail_is_refused_and_nothing_is_written(
-    service_client: Client, change: dict[str, Any], message: str
+    client: Client, change: dict[str, Any], message: str
 ) -> None:
+    before = [search["id"] for search in client.list_searches()]
     with pytest.raises(ApiError, match=message) as caught:
-        service_client.create_search({**SEARCH, **change})
+        client.create_search({**SEARCH, **change})
     assert caught.value.status == 422
-    assert list(service_client.list_searches()) == []
+    assert [search["id"] for search in client.list_searches()] == before
