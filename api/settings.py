@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+SHORTEST_SECRET = 32
+
 
 def hash_token(token: str) -> str:
     """The sha256 of an access token, hex: the only form in which a token is kept.
@@ -19,7 +21,11 @@ def hash_token(token: str) -> str:
 
 
 def read_or_create_secret(path: Path) -> str:
-    """The secret in a file that only its owner can read; made, 256 random bits in hex, where there is none."""
+    """The secret in a file that only its owner can read; made, 256 random bits in hex, where there is none.
+
+    Raises:
+        ValueError: what is in the file is no secret: with an empty token everybody would be let in.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         # Written aside and linked: another process finds the whole secret or none.
@@ -28,7 +34,10 @@ def read_or_create_secret(path: Path) -> str:
             file.flush()
             with suppress(FileExistsError):
                 os.link(file.name, path)
-    return path.read_text(encoding="ascii").strip()
+    secret = path.read_bytes().decode("ascii", errors="replace").strip()
+    if not (secret.isascii() and len(secret) >= SHORTEST_SECRET):
+        raise ValueError(f"{path}: damaged; when it is deleted, another one is made")
+    return secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +79,7 @@ class ApiSettings:
     def __post_init__(self) -> None:
         if len(self.token_sha256) != 64:
             raise ValueError("token_sha256: must be the 64 hex digits of a sha256")
-        if len(self.session_secret) < 32:
-            raise ValueError("session_secret: must have at least 32 characters")
+        if len(self.session_secret) < SHORTEST_SECRET:
+            raise ValueError(f"session_secret: must have at least {SHORTEST_SECRET} characters")
         if min(self.writes_per_minute, self.failures_per_minute) < 1:
             raise ValueError("writes_per_minute, failures_per_minute: must be at least 1")

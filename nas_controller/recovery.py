@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 def take_over(search: RunningSearch) -> None:
     """Goes on with what an earlier controller of the search left: attempts that still run on workers which can be
     reached, and those whose result was kept, are as if they had been started here; the others are queued again."""
+    _forget_unknown_results(search)
     jobs = search.store.list_jobs(search.search_id, open_only=True)
     left = {AttemptKey(job.id, job.num_attempts): job for job in jobs if job.state is JobState.RUNNING}
     adopted = search.dispatcher.adopt(list(left))
@@ -41,6 +42,26 @@ def take_over(search: RunningSearch) -> None:
         sweep_results(search.store, search.results, search.now())
 
 
+def _forget_unknown_results(search: RunningSearch) -> None:
+    """Removes what is kept of attempts that the store does not know: it was set back to an earlier state, where the
+    same job may get another architecture."""
+    if search.results is None:
+        return
+    for key in search.results.list(search.search_id):
+        if _job_of(search.store, key) is None:
+            _log.warning("result of attempt %d of job %s: the store knows no such attempt", key.number, key.job_id)
+            search.results.forget(key)
+
+
+def _job_of(store: Store, key: AttemptKey) -> Job | None:
+    """The attempt's job; None where the store knows no such attempt."""
+    try:
+        job = store.get_job(key.job_id)
+    except NotFoundError:
+        return None
+    return job if key.number <= job.num_attempts else None
+
+
 def take_late_results(search: RunningSearch) -> list[Trial]:
     """Looks now and then for results of attempts that were given up: the first one of a job is used, the others are
     refused. The sampled trials that ended so."""
@@ -58,7 +79,11 @@ def _take_late_result(search: RunningSearch, results: ResultSpool, key: AttemptK
     if kept is None:
         return None
     outcome = kept.outcome
-    job = search.store.get_job(key.job_id)
+    job = _job_of(search.store, key)
+    if job is None:
+        _log.warning("late result of attempt %d of job %s: refused, it is unknown", key.number, key.job_id)
+        results.forget(key)
+        return None
     is_open, trial = not job.state.is_final, None
     if is_open and outcome.evaluation is not None:
         trial = complete(search, job, key, outcome.evaluation)
@@ -94,9 +119,7 @@ def sweep_results(store: Store, results: ResultSpool, now: datetime) -> None:
     """Removes what is kept for an hour of jobs that are final or unknown: of searches that ended before it came. The
     folder must be of this store alone."""
     for key in results.list(put_before=now - timedelta(seconds=FORGOTTEN_RESULT_SECONDS)):
-        try:
-            is_wanted = not store.get_job(key.job_id).state.is_final
-        except NotFoundError:
-            is_wanted = False
+        job = _job_of(store, key)
+        is_wanted = job is not None and not job.state.is_final
         if not is_wanted:
             results.forget(key)

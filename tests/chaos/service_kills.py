@@ -1,67 +1,154 @@
-"""A search of a real service, whose processes are killed one by one and all at once, as often as asked for.
+"""The processes of a running service are killed one by one and all at once, as often as asked for.
 
     python -m tests.chaos.service_kills --kills 100
 
-In each round the service is started on the same home, each of its processes is killed once, in another order each
-time, and in the end all at once. Then the search is stopped, and held against what is known of it.
+A service lives for a few rounds. In each of them every process is killed once, as soon as it is there and a random time
+is over, in another order each time; then the search must go on. A life ends with all of them killed at once, and the
+next one begins on the same home. In the end the search is stopped, and held against what is known of it.
 """
 
 import argparse
 import shutil
+import statistics
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from subprocess import Popen
 from typing import Any
 
 import httpx
+import psutil
 
-from nas_controller.records import EntryKind, JobKind, TrialState
+from nas_controller.records import TrialState
 from nas_controller.store.open import open_store
-from search_space.spec import ArchitectureSpec
 from spinesearch.client import FINAL_STATES, ApiError, Client
-from tests.integration.evaluators import expected_average_precision
-from tests.integration.service import descendants, kill, kill_everything, running_service, wait_until
+from tests.chaos.service_oracle import Kill, lost_entries, seconds_until_next_result, what_is_wrong
+from tests.integration.service import answers, descendants, kill, kill_everything, running_service, wait_until
 from tests.integration.test_service_search import SEARCH
-from trainer.task import Split
 
-VICTIMS = {
+PROCESSES = {
     "API": "internal api",
     "controller": "internal controller",
     "search process": "internal search",
-    "Ray worker": "ray::",
+    "Ray worker": "ray::Worker",
     "raylet": "/raylet/raylet ",
     "GCS of Ray": "gcs_server ",
+    "agent of Ray": "ray::DashboardAgent",
 }
+"""What is in the command line of each."""
+AGENT = "agent of Ray"
+"""Ray ends with it; nobody asked for it to be killed as often as the others."""
 EVERYTHING = "all at once"
+ROUNDS_OF_A_LIFE = 5
 COMES_BACK_SECONDS = 120.0
-MANY_TRIALS = 100_000
+GOES_SECONDS = 120.0
+DOCUMENT = {**SEARCH, "limits": {"trials": 100_000}, "evaluator": "tests.chaos.evaluators:closed_form"}
 
 
 @dataclass
 class Toll:
-    """What was done, and what it cost."""
+    """What was done, and what it cost.
 
-    kills: Counter[str] = field(default_factory=Counter)
-    rewards: dict[int, float] = field(default_factory=dict)  # as the API gave them, by trial
+    Args:
+        seen: what the API gave of trials that ended, by the sequence number of the event.
+        seconds: how long it took until ..., each time.
+    """
+
+    kills: list[Kill] = field(default_factory=list)
+    seen: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    last_sequence: int = 0
+    num_results: int = 0
     num_lost: int = 0
-    longest_resume_seconds: float = 0.0
+    num_failed: int = 0
+    num_resumed: int = 0
+    seconds: dict[str, list[float]] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
+
+    def took(self, what: str, began: float) -> None:
+        self.seconds.setdefault(what, []).append(time.monotonic() - began)
+
+
+@dataclass
+class Life:
+    """A service that runs, and the search that it works on."""
+
+    process: "Popen[bytes]"
+    client: Client
+    search_id: str
+    toll: Toll
+    dead: set[psutil.Process] = field(default_factory=set)
+
+    def kill(self, victim: str, seconds: float) -> None:
+        """One of the processes that are called so, so long after there is one that was not killed before."""
+        wait_until(lambda: self._find(victim) is not None, COMES_BACK_SECONDS)
+        time.sleep(seconds)
+        wait_until(lambda: self._kill_one(victim), COMES_BACK_SECONDS)
+        self.toll.kills.append(Kill(victim, datetime.now(UTC)))
+
+    def _kill_one(self, victim: str) -> bool:
+        found = self._find(victim)  # in the meantime it may have gone with another one
+        if found is None or not kill(found):
+            return False
+        self.dead.add(found)
+        return True
+
+    def _find(self, victim: str) -> psutil.Process | None:
+        for child in descendants(self.process.pid):
+            if child not in self.dead and PROCESSES[victim] in command_line(child):
+                return child
+        self._resume_if_paused()
+        return None
+
+    def _resume_if_paused(self) -> None:
+        """A search that lost too many workers in a row pauses: whoever killed them knows why, and goes on."""
+        with suppress(ApiError, httpx.TransportError):
+            if self.client.get_search(self.search_id)["state"] == "paused":
+                self.client.resume(self.search_id)
+                self.toll.num_resumed += 1
+
+    def wait_for_result(self) -> None:
+        """Until a training ended that was not known to have; what the API gives is kept, to be compared in the end."""
+        self._read_events()
+        before = self.toll.num_results
+        wait_until(lambda: self._read_events() > before, COMES_BACK_SECONDS)
+
+    def _read_events(self) -> int:
+        """The number of results that are known."""
+        self._resume_if_paused()
+        with suppress(ApiError, httpx.TransportError):
+            while events := self.client.read_events(self.search_id, self.toll.last_sequence):
+                self.toll.last_sequence = events[-1].sequence
+                finished = [event for event in events if event.kind == "trial.finished"]
+                self.toll.seen |= {event.sequence: event.content for event in finished}
+                self.toll.num_results += sum(event.content["state"] == "completed" for event in finished)
+        return self.toll.num_results
+
+
+def command_line(process: psutil.Process) -> str:
+    """With a space at its end; "" of a process that ended."""
+    try:
+        return " ".join(process.cmdline()) + " "
+    except psutil.Error:
+        return ""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=2, help="of each process")
-    parser.add_argument("--mean-seconds", type=float, default=2.0, help="between two kills")
+    parser.add_argument("--mean-seconds", type=float, default=1.5, help="from when a process is there to its kill")
     parser.add_argument("--lanes", type=int, default=1, help="services at the same time")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
+    began = time.monotonic()
+    folder = Path(tempfile.mkdtemp(prefix="ch-"))  # short: Ray's sockets are below
     rounds = [len(range(lane, arguments.kills, arguments.lanes)) for lane in range(arguments.lanes)]
     with ThreadPoolExecutor(arguments.lanes) as threads:
         lanes = [
@@ -70,8 +157,9 @@ def main() -> int:
             if num
         ]
         tolls = [lane.result() for lane in lanes]
-    print_tolls(tolls)
+    print_tolls(tolls, time.monotonic() - began)
     if any(toll.wrong for toll in tolls):
+        print(f"the databases and what the services said are in {folder}")
         return 1
     shutil.rmtree(folder)
     return 0
@@ -80,112 +168,102 @@ def main() -> int:
 def kill_service(home: Path, num_rounds: int, mean_seconds: float, seed: int) -> Toll:
     """A service and a search of its own, from the first start to the judgement."""
     random, toll, search_id = Random(seed), Toll(), ""
-    for _ in range(num_rounds):
-        search_id = kill_each_once(home, search_id, random, mean_seconds, toll)
+    for first in range(0, num_rounds, ROUNDS_OF_A_LIFE):
+        rounds = min(ROUNDS_OF_A_LIFE, num_rounds - first)
+        search_id = live(home, search_id, rounds, random, mean_seconds, toll)
     end_search(home, search_id, toll)
-    toll.wrong += what_is_wrong(home, search_id, toll)
+    judge(home, search_id, toll)
     return toll
 
 
-def print_tolls(tolls: list[Toll]) -> None:
-    kills = sum((toll.kills for toll in tolls), Counter[str]())
-    for victim, number in sorted(kills.items()):
-        print(f"{number:6}  killed: {victim}")
-    print(f"{kills.total():6}  kills in all, {kills[EVERYTHING] + len(tolls)} starts of a service")
-    num_results = sum(len(toll.rewards) for toll in tolls)
-    print(f"{num_results:6}  results seen, {sum(toll.num_lost for toll in tolls)} lost")
-    slowest = max(toll.longest_resume_seconds for toll in tolls)
-    print(f"{slowest:6.1f}  seconds from a start of the service to the next result, at most")
-    for line in [line for toll in tolls for line in toll.wrong]:
-        print(f"WRONG: {line}")
-
-
-def kill_each_once(home: Path, search_id: str, random: Random, mean_seconds: float, toll: Toll) -> str:
-    """One round; the search that it was on, made where there is none yet."""
+def live(home: Path, search_id: str, num_rounds: int, random: Random, mean_seconds: float, toll: Toll) -> str:
+    """From a start of the service to the death of all its processes; the search that it was on."""
     began = time.monotonic()
-    with running_service(home) as (process, client):
-        if not search_id:
-            search_id = str(client.create_search({**SEARCH, "limits": {"trials": MANY_TRIALS}})["id"])
-        wait_for_results(client, search_id, toll)
-        toll.longest_resume_seconds = max(toll.longest_resume_seconds, time.monotonic() - began)
-        for victim in random.sample(sorted(VICTIMS), len(VICTIMS)):
-            wait_until(lambda victim=victim: killed(process.pid, victim), COMES_BACK_SECONDS)  # type: ignore[misc]
-            toll.kills[victim] += 1
-            time.sleep(random.expovariate(1 / mean_seconds))
-        wait_for_results(client, search_id, toll)
+    with started(home) as (process, client):
+        search_id = search_id or str(client.create_search(DOCUMENT)["id"])
+        life = Life(process, client, search_id, toll)
+        life.wait_for_result()
+        toll.took(EVERYTHING, began)
+        for number in range(num_rounds):
+            victims = sorted(PROCESSES) if number == 0 else sorted(set(PROCESSES) - {AGENT})
+            for victim in random.sample(victims, len(victims)):
+                life.kill(victim, random.expovariate(1 / mean_seconds))
+                if victim == "API":
+                    answers_again(home, toll)
+            life.wait_for_result()
         kill_everything(process)
-        toll.kills[EVERYTHING] += 1
+        toll.kills.append(Kill(EVERYTHING, datetime.now(UTC)))
     return search_id
 
 
-def killed(pid: int, victim: str) -> bool:
-    """Kills one process of the service that is called so; whether there was one."""
-    for child in descendants(pid):
-        with suppress(Exception):  # it may end while we look
-            line = " ".join(child.cmdline()) + " "
-            is_called = line.startswith("ray::") if victim == "Ray worker" else VICTIMS[victim] in line
-            if is_called and kill(child):
-                return True
-    return False
+@contextmanager
+def started(home: Path) -> Iterator[tuple["Popen[bytes]", Client]]:
+    """The service on this home; Ray's folders are beside it, for whoever kills a Ray's parent leaves one behind."""
+    with home.with_suffix(".log").open("ab") as output:
+        settings = {"SPINESEARCH_EVALUATORS": "tests.chaos.evaluators", "TMPDIR": str(home.parent)}
+        with running_service(home, output, **settings) as running:
+            yield running
 
 
-def wait_for_results(client: Client, search_id: str, toll: Toll) -> None:
-    """Until there is one more result than was known; what the API gives is remembered, and compared with before."""
-    before = len(toll.rewards)
-
-    def more() -> bool:
-        try:
-            trials = list(client.list_trials(search_id))
-        except (ApiError, httpx.TransportError):  # the API was killed, and comes back
-            return False
-        remember([trial for trial in trials if trial["reward"] is not None], toll)
-        return len(toll.rewards) > before
-
-    wait_until(more, 2 * COMES_BACK_SECONDS)
-
-
-def remember(trials: list[dict[str, Any]], toll: Toll) -> None:
-    rewards = {trial["number"]: trial["reward"] for trial in trials}
-    toll.num_lost += sum(rewards.get(number) != reward for number, reward in toll.rewards.items())
-    toll.rewards |= rewards
+def answers_again(home: Path, toll: Toll) -> None:
+    """Returns when the API, which was just killed, does."""
+    began = time.monotonic()
+    port = int((home / "url").read_text().rpartition(":")[2])
+    wait_until(lambda: answers(port), COMES_BACK_SECONDS)
+    toll.took("API", began)
 
 
 def end_search(home: Path, search_id: str, toll: Toll) -> None:
-    """Starts the service for the last time, and lets what runs end."""
-    with running_service(home) as (_, client):
-        wait_for_results(client, search_id, toll)
+    """Starts the service for the last time, lets what runs end, and asks it to end: then nothing of it is left."""
+    with started(home) as (process, client):
+        life = Life(process, client, search_id, toll)
+        life.wait_for_result()
         client.stop(search_id)
         wait_until(lambda: client.get_search(search_id)["state"] in FINAL_STATES, COMES_BACK_SECONDS)
+    wait_until(lambda: not processes_of(home), GOES_SECONDS)
 
 
-def what_is_wrong(home: Path, search_id: str, toll: Toll) -> list[str]:
-    """Sentences; [] where all is as it must be."""
+def processes_of(home: Path) -> list[psutil.Process]:
+    """All that were started on this home, by whomever."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("SPINESEARCH_HOME") == str(home):
+                found.append(process)
+    return found
+
+
+def judge(home: Path, search_id: str, toll: Toll) -> None:
+    """Adds what became of the search to the toll."""
     store = open_store(f"sqlite:///{home / 'spinesearch.sqlite'}")
+    toll.wrong += what_is_wrong(store, search_id, home / "artifacts")
+    toll.num_lost = len(lost_entries(store, search_id, toll.seen))
+    toll.wrong += ["a result is lost"] if toll.num_lost else []
+    toll.num_failed = store.count_trials(search_id)[TrialState.FAILED]
     ledger = store.read_ledger(search_id, limit=10_000_000)
-    trials = store.list_trials(search_id, 10_000_000)
-    told = Counter(entry.trial_number for entry in ledger if entry.kind is EntryKind.TRIAL_FINISHED)
-    rewards = {
-        trial.number: expected_average_precision(ArchitectureSpec.from_document(trial.draft.spec), Split.REWARD)
-        for trial in trials
-        if trial.state is TrialState.COMPLETED and trial.draft.arm != "reference"
-    }
-    holds = {
-        "a result is lost": toll.num_lost == 0,
-        "the search did not end": store.get_search(search_id).state == "succeeded",
-        "trial numbers have a gap": [t.number for t in trials] == list(range(1, len(trials) + 1)),
-        "the ledger has a gap": [e.sequence for e in ledger] == list(range(1, len(ledger) + 1)),
-        "a trial was told twice": max(told.values()) == 1,
-        "a trial was never finished": set(told) == {t.number for t in trials if t.draft.arm != "reference"},
-        "work is open": store.list_jobs(search_id, open_only=True) == [],
-        "a reward is not that of its architecture": rewards
-        == {trial.number: trial.reward for trial in trials if trial.number in rewards},
-        "a trial has two proxy jobs": max(
-            Counter(j.trial_number for j in store.list_jobs(search_id) if j.kind is JobKind.PROXY).values()
-        )
-        == 1,
-    }
+    for victim, seconds in seconds_until_next_result(ledger, toll.kills).items():
+        if victim not in ("API", EVERYTHING):
+            toll.seconds.setdefault(victim, []).extend(seconds)
     store.close()
-    return [sentence for sentence, is_right in holds.items() if not is_right]
+
+
+def print_tolls(tolls: list[Toll], seconds: float) -> None:
+    kills = Counter(kill.victim for toll in tolls for kill in toll.kills)
+    print(f"{'killed':>8}  {'process':16}  {'seconds until it answers, or the search has the next result'}")
+    for victim, number in sorted(kills.items()):
+        took = [each for toll in tolls for each in toll.seconds.get(victim, [])]
+        words = f"median {statistics.median(took):5.1f}, at most {max(took):5.1f}, of {len(took)}" if took else ""
+        print(f"{number:8}  {victim:16}  {words}")
+    print(
+        f"{kills.total():8}  in all, {kills[EVERYTHING] + len(tolls)} starts of a service, {seconds / 60:.1f} minutes"
+    )
+    print(f"{sum(toll.num_results for toll in tolls):8}  results seen, {sum(toll.num_lost for toll in tolls)} lost")
+    print(
+        f"{sum(toll.num_failed for toll in tolls):8}  trials failed, whose workers were killed as often as is allowed"
+    )
+    print(f"{sum(toll.num_resumed for toll in tolls):8}  times the search had lost too many workers, and was resumed")
+    for line in [line for toll in tolls for line in toll.wrong]:
+        print(f"WRONG: {line}")
 
 
 if __name__ == "__main__":

@@ -188,3 +188,17 @@ def test_results_that_nobody_wants_are_swept_after_an_hour(tmp_path: Path) -> No
     assert len(bench.results.list()) == 3
     sweep_results(bench.store, bench.results, at + timedelta(minutes=61))
     assert bench.results.list() == [wanted]
+
+
+def test_results_of_attempts_that_the_store_does_not_know_are_removed(tmp_path: Path) -> None:
+    """It was set back: what is asked from there may be another architecture, whose attempt has the same name."""
+    before, bench = LeftBench(tmp_path / "before"), LeftBench(tmp_path / "set back")
+    ((key, job), *_) = before.leave().running.items()
+    bench.results.put(KeptResult(outcome=AttemptOutcome.of(key, DIVERGED)))
+    turns = run_search(bench.claim())
+    next(turns)
+    assert bench.results.list() == []
+    bench.results.put(KeptResult(outcome=AttemptOutcome.of(AttemptKey(job.id, 9), DIVERGED)))
+    assert list(turns)[-1] is SearchState.SUCCEEDED
+    assert bench.store.count_trials("s1")[TrialState.FAILED] == 0
+    assert bench.results.list() == []
