@@ -10,7 +10,16 @@ from typing import Any
 from nas_controller.algorithms.versions import versions_here
 from nas_controller.artifacts.directory import DirectoryArtifactStore
 from nas_controller.dispatch.results import ResultSpool
-from nas_controller.records import FAILURE_RULES, EntryKind, FailureKind, JobKind, JobState, LedgerEntry, TrialState
+from nas_controller.records import (
+    FAILURE_RULES,
+    AttemptState,
+    EntryKind,
+    FailureKind,
+    JobKind,
+    JobState,
+    LedgerEntry,
+    TrialState,
+)
 from nas_controller.store.base import Store
 from nas_controller.verification import verify
 from search_space.spec import ArchitectureSpec
@@ -64,9 +73,9 @@ def _work_holds(store: Store, search_id: str) -> dict[str, bool]:
     return {
         "work is open": all(job.state.is_final for job in jobs),
         "a trial has two proxy jobs": max(proxy.values()) == 1,
-        "an attempt still runs": not any(states["running"] for states in attempts.values()),
+        "an attempt still runs": not any(states[AttemptState.RUNNING] for states in attempts.values()),
         "a job was completed twice": all(
-            attempts[job.id]["completed"] == (job.state is JobState.COMPLETED) for job in jobs
+            attempts[job.id][AttemptState.COMPLETED] == (job.state is JobState.COMPLETED) for job in jobs
         ),
     }
 
