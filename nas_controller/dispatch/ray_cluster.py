@@ -204,6 +204,7 @@ class RayDispatcher(StandingDispatcher):
         self._actor_names.add(name)
         actor = actor_class.remote(self._evaluator, *arguments)
         self._actors[slot.name] = _Actor(actor, actor.start.remote(), probe=probe)
+        self._ask(slot)  # answered as soon as it has a place: the time of its start counts from then
 
     def adopt(self, keys: Sequence[AttemptKey]) -> list[AttemptKey]:
         if not self._is_own:

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
@@ -23,7 +24,7 @@ from nas_controller.dispatch.base import Dispatcher
 from nas_controller.dispatch.simulated import EPOCH, SimulatedDispatcher, VirtualClock
 from nas_controller.early_stopping.table import make_rule
 from nas_controller.records import Failure, FailureReason, SearchLease
-from nas_controller.running_search import RunningSearch
+from nas_controller.running_search import Clock, RunningSearch
 from nas_controller.search_config import SearchConfig
 from nas_controller.search_loop import LEASE_SECONDS, run_search
 from nas_controller.setup import SearchSetup, measurement_key
@@ -113,7 +114,7 @@ class Scenario:
         store.close()
 
 
-def seconds_until_end(request: EvaluationRequest, clock: VirtualClock) -> float:
+def seconds_until_end(clock: VirtualClock, request: EvaluationRequest) -> float:
     """A trial ends at a time of its own, whenever it was started: so an order of results can be kept over restarts."""
     if request.split is Split.VAL:
         return 2.0
@@ -136,8 +137,9 @@ def work(scenario: Scenario, owner: str, deadly: str, nth: int, sent: signal.Sig
     store = watched(opened, Store, "store", points, notes.returned)  # type: ignore[type-abstract]
     clock = VirtualClock(_last_seconds(opened))
     if not opened.get_search(SEARCH).state.is_final:
+        workers = SimulatedDispatcher(scenario.workers, partial(seconds_until_end, clock), scenario.evaluate, clock)
         lease = _claim(store, owner, clock)
-        for _state in run_search(_running(scenario, store, lease, clock, points)):
+        for _state in run_search(put_together(scenario, store, lease, workers, clock.now, points)):
             pass
     opened.close()
     (scenario.folder / REACHED).write_text(json.dumps(points.reached))
@@ -156,16 +158,11 @@ def _claim(store: Store, owner: str, clock: VirtualClock) -> SearchLease:
     return lease
 
 
-def _running(
-    scenario: Scenario, store: Store, lease: SearchLease, clock: VirtualClock, points: Points
+def put_together(
+    scenario: Scenario, store: Store, lease: SearchLease, workers: Dispatcher, now: Clock, points: Points
 ) -> RunningSearch:
-    """The parts put together, each of them watched."""
+    """The parts, each of them watched."""
     config, folder = scenario.config(), scenario.folder / "artifacts"
-
-    def seconds(request: EvaluationRequest) -> float:
-        return seconds_until_end(request, clock)
-
-    workers = SimulatedDispatcher(scenario.workers, seconds, scenario.evaluate, clock)
     files: ArtifactStore = DirectoryArtifactStore(folder)
     return RunningSearch(
         setup=SearchSetup(
@@ -186,7 +183,7 @@ def _running(
         dispatcher=watched(workers, Dispatcher, "dispatcher", points),  # type: ignore[type-abstract]
         artifacts=watched(files, ArtifactStore, "artifacts", points),  # type: ignore[type-abstract]
         lease=lease,
-        now=clock.now,
+        now=now,
     )
 
 
@@ -202,6 +199,11 @@ class Notes:
         self._acknowledged = (folder / ACKNOWLEDGED).open("a", buffering=1)
         self._resumes = (folder / RESUMES).open("a", buffering=1)
         self._has_begun = False
+
+    def close(self) -> None:
+        """Lets go of the files."""
+        self._acknowledged.close()
+        self._resumes.close()
 
     def returned(self, call: str, arguments: tuple[Any, ...]) -> None:
         """A call of the store has returned."""
