@@ -38,6 +38,11 @@ def for_writing(engine: Engine) -> Engine:
     return engine.execution_options(writes=True)
 
 
+def for_one_read(engine: Engine) -> Engine:
+    """The same engine, for transactions of one statement that reads: SQLite needs no BEGIN for that."""
+    return engine.execution_options(reads_once=True)
+
+
 def observe_transactions(engine: Engine, observe: ObserveTransaction) -> None:
     """From now on each transaction is told, with the time that it waited for the lock."""
 
@@ -97,7 +102,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if _writes(connection) else "BEGIN")
+    if not connection.get_execution_options().get("reads_once", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if _writes(connection) else "BEGIN")
 
 
 def _writes(connection: Connection) -> bool:
