@@ -5,6 +5,7 @@ Everything here only constructs. torch and ray are imported by the functions tha
 
 import errno
 import os
+import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,11 @@ def process_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
+def lease_owner() -> str:
+    """A name for leases that no other process has had: process ids, and in containers host names, come again."""
+    return f"{process_name()}:{secrets.token_hex(4)}"
+
+
 def open_home_store(home: Home, observe: ObserveTransaction | None = None) -> Store:
     """The store of a home, migrated to this release's schema; `observe` is told of each transaction."""
     home.create()
@@ -49,11 +55,11 @@ def open_home_artifacts(home: Home) -> DirectoryArtifactStore:
     return DirectoryArtifactStore(home.artifacts)
 
 
-def claim(store: Store, search_id: str) -> SearchLease | None:
-    """This process' lease on a search; None while another controller holds it."""
+def claim(store: Store, search_id: str, owner: str) -> SearchLease | None:
+    """A lease on a search for an owner, who may have held it before; None while another controller holds it."""
     from nas_controller.search_loop import LEASE_SECONDS
 
-    return store.claim_search(search_id, process_name(), now(), LEASE_SECONDS)
+    return store.claim_search(search_id, owner, now(), LEASE_SECONDS)
 
 
 def data_source(config: SearchConfig, home: Home) -> DataSource:

@@ -17,6 +17,10 @@ ALLOWED_HOSTS = "SPINESEARCH_ALLOWED_HOSTS"
 SECURE_COOKIE = "SPINESEARCH_SECURE_COOKIE"
 RAY_ADDRESS = "SPINESEARCH_RAY_ADDRESS"
 CPUS = "SPINESEARCH_CPUS"
+GPUS = "SPINESEARCH_GPUS"
+TPUS = "SPINESEARCH_TPUS"
+MAX_SEARCHES = "SPINESEARCH_MAX_SEARCHES"
+MAX_WORKERS = "SPINESEARCH_MAX_WORKERS"
 
 
 def read_secret(variable: str, path: Path) -> str:
@@ -98,17 +102,17 @@ def secure_cookie(environment: Mapping[str, str]) -> bool:
     return text == "yes"
 
 
-def cpus(environment: Mapping[str, str], default: int) -> int:
-    """Cores that the searches of one controller share.
+def count(variable: str, environment: Mapping[str, str], least: int = 1) -> int | None:
+    """The number that a variable says; None where it says nothing.
 
     Raises:
-        ValueError: not a positive integer.
+        ValueError: not an integer, or less than `least`.
     """
-    text = environment.get(CPUS)
+    text = environment.get(variable)
     if not text:
-        return default
-    if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise ValueError(f"{CPUS}: {text!r}: must be a positive integer")
+        return None
+    if not (text.isascii() and text.isdecimal() and int(text) >= least):
+        raise ValueError(f"{variable}: {text!r}: must be an integer of at least {least}")
     return int(text)
 
 

@@ -15,7 +15,7 @@ from nas_controller.search_loop import run_search
 from nas_controller.store.base import Store
 from nas_controller.store.patience import patient
 from spinesearch.client import Event
-from spinesearch.composition import claim, now, open_home_artifacts, open_home_store, running_search
+from spinesearch.composition import claim, lease_owner, now, open_home_artifacts, open_home_store, running_search
 from spinesearch.home import Home
 from spinesearch.processes import StopFlag
 from spinesearch.progress import SearchProgress, make_console, print_best
@@ -37,6 +37,8 @@ def run_file(file: Path, *, as_json: bool) -> int:
     console = make_console(stderr=as_json)
     store = patient(open_home_store(home))
     try:
+        # Before the search is there: a daemon on the same home would claim it meanwhile.
+        sweep_artifacts(store, open_home_artifacts(home), now())
         search = _unfinished(store, config) or store.create_search(
             search_id_of(config.name, secrets.token_hex(3)), config.name, config.to_document(), now()
         )
@@ -62,8 +64,7 @@ def _unfinished(store: Store, config: SearchConfig) -> Search | None:
 
 
 def _run(store: Store, home: Home, search_id: str, console: Console) -> SearchState:
-    sweep_artifacts(store, open_home_artifacts(home), now())
-    lease = claim(store, search_id)
+    lease = claim(store, search_id, lease_owner())
     if lease is None:
         raise ValueError(f"search {search_id} is run by another controller; `spinesearch search watch {search_id}`")
     stop = StopFlag()

@@ -6,13 +6,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
+
+from nas_controller.children import Backoff, end_children
 
 POLL_SECONDS = 0.5
 FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 30.0
-STABLE_SECONDS = 30.0
 TERMINATION_SECONDS = 30.0
 
 
@@ -51,45 +52,57 @@ class StopFlag:
 
 
 @dataclass
-class Supervisor:
-    """Keeps named children running: a child that dies is started again, sooner the longer it had lived."""
+class _Kept:
+    """A child that is kept running.
 
-    commands: dict[str, Sequence[str]]
+    Args:
+        process: None before the first start.
+        has_died: whether its end was seen, and it waits for its next start.
+        start_at: not before; `started_at` and this are seconds of the supervisor's clock.
+    """
+
+    arguments: Sequence[str]
+    process: "subprocess.Popen[bytes] | None" = None
+    has_died: bool = False
+    started_at: float = 0.0
+    start_at: float = 0.0
+    backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS))
+
+
+@dataclass
+class Supervisor:
+    """Keeps named children running: a child that dies is started again, after a pause that grows where it dies soon.
+
+    Args:
+        clock: seconds, from wherever they count.
+    """
+
+    commands: InitVar[Mapping[str, Sequence[str]]]
     report: Callable[[str], None]
-    children: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
-    started: dict[str, float] = field(default_factory=dict)
-    backoff: dict[str, float] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
+    children: dict[str, _Kept] = field(init=False)
+
+    def __post_init__(self, commands: Mapping[str, Sequence[str]]) -> None:
+        self.children = {name: _Kept(arguments) for name, arguments in commands.items()}
 
     def step(self) -> None:
         """Starts what is not running, unless it died so recently that it must wait."""
-        for name, arguments in self.commands.items():
-            child = self.children.get(name)
-            if child is not None and child.poll() is None:
-                continue
-            if child is not None and not self._may_restart(name, child.returncode):
-                continue
-            # A session of its own: Ctrl-C reaches the supervisor only, which then ends the children in order.
-            self.children[name] = subprocess.Popen(list(arguments), start_new_session=True)
-            self.started[name] = time.monotonic()
-
-    def _may_restart(self, name: str, code: int) -> bool:
-        lived = time.monotonic() - self.started[name]
-        backoff = self.backoff.get(name, FIRST_BACKOFF_SECONDS)
-        if lived < backoff:
-            return False
-        self.backoff[name] = (
-            FIRST_BACKOFF_SECONDS if lived > STABLE_SECONDS else min(backoff * 2, LONGEST_BACKOFF_SECONDS)
-        )
-        self.report(f"{name} ended with code {code}; starting it again")
-        return True
+        now = self.clock()
+        for name, child in self.children.items():
+            if child.process is not None and not child.has_died:
+                code = child.process.poll()
+                if code is None:
+                    continue
+                child.has_died = True
+                seconds = child.backoff.pause_after(now - child.started_at)
+                child.start_at = now + seconds
+                self.report(f"{name} ended with code {code}; it is started again after {seconds:g} s")
+            if now >= child.start_at:
+                # A session of its own: Ctrl-C reaches the supervisor only, which then ends the children in order.
+                child.process = subprocess.Popen(list(child.arguments), start_new_session=True)
+                child.has_died, child.started_at = False, now
 
     def close(self) -> None:
-        """Ends every child, in reverse order of starting."""
-        for child in reversed(self.children.values()):
-            child.terminate()
-        for child in self.children.values():
-            try:
-                child.wait(TERMINATION_SECONDS)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+        """Ends every child, those first that come last."""
+        processes = [child.process for child in self.children.values() if child.process is not None]
+        end_children(reversed(processes), TERMINATION_SECONDS)

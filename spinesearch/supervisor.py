@@ -158,21 +158,24 @@ def run_daemon(joins_ray: bool = False) -> None:
     import subprocess
 
     from nas_controller.daemon import Daemon
+    from nas_controller.resources import Devices
     from nas_controller.store.patience import patient
-    from spinesearch.composition import now, open_home_artifacts, open_home_store, process_name
+    from spinesearch.composition import lease_owner, now, open_home_artifacts, open_home_store
+    from spinesearch.machine import device_variables, machine_of
 
     environment.check_ray(os.environ)
-    home = Home.from_environment()
-    cpus = environment.cpus(os.environ, os.cpu_count() or 1)
+    home, name = Home.from_environment(), lease_owner()
+    machine = machine_of(os.environ, os.cpu_count() or 1, Path("/dev"), home.ray_address)
     commands: dict[str, Sequence[str]] = {"the Ray node": ray_node_command(home)} if joins_ray else {}
     node = Supervisor(commands, report=_log.warning)
     stop = StopFlag()
     stop.listen()
 
-    def start(search_id: str) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(command("internal", "search", search_id))
+    def start(search_id: str, devices: Devices) -> "subprocess.Popen[bytes]":
+        own = device_variables(devices) if home.ray_address is None else {}
+        return subprocess.Popen(command("internal", "search", search_id, "--owner", name), env={**os.environ, **own})
 
-    daemon = Daemon(patient(open_home_store(home)), open_home_artifacts(home), start, cpus, now, process_name())
+    daemon = Daemon(patient(open_home_store(home)), open_home_artifacts(home), start, machine, now, name)
     with logged("daemon"):
         try:
             while not stop.is_set:
@@ -199,8 +202,13 @@ def ray_node_command(home: Home) -> list[str]:
     return ["ray", "start", f"--address={home.ray_address}", *nothing, "--disable-usage-stats", "--block"]
 
 
-def run_search_process(search_id: str) -> None:
-    """Claims a search and runs it; leaves it alone when another controller holds it, or takes it over meanwhile."""
+def run_search_process(search_id: str, owner: str) -> None:
+    """Claims a search and runs it; leaves it alone when another controller holds it, or takes it over meanwhile.
+
+    Args:
+        owner: of the lease. Who starts this process gives it, once the last that had it has ended: so it need not wait
+            for that one's lease.
+    """
     from nas_controller.pulse import Stopwatch
     from nas_controller.store.patience import patient
     from spinesearch.composition import open_home_store
@@ -213,17 +221,19 @@ def run_search_process(search_id: str) -> None:
     store = patient(open_home_store(home, lambda _access, seconds: stopwatch.add("transaction", seconds)))
     with logged("search", search_id):
         try:
-            _run_claimed(home, store, search_id, stopwatch, stop)
+            _run_claimed(home, store, search_id, owner, stopwatch, stop)
         finally:
             store.close()
 
 
-def _run_claimed(home: Home, store: "Store", search_id: str, stopwatch: "Stopwatch", stop: StopFlag) -> None:
+def _run_claimed(
+    home: Home, store: "Store", search_id: str, owner: str, stopwatch: "Stopwatch", stop: StopFlag
+) -> None:
     from nas_controller.search_loop import run_search
     from nas_controller.store.base import LeaseLostError
     from spinesearch.composition import claim, running_search
 
-    lease = claim(store, search_id)
+    lease = claim(store, search_id, owner)
     if lease is None:
         _log.info("another controller holds the search", extra=log_ids(search_id))
         return

@@ -45,6 +45,7 @@ def inherited_by_workers(python_path: str) -> Iterator[None]:
     """Workers are started by Ray's own processes, which inherit our environment: they import what we can."""
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = python_path
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # a worker of a pool without GPUs sees none
     try:
         yield
     finally:

@@ -98,8 +98,10 @@ def run_controller() -> None:
 
 
 @internal.command("search")
-def run_search(search_id: str) -> None:
+def run_search(
+    search_id: str, owner: Annotated[str, typer.Option(help="of the search's lease; one process at a time has it")]
+) -> None:
     """Run one search until it is final or paused, or until told to end."""
     from spinesearch.supervisor import run_search_process
 
-    run_search_process(search_id)
+    run_search_process(search_id, owner)

@@ -117,12 +117,14 @@ def test_a_cluster_without_a_token_is_not_used() -> None:
     environment.check_ray({**cluster, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": "/run/secrets/ray"})
 
 
-def test_cores_are_counted_or_told() -> None:
-    assert environment.cpus({}, 2) == 2
-    assert environment.cpus({"SPINESEARCH_CPUS": "64"}, 2) == 64
-    for wrong in ("0", "-1", "many", "1.5"):
-        with pytest.raises(ValueError, match=f"SPINESEARCH_CPUS: '{wrong}': must be a positive integer"):
-            environment.cpus({"SPINESEARCH_CPUS": wrong}, 2)
+def test_numbers_are_read_or_refused() -> None:
+    assert environment.count("SPINESEARCH_CPUS", {}) is None
+    assert environment.count("SPINESEARCH_CPUS", {"SPINESEARCH_CPUS": ""}) is None
+    assert environment.count("SPINESEARCH_CPUS", {"SPINESEARCH_CPUS": "64"}) == 64
+    assert environment.count("SPINESEARCH_GPUS", {"SPINESEARCH_GPUS": "0"}, least=0) == 0
+    for wrong in ("0", "-1", "many", "1.5", "٣"):
+        with pytest.raises(ValueError, match=f"SPINESEARCH_CPUS: '{wrong}': must be an integer of at least 1"):
+            environment.count("SPINESEARCH_CPUS", {"SPINESEARCH_CPUS": wrong})
 
 
 def test_a_machine_joins_a_cluster_with_nothing_to_give(tmp_path: Path) -> None:
