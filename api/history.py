@@ -6,7 +6,8 @@ the best, the worst and one of each other outcome stay, so extremes and failures
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,6 +19,7 @@ SMOOTHED_OVER = 20
 MAX_SEARCHES = 64
 _PAGE = 1000
 _OPEN = (TrialState.QUEUED, TrialState.RUNNING)
+_TRAINED = (TrialState.COMPLETED, TrialState.STOPPED_EARLY, TrialState.FAILED)
 _STATES = tuple(TrialState)
 
 
@@ -110,6 +112,16 @@ class Histories:
 
     def points(self, search_id: str, started_at: datetime, max_points: int = MAX_POINTS) -> dict[str, object]:
         """The fields of `schemas.History`. Raises `NotFoundError` for no such search."""
+        with self._caught_up(search_id) as course:
+            return _fields(course, started_at, max_points)
+
+    def rises(self, search_id: str, started_at: datetime) -> dict[str, object]:
+        """The fields of `SearchCourse`. Raises `NotFoundError` for no such search."""
+        with self._caught_up(search_id) as course:
+            return {"search": search_id, **_rises(course, started_at)}
+
+    @contextmanager
+    def _caught_up(self, search_id: str) -> Iterator[Course]:
         with self._lock:
             lock, course = self._courses.setdefault(search_id, (threading.Lock(), Course()))
             self._courses.move_to_end(search_id)
@@ -117,7 +129,7 @@ class Histories:
                 self._courses.popitem(last=False)
         with lock:
             self._catch_up(search_id, course)
-            return _fields(course, started_at, max_points)
+            yield course
 
     def _catch_up(self, search_id: str, course: Course) -> None:
         while True:
@@ -145,3 +157,22 @@ def _fields(course: Course, started_at: datetime, max_points: int) -> dict[str, 
         "smoothed": [smoothed[i] for i in kept],
         "seconds": [round(max(0.0, offset), 1) for offset in offsets],
     }
+
+
+def _rises(course: Course, started_at: datetime) -> dict[str, object]:
+    """Trials in the order in which they ended, reduced to those that were better than all before."""
+    whole = course.whole_rewards()
+    ended = sorted(
+        (at, index)
+        for index, (at, state) in enumerate(zip(course.finished, course.states, strict=True))
+        if at is not None and state in _TRAINED
+    )
+    seconds = [round(max(0.0, (at - started_at).total_seconds()), 1) for at, _ in ended]
+    steps: list[dict[str, object]] = []
+    best = float("-inf")
+    for place, (_, index) in enumerate(ended):
+        reward = whole[index]
+        if reward is not None and reward > best:
+            best = reward
+            steps.append({"trained": place + 1, "seconds": seconds[place], "reward": reward, "trial": index + 1})
+    return {"steps": steps, "trained": len(ended), "seconds": seconds[-1] if seconds else 0.0}

@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
@@ -13,7 +13,9 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 from api.auth import SESSION_COOKIE
 from api.context import ApiContext, Context
 from api.limits import peer_of, too_many
+from api.routes.parameters import TrialNumber
 from nas_controller.store.base import NotFoundError
+from search_space.export.formats import FORMATS
 
 router = APIRouter()
 
@@ -44,10 +46,44 @@ def _page(context: ApiContext, request: Request, name: str, status: int = 200, *
     return context.templates.TemplateResponse(request, name, values, status_code=status)
 
 
+def _plotly() -> dict[str, Any]:
+    return {"plotly_version": plotly_version(), "plotly_style_ids": plotly_style_ids()}
+
+
 @router.get("/")
 def searches_page(request: Request, context: Context) -> HTMLResponse:
     """All searches."""
     return _page(context, request, "searches.html", origin=str(request.base_url).rstrip("/"))
+
+
+@router.get("/searches/{search_id}/trials/{number}")
+def trial_page(
+    request: Request,
+    search_id: str,
+    number: TrialNumber,
+    context: Context,
+    other: Annotated[str, Query(alias="with")] = "",
+) -> HTMLResponse:
+    """One trial, whole, or beside another architecture."""
+    try:
+        search = context.store.get_search(search_id)
+    except NotFoundError:
+        return _page(context, request, "missing.html", 404, search_id=search_id)
+    try:
+        trial = context.store.get_trial(search_id, number)
+    except NotFoundError:
+        return _page(context, request, "missing.html", 404, search_id=search_id, number=number)
+    return _page(
+        context,
+        request,
+        "trial.html",
+        search=search,
+        number=number,
+        title=trial.draft.name or f"Trial {number}",
+        has_next=bool(context.store.list_trials(search_id, 1, after=number)),
+        is_compared=bool(other),
+        formats=list(FORMATS),
+    )
 
 
 @router.get("/searches/{search_id}")
@@ -62,8 +98,7 @@ def search_page(request: Request, search_id: str, context: Context) -> HTMLRespo
         request,
         "search.html",
         search=search,
-        plotly_version=plotly_version(),
-        plotly_style_ids=plotly_style_ids(),
+        **_plotly(),
     )
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 
 from api import schemas
 from api.errors import problem_docs
-from nas_controller.search_config import SearchConfig
+from api.search_schema import search_schema
 from search_space.cost import cost
 from search_space.decisions import SearchSpace
 from search_space.heads import head_name
@@ -67,4 +67,4 @@ def _reference(entry: Reference) -> schemas.ReferenceSummary:
 @router.get("/schema/search", operation_id="getSearchSchema", summary="JSON Schema of a search document")
 def get_search_schema() -> dict[str, Any]:
     """For editors and forms; JSON Schema 2020-12."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **SearchConfig.model_json_schema()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **search_schema()}

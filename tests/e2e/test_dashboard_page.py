@@ -1,79 +1,15 @@
 """The dashboard in a real browser, over a real server."""
 
-import shutil
-from collections.abc import Iterator
-
-import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from api.app import create_app
 from api.auth import Auth
 from nas_controller.records import Failure, FailureReason, SearchState
 from nas_controller.store.base import Store
-from nas_controller.store.memory import MemoryStore
 from tests.api.searches import SearchWriter, evaluation, write_small_search
 from tests.api.serving import make_settings, serve
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-REPORT_VIOLATIONS = """
-document.addEventListener("securitypolicyviolation", (event) =>
-  console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
-"""
-MILLISECONDS = 15_000
 LIST_ROWS = "#searches tbody tr"
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=MILLISECONDS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def store() -> Store:
-    return MemoryStore()
-
-
-@pytest.fixture
-def url(store: Store) -> Iterator[str]:
-    with serve(create_app(store, None, make_settings())) as url:  # type: ignore[arg-type]
-        yield url
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def page(browser: Browser, url: str, complaints: list[str]) -> Iterator[Page]:
-    """A signed-in page on the list of searches; what its console complains of is in `complaints`."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.set_default_timeout(MILLISECONDS)
-    page.add_init_script(REPORT_VIOLATIONS)
-    page.on(
-        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
-    )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(f"{url}/login?code={Auth(make_settings()).issue_login_code()}")
-    yield page
-    context.close()
 
 
 def test_an_empty_list_says_how_to_start(page: Page, url: str, complaints: list[str]) -> None:

@@ -1,9 +1,11 @@
 // The REST API, as promises. An error carries the problem's own words.
 
 export class ApiError extends Error {
-  constructor(status, detail) {
+  /** `errors` says what is wrong where: `{place, message}`. */
+  constructor(status, detail, errors = []) {
     super(detail);
     this.status = status;
+    this.errors = errors;
   }
 }
 
@@ -16,19 +18,35 @@ async function ask(path, options) {
   }
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({}));
-  throw new ApiError(response.status, problem.detail ?? `The service answered ${response.status}.`);
+  throw new ApiError(response.status, problem.detail ?? `The service answered ${response.status}.`, problem.errors);
 }
+
+const post = (path, value, headers = {}) =>
+  ask(path, { method: "POST", body: JSON.stringify(value), headers: { "Content-Type": "application/json", ...headers } });
 
 const searchPath = (id) => `/v1/searches/${encodeURIComponent(id)}`;
 
 export const listSearches = async (token) =>
   (await ask(`/v1/searches?page_size=50${token ? `&page_token=${encodeURIComponent(token)}` : ""}`)).json();
+export const getCourses = async (ids) => (await ask(`/v1/searches:courses?${ids.map((id) => `search=${encodeURIComponent(id)}`).join("&")}`)).json();
+export const getReferences = async () => (await ask("/v1/references")).json();
+export const getSchema = async () => (await ask("/v1/schema/search")).json();
+export const createSearch = async (config, key) => (await post("/v1/searches", config, { "Idempotency-Key": key })).json();
 export const getSearch = async (id) => (await ask(searchPath(id))).json();
 export const getHistory = async (id) => (await ask(`${searchPath(id)}/history`)).json();
 export const getBest = async (id) => (await ask(`${searchPath(id)}/trials:best?limit=10`)).json();
 export const getTrial = async (id, number) => (await ask(`${searchPath(id)}/trials/${number}`)).json();
 export const getMeasurements = async (id, number) => (await ask(`${searchPath(id)}/trials/${number}/measurements`)).json();
 export const exportPath = (id, number, format) => `${searchPath(id)}/trials/${number}/export?format=${format}`;
-export const getDrawing = async (id, number) => (await ask(exportPath(id, number, "svg"))).text();
+const trialPath = (id, number) => `${searchPath(id)}/trials/${number}`;
+export const getCost = async (id, number) => (await ask(`${trialPath(id, number)}/cost`)).json();
+export const getDecisions = async (id, number) => (await ask(`${trialPath(id, number)}/decisions`)).json();
+const comparisonPath = (id, number, other, drawing) => `${trialPath(id, number)}/comparison${drawing}?with=${encodeURIComponent(other)}`;
+export const getComparison = async (id, number, other) => (await ask(comparisonPath(id, number, other, ""))).json();
+export const comparisonDrawingPath = (id, number, other) => comparisonPath(id, number, other, "/drawing");
+export const referenceDrawingPath = (name) => `/v1/references/${encodeURIComponent(name)}/export?format=svg`;
+export const artifactPath = (id, key) => `${searchPath(id)}/artifacts/${key}`;
+export const getText = async (path) => (await ask(path)).text();
+export const getDrawing = (id, number) => getText(exportPath(id, number, "svg"));
 export const requestVerb = async (id, verb) => (await ask(`${searchPath(id)}:${verb}`, { method: "POST" })).json();
 export const eventsPath = (id, after) => `${searchPath(id)}/events?after=${after}`;

@@ -23,6 +23,13 @@ let stopFollowing = null;
 
 const selected = () => Number(/^#trial=(\d+)$/.exec(location.hash)?.[1] ?? 0);
 
+/** Shows a trial below the table, with the way to its own page. */
+function showChosen(number) {
+  byId("trial-page").href = `/searches/${encodeURIComponent(searchId)}/trials/${number}`;
+  show("trial-page", true);
+  showTrial(searchId, number);
+}
+
 function pickTrial(number) {
   location.hash = `trial=${number}`;
 }
@@ -77,7 +84,7 @@ async function ask(verb) {
 
 function onEvent(event) {
   if (event.kind !== "trial.measured") refresh(); // a curve is shown with its trial only
-  if (event.trial_number === selected()) showTrial(searchId, selected());
+  if (event.trial_number === selected()) showChosen(selected());
   if (event.kind === "search.state" && FINAL.includes(event.payload.state)) endFollowing();
 }
 
@@ -94,7 +101,7 @@ function onLink(isUp) {
 
 function onHash() {
   if (selected() === 0) return;
-  showTrial(searchId, selected());
+  showChosen(selected());
   if (history) drawHistory();
   refresh();
   byId("trial-section").scrollIntoView({ block: "start" });
@@ -119,7 +126,7 @@ async function start() {
   showBanner("");
   showDocument(search);
   const shown = selected() || best.trials[0]?.number;
-  if (shown) showTrial(searchId, shown);
+  if (shown) showChosen(shown);
   if (FINAL.includes(search.state)) return;
   stopFollowing = follow(searchId, history.sequence, onEvent, onLink);
   setInterval(() => !document.hidden && !FINAL.includes(search.state) && refresh(), TICK_MS);

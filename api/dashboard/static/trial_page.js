@@ -1,0 +1,140 @@
+// One trial, whole; followed while it runs.
+
+import { getBest, getCost, getDecisions, getDrawing, getMeasurements, getReferences, getSearch, getTrial } from "./api.js";
+import { explain, showBanner } from "./banner.js";
+import { byId, element, fill, show } from "./dom.js";
+import { drawing } from "./drawing.js";
+import { amount, ap, apWithError, duration, secondsBetween } from "./format.js";
+import { follow } from "./live.js";
+import { stateLabel } from "./state.js";
+import { blockTable, decisionTable } from "./trial_blocks.js";
+import { comparison } from "./trial_compare.js";
+import { charts } from "./trial_curves.js";
+import { jobs } from "./trial_jobs.js";
+import { lineage } from "./trial_lineage.js";
+import { precision } from "./trial_precision.js";
+
+const { searchId, number: numberText } = byId("trial-page").dataset;
+const number = Number(numberText);
+const other = new URLSearchParams(location.search).get("with") ?? "";
+const FINAL_TRIAL = ["completed", "stopped_early", "infeasible", "failed", "cancelled"];
+const RETRY_MS = 3000;
+
+let wanted = 0;
+
+function figures(trial) {
+  const val = [apWithError(trial.val_average_precision, trial.val_standard_error, trial.val_count), "mean over fresh seeds"];
+  const rows = [
+    ["AP on val", ...val],
+    ["reward", ap(trial.reward), trial.reused_from ? `reused from trial ${trial.reused_from.trial}` : "one training, on the reward split"],
+    ["multiply-adds", amount(trial.target_cost.backbone_multiply_adds), "backbone at target size"],
+    ["parameters", amount(trial.target_cost.backbone_parameters), `with head ${amount(trial.target_cost.detector_parameters)}`],
+    ["as trained", amount(trial.proxy_cost.detector_multiply_adds), "multiply-adds with head"],
+    ["dead blocks", String(trial.num_dead_blocks), ""],
+    ["took", duration(secondsBetween(trial.started_at, trial.finished_at)), ""],
+    ["found by", trial.arm, ""],
+  ];
+  return rows.map(([name, value, note]) => element("div", {}, element("dt", {}, name), element("dd", {}, value), element("dd", { class: "quiet" }, note)));
+}
+
+function showStatus(trial) {
+  fill(byId("state"), stateLabel(trial.state));
+  byId("reason").textContent = trial.failure;
+  byId("reason").className = `reason ${trial.state}`;
+  show("reason", trial.failure !== "");
+  fill(byId("figures"), figures(trial));
+  byId("fingerprint").textContent = trial.fingerprint;
+}
+
+/** A section with content, or with a sentence where there is none yet. */
+function section(id, content, emptyText) {
+  fill(byId(id), content ?? element("p", { class: "quiet" }, emptyText));
+}
+
+async function showMeasured(trial, measurements) {
+  const isOver = FINAL_TRIAL.includes(trial.state);
+  section("precision", precision(trial), isOver ? "Nothing was measured." : "Average precision appears here when the first training ends.");
+  const curves = charts(trial, measurements);
+  section("curves", curves.length > 0 ? element("div", { class: "beside" }, curves) : null, isOver ? "No curve was kept." : "Curves appear here while it is trained and when it ends.");
+  fill(byId("jobs"), jobs(searchId, trial));
+}
+
+async function showLineage(trial) {
+  const parents = await Promise.all(trial.parents.map((parent) => getTrial(searchId, parent)));
+  fill(byId("lineage"), lineage(searchId, trial, parents));
+}
+
+/** What may change while the trial runs. */
+async function load() {
+  const round = ++wanted;
+  const [trial, curve] = await Promise.all([getTrial(searchId, number), getMeasurements(searchId, number)]);
+  if (round !== wanted) return trial;
+  showStatus(trial);
+  await showMeasured(trial, curve.measurements);
+  return trial;
+}
+
+/** What was settled when the trial was made. */
+async function showArchitecture(trial) {
+  const [cost, { decisions }] = await Promise.all([getCost(searchId, number), getDecisions(searchId, number)]);
+  const { image_size: size, width_scale: scale } = cost;
+  byId("target").textContent = `${Array.isArray(size) ? size.join(" × ") : `${size} × ${size}`} pixels, width scale ${scale}`;
+  fill(byId("blocks"), blockTable(trial.spec, cost));
+  section("decisions", decisions.length > 0 ? decisionTable(decisions) : null, "It was not decided by an algorithm.");
+  await showLineage(trial);
+}
+
+async function showDrawings() {
+  if (other === "") {
+    fill(byId("drawing"), drawing(await getDrawing(searchId, number), "whole"));
+    return;
+  }
+  try {
+    fill(byId("drawing"), await comparison(searchId, number, other));
+  } catch (error) {
+    const reason = error.status === 404 || error.status === 422 ? `There is nothing called “${other}” to compare with: ${error.message}.` : error.message;
+    byId("drawing").replaceChildren(element("p", { class: "reason failed", role: "alert" }, reason), drawing(await getDrawing(searchId, number), "whole"));
+  }
+}
+
+/** What can be compared with, as suggestions: the best of this search, then every reference. */
+async function suggest() {
+  const [best, { references }] = await Promise.all([getBest(searchId), getReferences()]);
+  const trials = best.trials.filter((trial) => trial.number !== number).map((trial) => [String(trial.number), `trial ${trial.number}, reward ${ap(trial.reward)}`]);
+  const names = references.map((reference) => [reference.name, `${amount(reference.cost.backbone_multiply_adds)} multiply-adds`]);
+  byId("others").replaceChildren(...[...trials, ...names].map(([value, label]) => element("option", { value, label })));
+}
+
+async function refresh() {
+  try {
+    await load();
+    showBanner("");
+  } catch (error) {
+    showBanner(explain(error));
+  }
+}
+
+async function followWhileOpen(trial) {
+  if (FINAL_TRIAL.includes(trial.state) && !trial.jobs.some((job) => job.state === "queued" || job.state === "running")) return;
+  const search = await getSearch(searchId);
+  const onEvent = (event) => event.trial_number === number && refresh();
+  follow(searchId, search.last_sequence, onEvent, (isUp) => {
+    byId("connection").textContent = isUp ? "live" : "not connected";
+    if (!isUp) showBanner(explain({ status: 0 }));
+    refresh();
+  });
+}
+
+async function start() {
+  try {
+    const trial = await load();
+    await Promise.all([showDrawings(), showArchitecture(trial), suggest(), followWhileOpen(trial)]);
+    showBanner("");
+  } catch (error) {
+    showBanner(explain(error));
+    setTimeout(start, RETRY_MS);
+  }
+}
+
+byId("with").value = other;
+start();
