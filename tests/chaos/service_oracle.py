@@ -14,7 +14,7 @@ from nas_controller.records import (
     FAILURE_RULES,
     AttemptState,
     EntryKind,
-    FailureKind,
+    FailureReason,
     JobKind,
     JobState,
     LedgerEntry,
@@ -37,14 +37,20 @@ class Kill:
     at: datetime
 
 
-def what_is_wrong(store: Store, search_id: str, artifact_dir: Path) -> list[str]:
-    """Sentences; [] where all is as it must be."""
+def what_is_wrong(
+    store: Store, search_id: str, artifact_dir: Path, may_fail: FailureReason = FailureReason.WORKER_LOST
+) -> list[str]:
+    """Sentences; [] where all is as it must be.
+
+    Args:
+        may_fail: the reason for which trials may have failed in the end.
+    """
     holds = {
         "the search did not succeed": store.get_search(search_id).state == "succeeded",
         **_ledger_holds(store, search_id),
         **_work_holds(store, search_id),
         "a reward is not that of its architecture": _wrong_rewards(store, search_id) == [],
-        "a trial failed that should have been tried again": _failed_too_early(store, search_id) == [],
+        "a trial failed that should not, or not yet": _failed_wrongly(store, search_id, may_fail) == [],
         "a result is kept that nobody waits for": ResultSpool(artifact_dir).list(search_id) == [],
         "a snapshot has no file": _are_there(store, search_id, artifact_dir),
         "its replay comes out otherwise": verify(
@@ -97,18 +103,16 @@ def _wrong_rewards(store: Store, search_id: str) -> list[int]:
     return wrong
 
 
-def _failed_too_early(store: Store, search_id: str) -> list[int]:
-    """Trials that failed before as many workers were lost with them as the rule allows."""
-    early = []
+def _failed_wrongly(store: Store, search_id: str, may_fail: FailureReason) -> list[int]:
+    """Trials that failed for another reason, or before they were tried as often as its rule says."""
+    wrong = []
     for trial in store.list_trials(search_id, ALL, states=(TrialState.FAILED,)):
         (job,) = store.list_jobs(search_id, trial.number)
-        assert job.failure is not None
         failures = [attempt.failure for attempt in store.list_attempts(job.id) if attempt.failure is not None]
-        of_kind = [failure for failure in failures if failure.kind is job.failure.kind]
-        is_early = len(of_kind) < FAILURE_RULES[job.failure.reason].max_attempts
-        if is_early or job.failure.kind is not FailureKind.INFRASTRUCTURE:
-            early.append(trial.number)
-    return early
+        of_kind = [failure for failure in failures if failure.kind is FAILURE_RULES[may_fail].kind]
+        if trial.failure_reason is not may_fail or len(of_kind) != FAILURE_RULES[may_fail].max_attempts:
+            wrong.append(trial.number)
+    return wrong
 
 
 def _are_there(store: Store, search_id: str, artifact_dir: Path) -> bool:
