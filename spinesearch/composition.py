@@ -52,7 +52,7 @@ def open_home_store(home: Home, observe: ObserveTransaction | None = None) -> St
 def open_home_artifacts(home: Home) -> DirectoryArtifactStore:
     """The artifact store of a home."""
     home.create()
-    return DirectoryArtifactStore(home.artifacts)
+    return DirectoryArtifactStore(home.artifacts, home.artifacts_kept_for)
 
 
 def claim(store: Store, search_id: str, owner: str) -> SearchLease | None:
@@ -118,6 +118,7 @@ def running_search(
     """
     from nas_controller.algorithms.table import make_algorithm
     from nas_controller.early_stopping.table import make_rule
+    from nas_controller.leases import kept
     from nas_controller.running_search import RunningSearch
 
     config = SearchConfig.from_document(store.get_search(lease.search_id).config)
@@ -125,11 +126,14 @@ def running_search(
     search: RunningSearch | None = None
     try:
         try:
-            setup = search_setup(lease.search_id, config, home)
-            algorithm = make_algorithm(
-                config.algorithm.name, setup.space, config.algorithm.seed, config.algorithm.settings
-            )
-            dispatcher = ray_dispatcher(lease.search_id, config, home)
+            with kept(
+                store, lease, now
+            ):  # a large data set is read for minutes, and Ray starts slowly on a busy machine
+                setup = search_setup(lease.search_id, config, home)
+                algorithm = make_algorithm(
+                    config.algorithm.name, setup.space, config.algorithm.seed, config.algorithm.settings
+                )
+                dispatcher = ray_dispatcher(lease.search_id, config, home)
         except ConnectionError as error:
             store.set_search_state(lease, SearchState.PENDING, f"Ray: {error}", now())
             raise
