@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from nas_controller.records import EntryKind, LedgerEntry, SearchState, TrialState
+from nas_controller.search_config import SMOOTHED_OVER
 from nas_controller.store.base import Store
 
 MAX_POINTS = 5000
-SMOOTHED_OVER = 20
 MAX_SEARCHES = 64
 _PAGE = 1000
 _OPEN = (TrialState.QUEUED, TrialState.RUNNING)

@@ -37,7 +37,7 @@ def queue(search: RunningSearch, job: Job) -> None:
 
 def submit_queued(search: RunningSearch) -> None:
     """Starts queued jobs on free workers: the attempt is committed before the worker gets it."""
-    free, now = search.dispatcher.free_workers(), search.now()
+    free, now = search.free_workers(), search.now()
     due = [job for job in search.queued if search.retry_at.get(job.id, now) <= now]
     for worker, job in zip(free, due, strict=False):
         trial = search.store.get_trial(search.search_id, job.trial_number)

@@ -173,7 +173,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """One search. `config` is the validated search document, defaults filled in."""
+    """One search.
+
+    Args:
+        name: for people; it may be changed, the name in `config` stays.
+        config: the validated search document, defaults filled in; its limits are those that hold now.
+        cloned_from: the search whose document it was made of; that may be gone.
+        archived_at: since when lists leave it out unless they are asked for it; None: they do not.
+    """
 
     id: str
     name: str
@@ -185,6 +192,9 @@ class Search:
     finished_at: datetime | None
     last_sequence: int
     """Sequence number of the newest ledger entry; 0 for none."""
+    notes: str = ""
+    cloned_from: str | None = None
+    archived_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,20 +208,29 @@ class NetworkCost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrialKey:
+    """Which trial, of all searches in the store."""
+
+    search_id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialDraft:
     """A trial as the search loop proposes it to the store.
 
     Args:
         number: 1, 2, 3, ... within the search, references included.
-        arm: what proposed it: ``policy``, ``random``, ``reference``, ...
+        arm: what proposed it: ``policy``, ``random``, ``reference``, ..., or how a user did (`requests.ARMS`).
         name: the reference's name; "" for a sampled architecture.
-        genotype: empty for a reference.
-        log_probs: behaviour log-probability of each decision, nats.
+        genotype: empty for a reference, and for an architecture that is not in the space: no algorithm is told of it.
+        log_probs: behaviour log-probability of each decision, nats; 0 where a user took it.
         spec: the architecture spec document.
         fingerprint: equal for networks that are the same at target size.
         measurement_key: equal where equal fingerprints are measured alike (`setup.measurement_key`); None where
             no reward is measured (a reference), or where an older release did not note it.
         infeasible_reason: "" where the candidate is inside the budget.
+        source: the trial whose architecture somebody asked for again; the other search may be gone.
     """
 
     number: int
@@ -228,14 +247,7 @@ class TrialDraft:
     edits: tuple[str, ...] = ()
     infeasible_reason: str = ""
     measurement_key: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialKey:
-    """Which trial, of all searches in the store."""
-
-    search_id: str
-    number: int
+    source: TrialKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +324,9 @@ class EntryKind(StrEnum):
     fold over these two in the order of their sequence."""
 
     SEARCH_STATE = "search.state"
+    SEARCH_EDITED = "search.edited"
+    REQUEST_CREATED = "request.created"
+    REQUEST_CLOSED = "request.closed"
     TRIAL_CREATED = "trial.created"
     TRIAL_STARTED = "trial.started"
     TRIAL_MEASURED = "trial.measured"

@@ -13,6 +13,8 @@ from nas_controller.store.base import Store
 from search_space.decisions import Genotype
 
 PAGE_ENTRIES = 1000
+_WRITTEN_BY_OTHERS = (EntryKind.SEARCH_EDITED, EntryKind.REQUEST_CREATED)
+"""They say nothing of a controller: it may have died long before."""
 _REWARDED = (TrialState.COMPLETED, TrialState.STOPPED_EARLY)
 
 
@@ -69,6 +71,8 @@ class Replay:
 
     def _count_time(self, entry: LedgerEntry) -> None:
         """A controller says RUNNING when it claims the search: what lies between a crash and that is not counted."""
+        if entry.kind in _WRITTEN_BY_OTHERS:
+            return
         starts = entry.kind is EntryKind.SEARCH_STATE and entry.payload["state"] == SearchState.RUNNING
         ends = entry.kind is EntryKind.SEARCH_STATE and not starts
         if self.counted_until is not None and not starts:

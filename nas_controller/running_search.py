@@ -10,9 +10,11 @@ from nas_controller.dispatch.base import AttemptKey, Dispatcher
 from nas_controller.dispatch.results import KeptResult, ResultSpool
 from nas_controller.early_stopping.base import StoppingRule
 from nas_controller.failures import FailureWatch
+from nas_controller.limits import LimitWatch
 from nas_controller.pulse import Pulse, Stopwatch
-from nas_controller.records import Job, SearchLease
+from nas_controller.records import Job, Search, SearchLease
 from nas_controller.replay import Replay
+from nas_controller.requests import TrialRequest
 from nas_controller.setup import SearchSetup
 from nas_controller.snapshots import Snapshots
 from nas_controller.store.base import Store
@@ -37,6 +39,7 @@ class RunningSearch:
         returned: of running attempts, results that were found when the search was claimed; recorded in the next turn.
         results: where workers keep outcomes; None where they do not.
         has_ended: whether nothing of it is to run any more: it is final or paused, not only left by this controller.
+        requests: for trials, that are open and were read in this turn.
         num_started: trials that `limits.trials` counts, those that run or wait included.
         retry_at: when a queued job may be tried again, by its id; of the others, at once.
     """
@@ -53,6 +56,7 @@ class RunningSearch:
     returned: list[KeptResult] = field(default_factory=list)
     queued: list[Job] = field(default_factory=list)
     retry_at: dict[str, datetime] = field(default_factory=dict)
+    requests: list[TrialRequest] = field(default_factory=list)
     next_number: int = 1
     num_started: int = 0
     infeasible_in_a_row: int = 0
@@ -65,6 +69,7 @@ class RunningSearch:
     results: ResultSpool | None = field(init=False)
     pulse: Pulse = field(init=False)
     failures: FailureWatch = field(init=False)
+    limits: LimitWatch = field(init=False)
     replay: Replay = field(init=False)
     snapshots: Snapshots = field(init=False)
 
@@ -73,6 +78,7 @@ class RunningSearch:
         self.results = None if artifact_dir is None else ResultSpool(artifact_dir)
         self.pulse = Pulse(self.store, f"search:{self.search_id}", ProcessRole.SEARCH, self.search_id)
         self.failures = FailureWatch(config.limits, num_workers=sum(pool.count for pool in config.workers))
+        self.limits = LimitWatch(self.store, self.search_id, config)
         self.replay = Replay(self.store, self.search_id, self.algorithm)
         self.snapshots = Snapshots(self.replay, config, self.artifacts)
 
@@ -80,6 +86,16 @@ class RunningSearch:
     def search_id(self) -> str:
         """The search that runs."""
         return self.setup.search_id
+
+    def take_limits(self, stored: Search) -> None:
+        """From now on the limits that the search has as it is stored."""
+        self.limits.take(stored)
+        self.failures.limits = self.limits.limits
+
+    def free_workers(self) -> list[str]:
+        """Workers that may get an attempt now: those that are free, as far as `limits.concurrent_trials` allows."""
+        free, most = self.dispatcher.free_workers(), self.limits.limits.concurrent_trials
+        return free if most is None else free[: max(0, most - len(self.running))]
 
     def running_seconds(self) -> float:
         """How long controllers have worked on the search, pauses and crashes left out."""

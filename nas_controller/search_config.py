@@ -28,6 +28,8 @@ from search_space.reference import reference
 from search_space.spaces import SPACES, find_space
 from trainer.task import CocoSource, DataSource, ProxyTask, TaskError
 
+SMOOTHED_OVER = 20
+"""Rewards behind each value of a smoothed course: in `limits.plateau` and in the history chart."""
 _SUFFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9, "t": 1e12}
 _NUMBER = re.compile(r"([0-9][0-9_,]*(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)\s*([kmgbt]?)", re.IGNORECASE)
 
@@ -76,6 +78,7 @@ def _space_name(value: str) -> str:
     return value
 
 
+SearchKey = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 ReferenceName = Annotated[str, AfterValidator(_reference_name)]
 SpaceName = Annotated[str, AfterValidator(_space_name)]
 
@@ -149,8 +152,41 @@ class Limits(_Section):
     """When the search ends; the first limit reached stops it."""
 
     trials: Whole = Field(default=100, ge=1, le=10_000_000, description="candidates trained, or with a reused reward")
-    hours: Number | None = Field(default=None, gt=0)
+    hours: Number | None = Field(default=None, gt=0, description="of the controller's work, pauses left out")
+    gpu_hours: Number | None = Field(default=None, gt=0, description="of all attempts, by the GPUs of their workers")
+    cost: Number | None = Field(default=None, gt=0, description="of all attempts, in the currency of `price`")
+    plateau: Whole | None = Field(
+        default=None,
+        ge=1,
+        le=10_000_000,
+        description=f"candidates trained since the mean reward of {SMOOTHED_OVER} in a row was best",
+    )
+    concurrent_trials: Whole | None = Field(
+        default=None, ge=1, le=10_000, description="trainings at the same time, whatever the workers"
+    )
     failures: Number = Field(default=0.25, gt=0, le=1, description="failed share of `trials` that pauses the search")
+
+
+class Price(_Section):
+    """What an hour of work costs; each worker counts with what it has while it is at work on an attempt."""
+
+    gpu_hour: Number = Field(default=0, ge=0)
+    tpu_hour: Number = Field(default=0, ge=0)
+    cpu_hour: Number = Field(default=0, ge=0, description="of one core")
+    currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$")
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing costs anything."""
+        return self.gpu_hour == self.tpu_hour == self.cpu_hour == 0
+
+
+class WarmStart(_Section):
+    """What others found first: the best of each of these searches in turn, until there are `top`, are trained here
+    before anything is proposed. Of the same space only; what is off this search's budget is left out."""
+
+    searches: tuple[SearchKey, ...] = Field(min_length=1, max_length=100)
+    top: Whole = Field(default=5, ge=1, le=1000)
 
 
 class Workers(_Section):
@@ -209,11 +245,13 @@ class SearchConfig(_Section):
     proxy: dict[str, Any] = Field(default_factory=lambda: {"preset": "cpu-small"})
     reward: Reward = Reward()
     limits: Limits = Limits()
+    price: Price | None = Field(default=None, description="wanted by `limits.cost`")
     workers: tuple[Workers, ...] = Field(default=(Workers(),), min_length=1, max_length=100)
     reevaluate: Reevaluation = Reevaluation()
     duplicates: Duplicates = Duplicates()
     early_stopping: EarlyStopping = EarlyStopping()
     attempts: Attempts = Attempts()
+    warm_start: WarmStart | None = None
     evaluator: str = Field(default="spinesearch.detection", pattern=r"^[A-Za-z_][\w.]*(:[A-Za-z_]\w*)?$")
 
     @model_validator(mode="before")
@@ -237,6 +275,12 @@ class SearchConfig(_Section):
         except (TaskError, TypeError) as error:
             raise ValueError(str(error)) from error
         return document
+
+    @model_validator(mode="after")
+    def _cost_has_a_price(self) -> Self:
+        if self.limits.cost is not None and (self.price is None or self.price.is_free):
+            raise ValueError("limits.cost: give price.gpu_hour, price.tpu_hour or price.cpu_hour too")
+        return self
 
     @model_validator(mode="after")
     def _measured_where_it_is_decided(self) -> Self:
@@ -302,7 +346,7 @@ class SearchConfig(_Section):
             first = error.errors(include_url=False)[0]
             place = ".".join(str(part) for part in first["loc"] if part not in ("CocoData", "literal['generated']"))
             message = first["msg"].removeprefix("Value error, ")
-            if message.startswith(("proxy.", "early_stopping.")):
+            if message.startswith(("proxy.", "early_stopping.", "limits.")):
                 place, _, message = message.partition(": ")
             elif first["type"] not in ("missing", "value_error"):
                 message += f" (given: {_short(first['input'])})"

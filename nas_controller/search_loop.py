@@ -9,6 +9,7 @@ what was running is queued again, and the algorithm's state is rebuilt from a sn
 import logging
 from collections.abc import Iterator
 
+from nas_controller.asked import next_draft, take_requests, warm_start
 from nas_controller.attempts import forget_checkpoint, give, record, submit_queued, take_kept, take_progress
 from nas_controller.dispatch.base import AttemptOutcome
 from nas_controller.log_ids import log_ids
@@ -72,11 +73,22 @@ def _begin(search: RunningSearch) -> SearchState:
     take_over(search)
     counts = search.store.count_trials(search.search_id)
     search.num_started = counts.trained + counts[TrialState.RUNNING] + counts[TrialState.QUEUED]
-    state = search.store.get_search(search.search_id).state
+    stored = search.store.get_search(search.search_id)
+    search.take_limits(stored)
+    state = stored.state
     if state in (SearchState.PENDING, SearchState.RUNNING):
         state = search.store.set_search_state(search.lease, SearchState.RUNNING, "", search.now()).state
+        state = _warm_started(search)
     _take_snapshot(search)
     return state
+
+
+def _warm_started(search: RunningSearch) -> SearchState:
+    try:
+        warm_start(search)
+    except SearchFailedError as error:
+        return _set_state(search, SearchState.FAILED, str(error))
+    return SearchState.RUNNING
 
 
 def _turn(search: RunningSearch, state: SearchState) -> SearchState:
@@ -84,10 +96,12 @@ def _turn(search: RunningSearch, state: SearchState) -> SearchState:
     _keep_lease(search)
     if search.pulse.is_due(search.now()):
         search.pulse.beat(search.now(), search.stopwatch.numbers() | dict(search.algorithm.diagnostics()))
+    take_requests(search)
     more_to_propose = False
     if state is SearchState.RUNNING:
         _say_placement(search)
         submit_queued(search)
+        search.limits.look(search.now())
         limit = _limit_reached(search)
         if not limit:
             more_to_propose = _propose_into_free_slots(search)
@@ -102,8 +116,9 @@ def _turn(search: RunningSearch, state: SearchState) -> SearchState:
             _tell(search, trial)
     for trial in take_late_results(search):
         _tell(search, trial)
-    state = search.store.get_search(search.search_id).state
-    return _paused_if_failing(search) if state is SearchState.RUNNING else state
+    stored = search.store.get_search(search.search_id)
+    search.take_limits(stored)
+    return _paused_if_failing(search) if stored.state is SearchState.RUNNING else stored.state
 
 
 def _next_outcomes(search: RunningSearch, timeout_seconds: float) -> list[AttemptOutcome]:
@@ -147,34 +162,37 @@ def _set_state(search: RunningSearch, state: SearchState, reason: str) -> Search
 
 def _limit_reached(search: RunningSearch) -> str:
     """The limit that stops new proposals, in words; "" while there is none."""
-    limits = search.setup.config.limits
-    if search.num_started >= limits.trials:
-        return f"limit reached: {limits.trials} trials"
-    if limits.hours is not None and search.running_seconds() >= limits.hours * 3600:
-        return f"limit reached: {limits.hours:g} hours"
-    return ""
+    return search.limits.reached(search.num_started, search.running_seconds())
 
 
 def _propose_into_free_slots(search: RunningSearch) -> bool:
-    """Asks until every worker has work or the limit is met; True when a turn's share of asks did not suffice. Results
-    that were found when the search was claimed are told first: so it asks what it would have asked without the kill."""
+    """Starts candidates until every worker has work or a limit is reached, those first that users asked for; True when
+    a turn's share did not suffice. Before that, results are told that were found when the search was claimed: so it
+    asks what it would have asked without the kill."""
     if search.returned:
         return False
     for _ in range(MAX_PROPOSALS_PER_TURN):
-        free = search.dispatcher.free_workers()
+        free = search.free_workers()
         if not free or _limit_reached(search):
             return False
-        with search.stopwatch.measure("ask"):
-            proposal = search.algorithm.ask(search.next_number)
-        with search.stopwatch.measure("draft"):
-            draft = search.setup.draft(proposal, search.next_number)
+        request, draft = _next_candidate(search)
         if draft.infeasible_reason:
             _add_infeasible(search, draft)
         elif measured := _measured_before(search, draft):
-            _add_reused(search, draft, measured)
+            _add_reused(search, draft, measured, request)
         else:
-            _start_candidate(search, draft, free[0])
+            _start_candidate(search, draft, free[0], request)
     return True
+
+
+def _next_candidate(search: RunningSearch) -> tuple[int | None, TrialDraft]:
+    """The number of the request for it, and the next candidate: what somebody asked for, else the algorithm's own."""
+    if asked := next_draft(search):
+        return asked[0].number, asked[1]
+    with search.stopwatch.measure("ask"):
+        proposal = search.algorithm.ask(search.next_number)
+    with search.stopwatch.measure("draft"):
+        return None, search.setup.draft(proposal, search.next_number)
 
 
 def _measured_before(search: RunningSearch, draft: TrialDraft) -> Trial | None:
@@ -184,10 +202,10 @@ def _measured_before(search: RunningSearch, draft: TrialDraft) -> Trial | None:
     return search.store.first_measured(search.setup.measurement_key, draft.fingerprint)
 
 
-def _start_candidate(search: RunningSearch, draft: TrialDraft, worker: str) -> None:
+def _start_candidate(search: RunningSearch, draft: TrialDraft, worker: str, request: int | None) -> None:
     search.infeasible_in_a_row = 0
     seed = derive_seed(search.setup.config.algorithm.seed, "proxy", draft.number)
-    job = search.store.start_trial(search.lease, draft, seed, worker, search.now())
+    job = search.store.start_trial(search.lease, draft, seed, worker, search.now(), request)
     search.next_number += 1
     search.num_started += 1
     _log.info("trial %d created by %s", draft.number, draft.arm, extra=log_ids(search.search_id, draft.number))
@@ -204,10 +222,10 @@ def _add_infeasible(search: RunningSearch, draft: TrialDraft) -> None:
     _tell(search, trial)
 
 
-def _add_reused(search: RunningSearch, draft: TrialDraft, measured: Trial) -> None:
+def _add_reused(search: RunningSearch, draft: TrialDraft, measured: Trial, request: int | None) -> None:
     """A network that was measured before is recorded and told with that reward, never trained."""
     search.infeasible_in_a_row = 0
-    trial = search.store.add_reused_trial(search.lease, draft, measured, search.now())
+    trial = search.store.add_reused_trial(search.lease, draft, measured, search.now(), request)
     search.next_number += 1
     search.num_started += 1
     _tell(search, trial)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from nas_controller.algorithms.base import Proposal
 from nas_controller.records import Job, JobKind, NetworkCost, TrialDraft
+from nas_controller.requests import ARMS, RequestDraft
 from nas_controller.search_config import SearchConfig
 from search_space.budget import FlopsBudget, decode_within
 from search_space.cost import cost
-from search_space.decisions import SearchSpace
+from search_space.decisions import Genotype, SearchSpace
 from search_space.fingerprint import fingerprint
 from search_space.plan import NetworkPlan, TargetNetwork, resolve
 from search_space.reference import reference
@@ -43,43 +44,57 @@ class SearchSetup:
 
     def draft(self, proposal: Proposal, number: int) -> TrialDraft:
         """The candidate decoded, resolved, counted and held against the budget."""
-        name = f"{self.config.name}-{number}"
-        spec = decode_within(self.space, proposal.genotype, self.target, self.budget, name)
-        plan = resolve(spec, self.target)
-        target_cost = network_cost(plan)
-        reason = ""
-        if not self.budget.contains(target_cost.backbone_multiply_adds):
-            reason = f"{target_cost.backbone_multiply_adds:,} multiply-adds: budget {self.budget.describe()}"
-        return TrialDraft(
-            number=number,
-            arm=proposal.arm,
-            spec=spec.to_document(),
-            fingerprint=fingerprint(plan),
-            target_cost=target_cost,
-            proxy_cost=self._proxy_cost(spec),
-            num_dead_blocks=plan.num_dead_blocks,
+        draft = self._counted(self._decoded(proposal.genotype, number), number, proposal.arm)
+        multiply_adds, reason = draft.target_cost.backbone_multiply_adds, ""
+        if not self.budget.contains(multiply_adds):
+            reason = f"{multiply_adds:,} multiply-adds: budget {self.budget.describe()}"
+        return replace(
+            draft,
             genotype=proposal.genotype,
             log_probs=proposal.log_probs,
             parents=proposal.parents,
             edits=proposal.edits,
             infeasible_reason=reason,
-            measurement_key=self.measurement_key,
         )
 
-    def draft_reference(self, name: str, number: int) -> TrialDraft:
-        """A published architecture as a trial of this search: same target, same proxy, no genotype."""
-        spec = reference(name)
+    def draft_requested(self, request: RequestDraft, number: int) -> TrialDraft:
+        """The architecture that somebody asked for, resolved and counted; whoever asked has minded the budget. A user
+        takes each decision of it for certain.
+
+        Raises:
+            ValueError: it cannot be decoded or built.
+        """
+        if request.genotype:
+            spec = self._decoded(request.genotype, number)
+        else:
+            spec = ArchitectureSpec.from_document(request.spec or {}).renamed(f"{self.config.name}-{number}")
+        return replace(
+            self._counted(spec, number, ARMS[request.verb]),
+            name=request.name,
+            genotype=request.genotype,
+            log_probs=(0.0,) * len(request.genotype),
+            source=request.source,
+        )
+
+    def _decoded(self, genotype: Genotype, number: int) -> ArchitectureSpec:
+        return decode_within(self.space, genotype, self.target, self.budget, f"{self.config.name}-{number}")
+
+    def _counted(self, spec: ArchitectureSpec, number: int, arm: str) -> TrialDraft:
         plan = resolve(spec, self.target)
         return TrialDraft(
             number=number,
-            arm="reference",
-            name=name,
+            arm=arm,
             spec=spec.to_document(),
             fingerprint=fingerprint(plan),
             target_cost=network_cost(plan),
             proxy_cost=self._proxy_cost(spec),
             num_dead_blocks=plan.num_dead_blocks,
+            measurement_key=self.measurement_key,
         )
+
+    def draft_reference(self, name: str, number: int) -> TrialDraft:
+        """A published architecture as a trial of this search: same target, same proxy, no genotype."""
+        return replace(self._counted(reference(name), number, "reference"), name=name, measurement_key=None)
 
     def _proxy_cost(self, spec: ArchitectureSpec) -> NetworkCost:
         return network_cost(resolve(spec, self.task.network(self.num_classes)))

@@ -13,6 +13,7 @@ from nas_controller.algorithms.base import Proposal
 from nas_controller.algorithms.table import make_algorithm
 from nas_controller.records import EntryKind, LedgerEntry, Snapshot, Trial
 from nas_controller.replay import Replay
+from nas_controller.requests import ARMS
 from nas_controller.search_config import SearchConfig
 from nas_controller.snapshots import state_sha256
 from nas_controller.store.base import Store
@@ -148,7 +149,9 @@ class _Verifying:
         if entry.sequence != expected:
             return Mismatch(what="the next entry", recorded=str(entry.sequence), rederived=str(expected))
         mismatch = None
-        if entry.kind is EntryKind.TRIAL_CREATED and entry.payload["arm"] != REFERENCE_ARM:
+        if entry.kind is EntryKind.TRIAL_CREATED and entry.payload["arm"] in ARMS.values():
+            mismatch = self._requested(entry)
+        elif entry.kind is EntryKind.TRIAL_CREATED and entry.payload["arm"] != REFERENCE_ARM:
             mismatch = self._ask(entry)
         elif entry.kind is EntryKind.TRIAL_FINISHED:
             mismatch = self._finish(entry)
@@ -167,15 +170,21 @@ class _Verifying:
             return Mismatch(what="the trial's row", recorded="none", rederived=f"trial {number}")
         proposal = self.replay.algorithm.ask(number)
         self.num_asks += 1
-        draft = trial.draft
-        row = {"arm": draft.arm, "genotype": list(draft.genotype), "log_probs": list(draft.log_probs)}
         return (
             _genotype_mismatch(self.space, payload["genotype"], proposal)
             or _log_prob_mismatch(self.space, payload["log_probs"], proposal)
             or _mismatch("arm", payload["arm"], proposal.arm)
-            or _row_mismatch(payload, {**row, "fingerprint": draft.fingerprint})
+            or _row_mismatch(payload, _created_row(trial))
             or self._architecture_mismatch(trial)
         )
+
+    def _requested(self, entry: LedgerEntry) -> Mismatch | None:
+        """No algorithm was asked for what a user wanted; but what the genotype means follows from it."""
+        trial = self._trial(entry.trial_number or 0)
+        if trial is None:
+            return Mismatch(what="the trial's row", recorded="none", rederived=f"trial {entry.trial_number}")
+        mismatch = _row_mismatch(entry.payload, _created_row(trial))
+        return mismatch if mismatch or not trial.draft.genotype else self._architecture_mismatch(trial)
 
     def _architecture_mismatch(self, trial: Trial) -> Mismatch | None:
         """The spec that a genotype becomes under the budget, and the network that this is at the target."""
@@ -210,6 +219,13 @@ class _Verifying:
             page = self.replay.store.list_trials(self.replay.search_id, _TRIALS_AT_ONCE, number - 1)
             self.trials.update({trial.number: trial for trial in page if trial.number not in self.trials})
         return self.trials.get(number)
+
+
+def _created_row(trial: Trial) -> dict[str, Any]:
+    """What the ledger says when a trial is created."""
+    draft = trial.draft
+    row = {"arm": draft.arm, "genotype": list(draft.genotype), "log_probs": list(draft.log_probs)}
+    return {**row, "fingerprint": draft.fingerprint}
 
 
 def _mismatch(what: str, recorded: object, rederived: object) -> Mismatch | None:

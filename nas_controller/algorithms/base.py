@@ -1,9 +1,10 @@
 """What proposes: ask and tell, over genotypes and rewards only. One conformance suite runs on every algorithm.
 
 The loop calls from one thread. Tells come in the order in which the store committed them; between an `ask` and
-its `tell` any number of other asks and tells may happen, and some trials are never told (cancelled). `ask`
-is a pure function of the state, the search seed and the trial number: it may not change the state. So the
-state is a fold over the told trials, and replaying them gives the same state bit for bit.
+its `tell` any number of other asks and tells may happen, some trials are never told (cancelled), and some that are
+told were never asked for (users have architectures of their own). `ask` is a pure function of the state, the search
+seed and the trial number: it may not change the state. So the state is a fold over the told trials, and replaying them
+gives the same state bit for bit.
 """
 
 from abc import ABC, abstractmethod
@@ -39,8 +40,9 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldTrial:
-    """What became of a proposal. `reward` is set for COMPLETED and STOPPED_EARLY, None for INFEASIBLE and
-    FAILED. That of STOPPED_EARLY was measured after a part of the training: it is not to be compared with others."""
+    """What became of a proposal, or of an architecture that a user took: then each decision was certain, and its
+    `log_probs` are 0. `reward` is set for COMPLETED and STOPPED_EARLY, None for INFEASIBLE and FAILED. That of
+    STOPPED_EARLY was measured after a part of the training: it is not to be compared with others."""
 
     number: int
     genotype: Genotype

@@ -6,7 +6,9 @@ An update takes one Adam step (Kingma and Ba 2015) up the gradient of
 * ``advantage`` is (reward - baseline) / spread, clipped. Baseline and spread are the moving mean and standard
   deviation of the rewards told before; the first two rewards only found them.
 * ``rho_t`` is min(1, pi_t / mu_t), where mu is the policy that took decision t: results come late, and each decision
-  is weighted on its own (truncated importance weights as in Espeholt et al. 2018, V-trace with c = 1).
+  is weighted on its own (truncated importance weights as in Espeholt et al. 2018, V-trace with c = 1). For an
+  architecture that a user took, mu is 1, so a decision weighs what the policy would have given it: one that it never
+  takes says little about what it does take.
 * ``entropy_t`` is divided by the log of the number of options. beta holds for the first quarter of `horizon`
   and falls linearly until three quarters of it.
 

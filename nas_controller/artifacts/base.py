@@ -2,7 +2,7 @@
 
 import builtins
 from abc import ABC, abstractmethod
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import BinaryIO
 
 
@@ -12,6 +12,9 @@ class ArtifactMissingError(KeyError):
 
 class ArtifactStore(ABC):
     """Files by the sha256 of their content. Safe for several processes at once."""
+
+    kept_for: timedelta | None = None
+    """How long files of searches that have ended are kept; None: as long as the searches."""
 
     @abstractmethod
     def put(self, content: bytes) -> str:

@@ -7,7 +7,7 @@ import io
 import os
 import tempfile
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -24,8 +24,9 @@ class DirectoryArtifactStore(ArtifactStore):
     Opening removes what writers left that died an hour ago.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, kept_for: timedelta | None = None) -> None:
         self._root = root
+        self.kept_for = kept_for
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._sweep()
 

@@ -17,14 +17,16 @@ _log = logging.getLogger(__name__)
 
 
 def sweep_artifacts(store: Store, artifacts: ArtifactStore, now: datetime) -> None:
-    """Deletes what was put more than an hour ago and what no row of the store needs.
+    """Deletes what was put more than an hour ago and what no row of the store needs; rows of searches that ended longer
+    ago than `artifacts.kept_for` need nothing, and stay.
 
     Several processes may do so at the same time, and workers put: what is put again meanwhile stays. The artifacts must
     be of this store alone. What cannot be deleted is logged and left.
     """
     put_before = now - timedelta(seconds=SAFE_SECONDS)
     keys = artifacts.list(put_before=put_before)
-    needed = store.needed_artifacts(keys)
+    finished_before = None if artifacts.kept_for is None else now - artifacts.kept_for
+    needed = store.needed_artifacts(keys, finished_before)
     for key in keys:
         if key in needed:
             continue

@@ -13,11 +13,15 @@ a controller that lost its lease never writes. Times come in as arguments, in UT
 
 Ledger payloads:
     search.state    {"state": str, "reason": str}
+    search.edited   what changed, by name: {"name": str, "notes": str, "limits": {...}, "archived": bool}
+    request.created {"request": int, "verb": str, "name": str, "source": {"search": str, "trial": int} | null}
+    request.closed  {"request": int, "state": str, "reason": str}      not where it became a trial, or the search ended
     trial.created   {"arm": str, "name": str, "genotype": [int], "log_probs": [float], "fingerprint": str}
     trial.started   {}
     trial.measured  {"step": int, "num_steps": int, "loss": float, "average_precision": float, "seconds": float}
     trial.finished  {"state": str, "reward": float | null, "average_precision": float | null,
-                     "failure": str, "consumed": bool,      consumed: whether the algorithm was told
+                     "failure": str, "consumed": bool,      consumed: whether the algorithm was told; never of an
+                                                            architecture without a genotype
                      "reused_from": {"search": str, "trial": int} | null}      not there before schema 0002
     job.finished    {"job_id": str, "kind": str, "state": str, "average_precision": float | null,
                      "val_average_precision": float | null, "val_standard_error": float | null, "val_count": int}
@@ -34,6 +38,7 @@ from typing import Any
 from nas_controller.records import (
     Artifact,
     Attempt,
+    EntryKind,
     Failure,
     Job,
     JobKind,
@@ -47,6 +52,7 @@ from nas_controller.records import (
     TrialDraft,
     TrialState,
 )
+from nas_controller.requests import RequestDraft, RequestState, SearchEdit, SearchOrder, TrialRequest
 from nas_controller.tallies import Heartbeat, Tallies
 from trainer.session import Measurement, Progress
 
@@ -62,6 +68,10 @@ class NotFoundError(StoreError):
 class ConflictError(StoreError):
     """The request contradicts what is stored: a wrong state for a verb, or an idempotency key reused with
     another body."""
+
+
+class StaleError(StoreError):
+    """What is to be edited was edited by somebody else meanwhile; nothing was written."""
 
 
 class LeaseLostError(StoreError):
@@ -81,25 +91,73 @@ class Store(ABC):
         config: Mapping[str, Any],
         at: datetime,
         idempotency_key: str | None = None,
+        cloned_from: str | None = None,
     ) -> Search:
-        """The new search, PENDING. The same idempotency key and config give the search made first; the same
-        key with another config raises `ConflictError`; so does a search id that exists."""
+        """The new search, PENDING. The same idempotency key and config give the search made first, also after it was
+        edited; the same key with another config raises `ConflictError`; so does a search id that exists."""
 
     @abstractmethod
     def get_search(self, search_id: str) -> Search:
         """The search, or `NotFoundError`."""
 
     @abstractmethod
-    def list_searches(self, limit: int, before: str | None = None, states: Sequence[SearchState] = ()) -> list[Search]:
-        """At most `limit` searches, newest first; those created before search `before` only; of the given
-        states, or of all."""
+    def list_searches(
+        self,
+        limit: int,
+        before: str | None = None,
+        states: Sequence[SearchState] = (),
+        *,
+        name: str = "",
+        archived: bool | None = None,
+        order: SearchOrder = SearchOrder.NEWEST,
+    ) -> list[Search]:
+        """At most `limit` searches in this order, those that follow on search `before` only (`NotFoundError` where that
+        is gone); of the given states, or of all; with `name` somewhere in theirs, whatever its case; archived ones,
+        others (False), or both (None)."""
 
     @abstractmethod
     def request_state(self, search_id: str, state: SearchState, reason: str, at: datetime) -> Search:
         """What the API may ask for: PAUSED from PENDING or RUNNING; PENDING (resume) from PAUSED; STOPPING
         from PENDING, RUNNING or PAUSED; CANCELLED from any state that is not final. Asking for the state
         that holds changes nothing; another transition raises `ConflictError`. Cancelling marks every open
-        trial, job and attempt CANCELLED in the same transaction."""
+        trial, job, attempt and request CANCELLED in the same transaction."""
+
+    @abstractmethod
+    def edit_search(self, search_id: str, edit: SearchEdit, at: datetime, tag: str | None = None) -> Search:
+        """The search with what is to be changed; nothing is written where that is so already. `StaleError` where
+        `tag` is not that of the search as it is (`requests.edit_tag`); `ConflictError` for limits of a final search,
+        and where one that is not final would be archived."""
+
+    @abstractmethod
+    def delete_search(self, search_id: str, at: datetime) -> None:
+        """Every row of a final search is gone; its files are no longer needed. Of a search that is not there, nothing
+        is left to do. `ConflictError` where it is not final, or a controller has not given it back yet at `at`."""
+
+    # What users ask for
+
+    @abstractmethod
+    def add_requests(
+        self, search_id: str, drafts: Sequence[RequestDraft], at: datetime, lease: SearchLease | None = None
+    ) -> list[TrialRequest]:
+        """The new requests, OPEN, in this order, all or none; with a lease, only while no newer one was taken. The
+        newest ones that are the same and of the same time are given instead. `ConflictError` where the search is
+        STOPPING or final, or would have more than `MAX_OPEN_REQUESTS`."""
+
+    @abstractmethod
+    def answer_request(
+        self, lease: SearchLease, number: int, state: RequestState, reason: str, at: datetime
+    ) -> TrialRequest:
+        """The request, DONE or REFUSED; one that is not OPEN is left as it is."""
+
+    @abstractmethod
+    def get_request(self, search_id: str, number: int) -> TrialRequest:
+        """The request, or `NotFoundError`."""
+
+    @abstractmethod
+    def list_requests(
+        self, search_id: str, limit: int = 1000, after: int = 0, *, open_only: bool = False
+    ) -> list[TrialRequest]:
+        """At most `limit` requests with numbers above `after`, rising."""
 
     # Leases
 
@@ -122,7 +180,7 @@ class Store(ABC):
     def set_search_state(self, lease: SearchLease, state: SearchState, reason: str, at: datetime) -> Search:
         """RUNNING, SUCCEEDED, FAILED or PAUSED, as the controller finds; PENDING with a reason while it cannot
         be placed. Always writes a ledger entry, also when the state stays (a controller that claims a search
-        says RUNNING again). A final state marks every open trial, job and attempt CANCELLED in the same
+        says RUNNING again). A final state marks every open trial, job, attempt and request CANCELLED in the same
         transaction. Never leaves a final state, and never turns PAUSED or STOPPING back into RUNNING or PENDING,
         nor STOPPING into PAUSED (`ConflictError`): the user's word stands."""
 
@@ -134,15 +192,27 @@ class Store(ABC):
         `ConflictError`. `ValueError` for a log-probability that is not finite."""
 
     @abstractmethod
-    def start_trial(self, lease: SearchLease, draft: TrialDraft, job_seed: int, worker: str, at: datetime) -> Job:
+    def start_trial(
+        self,
+        lease: SearchLease,
+        draft: TrialDraft,
+        job_seed: int,
+        worker: str,
+        at: datetime,
+        request: int | None = None,
+    ) -> Job:
         """`add_trial` and `start_attempt` of its job in one transaction: the job, RUNNING, whose attempt 1 is on
-        `worker`. `ValueError` where the draft has a reason not to be trained; else as these two."""
+        `worker`. With `request`, that is DONE and names the trial in the same transaction; `ConflictError` where it is
+        not OPEN. `ValueError` where the draft has a reason not to be trained; else as these two."""
 
     @abstractmethod
-    def add_reused_trial(self, lease: SearchLease, draft: TrialDraft, measured: Trial, at: datetime) -> Trial:
+    def add_reused_trial(
+        self, lease: SearchLease, draft: TrialDraft, measured: Trial, at: datetime, request: int | None = None
+    ) -> Trial:
         """The new trial, COMPLETED (and told) with the reward and the AP of `measured`, in one transaction; it
         names that trial and has no job. `ValueError` where `measured` was not trained to a reward, or where
-        fingerprint or measurement key differ or a key is missing; else as `add_trial`."""
+        fingerprint or measurement key differ or a key is missing; `request` as in `start_trial`; else as
+        `add_trial`."""
 
     @abstractmethod
     def add_job(self, lease: SearchLease, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
@@ -257,8 +327,16 @@ class Store(ABC):
         """Attempts of a job by number."""
 
     @abstractmethod
-    def read_ledger(self, search_id: str, after: int = 0, limit: int = 1000) -> list[LedgerEntry]:
-        """At most `limit` entries with sequence above `after`, rising. `NotFoundError` for no such search."""
+    def read_ledger(
+        self, search_id: str, after: int = 0, limit: int = 1000, kinds: Sequence[EntryKind] = ()
+    ) -> list[LedgerEntry]:
+        """At most `limit` entries with sequence above `after`, rising; of the given kinds, or of all. `NotFoundError`
+        for no such search."""
+
+    @abstractmethod
+    def worker_seconds(self, search_id: str, at: datetime) -> Mapping[str, float]:
+        """How long each worker was at work on attempts of the search, whatever became of them; on one that runs, up to
+        `at`. Workers without an attempt are left out."""
 
     @abstractmethod
     def list_snapshots(self, search_id: str) -> list[Snapshot]:
@@ -295,9 +373,9 @@ class Store(ABC):
         """Artifacts of a search, or of one trial, in the order added."""
 
     @abstractmethod
-    def needed_artifacts(self, keys: Sequence[str]) -> set[str]:
+    def needed_artifacts(self, keys: Sequence[str], finished_before: datetime | None = None) -> set[str]:
         """Those of the keys that are recorded as artifacts, that a snapshot has, or that a QUEUED or RUNNING job has as
-        its checkpoint; of all searches."""
+        its checkpoint; of all searches, but for those that were final before `finished_before`."""
 
     @abstractmethod
     def close(self) -> None:

@@ -26,6 +26,7 @@ from nas_controller.records import (
     TrialDraft,
     TrialState,
 )
+from nas_controller.requests import RequestDraft, RequestState, SearchEdit, SearchOrder, TrialRequest
 from nas_controller.store import rules, shelf_counting
 from nas_controller.store.base import ConflictError, NotFoundError, Store
 from nas_controller.store.shelf import Shelf
@@ -42,17 +43,23 @@ class MemoryStore(Store):
         self._heartbeats: dict[str, Heartbeat] = {}
 
     def create_search(
-        self, search_id: str, name: str, config: Mapping[str, Any], at: datetime, idempotency_key: str | None = None
+        self,
+        search_id: str,
+        name: str,
+        config: Mapping[str, Any],
+        at: datetime,
+        idempotency_key: str | None = None,
+        cloned_from: str | None = None,
     ) -> Search:
         at = rules.in_utc(at)
         document = rules.plain(config)
         with self._lock:
             for shelf in self._shelves.values():
                 if idempotency_key is not None and shelf.idempotency_key == idempotency_key:
-                    return rules.same_config(shelf.search, document)
+                    return rules.same_config(shelf.search, shelf.first_config, document)
             if search_id in self._shelves:
                 raise ConflictError(f"search {search_id} exists")
-            search = rules.new_search(search_id, name, document, at)
+            search = rules.new_search(search_id, name, document, at, cloned_from)
             shelf = self._shelves[search_id] = Shelf(search, idempotency_key)
             shelf.append(EntryKind.SEARCH_STATE, None, {"state": search.state.value, "reason": ""}, at)
             return shelf.search
@@ -61,13 +68,30 @@ class MemoryStore(Store):
         with self._lock:
             return self._shelf(search_id).search
 
-    def list_searches(self, limit: int, before: str | None = None, states: Sequence[SearchState] = ()) -> list[Search]:
+    def list_searches(
+        self,
+        limit: int,
+        before: str | None = None,
+        states: Sequence[SearchState] = (),
+        *,
+        name: str = "",
+        archived: bool | None = None,
+        order: SearchOrder = SearchOrder.NEWEST,
+    ) -> list[Search]:
         with self._lock:
-            searches = sorted((shelf.search for shelf in self._shelves.values()), key=_age, reverse=True)
-            if before is not None:
-                last = self._shelf(before).search
-                searches = [search for search in searches if _age(search) < _age(last)]
-            return [search for search in searches if not states or search.state in states][:limit]
+            searches = [shelf.search for shelf in self._shelves.values()]
+            last = None if before is None else self._shelf(before).search
+        searches.sort(key=lambda search: rules.order_key(search, order), reverse=order is SearchOrder.NEWEST)
+        if last is not None:
+            searches = searches[searches.index(last) + 1 :]
+        wanted = [
+            search
+            for search in searches
+            if (not states or search.state in states)
+            and name.lower() in search.name.lower()
+            and (archived is None or archived is (search.archived_at is not None))
+        ]
+        return wanted[:limit]
 
     def request_state(self, search_id: str, state: SearchState, reason: str, at: datetime) -> Search:
         at = rules.in_utc(at)
@@ -77,6 +101,58 @@ class MemoryStore(Store):
                 rules.require_request(shelf.search.state, state)
                 shelf.set_state(state, reason, at)
             return shelf.search
+
+    def edit_search(self, search_id: str, edit: SearchEdit, at: datetime, tag: str | None = None) -> Search:
+        at, edit = rules.in_utc(at), rules.checked_edit(edit)
+        with self._lock:
+            shelf = self._shelf(search_id)
+            changes = edit.changes(shelf.search)
+            if changes:
+                rules.require_editable(shelf.search, edit, tag)
+                shelf.first_config = shelf.first_config or shelf.search.config
+                shelf.search = rules.edited(shelf.search, edit, at)
+                shelf.append(EntryKind.SEARCH_EDITED, None, changes, at)
+            return shelf.search
+
+    def delete_search(self, search_id: str, at: datetime) -> None:
+        at = rules.in_utc(at)
+        with self._lock:
+            if search_id in self._shelves:
+                shelf = self._shelves[search_id]
+                rules.require_deletable(shelf.search, shelf.lease, at)
+                del self._shelves[search_id]
+
+    def add_requests(
+        self, search_id: str, drafts: Sequence[RequestDraft], at: datetime, lease: SearchLease | None = None
+    ) -> list[TrialRequest]:
+        at = rules.in_utc(at)
+        with self._lock:
+            shelf = self._shelf(search_id) if lease is None else self._leased(lease)
+            return shelf.add_requests(drafts, at)
+
+    def answer_request(
+        self, lease: SearchLease, number: int, state: RequestState, reason: str, at: datetime
+    ) -> TrialRequest:
+        at = rules.in_utc(at)
+        with self._lock:
+            shelf = self._leased(lease)
+            request = shelf.request(number)
+            if request.state is RequestState.OPEN:
+                request = shelf.requests[number] = rules.closed(request, state, at, reason)
+                shelf.append(EntryKind.REQUEST_CLOSED, None, rules.answer_payload(request), at)
+            return request
+
+    def get_request(self, search_id: str, number: int) -> TrialRequest:
+        with self._lock:
+            return self._shelf(search_id).request(number)
+
+    def list_requests(
+        self, search_id: str, limit: int = 1000, after: int = 0, *, open_only: bool = False
+    ) -> list[TrialRequest]:
+        with self._lock:
+            shelf = self._shelf(search_id)
+            requests = shelf.open_requests() if open_only else list(shelf.requests.values())
+            return [request for request in requests if request.number > after][:limit]
 
     def claim_search(self, search_id: str, owner: str, at: datetime, seconds: float) -> SearchLease | None:
         at = rules.in_utc(at)
@@ -122,7 +198,15 @@ class MemoryStore(Store):
                 self._put_job(shelf, draft.number, JobKind.PROXY, job_seed, at)
             return trial
 
-    def start_trial(self, lease: SearchLease, draft: TrialDraft, job_seed: int, worker: str, at: datetime) -> Job:
+    def start_trial(
+        self,
+        lease: SearchLease,
+        draft: TrialDraft,
+        job_seed: int,
+        worker: str,
+        at: datetime,
+        request: int | None = None,
+    ) -> Job:
         at = rules.in_utc(at)
         draft = rules.checked_draft(draft)
         with self._lock:
@@ -130,18 +214,26 @@ class MemoryStore(Store):
             if shelf.same_trial(draft, at) is not None:
                 return self._job(shelf, rules.job_id(lease.search_id, draft.number, JobKind.PROXY, job_seed))
             rules.require_trainable(draft)
+            rules.require_open(shelf.search)
+            rules.require_number(draft, len(shelf.trials) + 1)
+            shelf.take_request(request, draft.number, at)
             shelf.new_trial(rules.new_trial(lease.search_id, draft, job_seed, at), at)
             job = self._put_job(shelf, draft.number, JobKind.PROXY, job_seed, at)
             self._start(shelf, job, worker, at)
             return shelf.jobs[job.id]
 
-    def add_reused_trial(self, lease: SearchLease, draft: TrialDraft, measured: Trial, at: datetime) -> Trial:
+    def add_reused_trial(
+        self, lease: SearchLease, draft: TrialDraft, measured: Trial, at: datetime, request: int | None = None
+    ) -> Trial:
         at = rules.in_utc(at)
         trial = rules.reused_trial(lease.search_id, rules.checked_draft(draft), measured, at)
         with self._lock:
             shelf = self._leased(lease)
             if (same := shelf.same_trial(trial.draft, at)) is not None:
                 return same
+            rules.require_open(shelf.search)
+            rules.require_number(draft, len(shelf.trials) + 1)
+            shelf.take_request(request, draft.number, at)
             shelf.finish_trial(shelf.new_trial(trial, at), at, consumed=True)
             return trial
 
@@ -350,9 +442,22 @@ class MemoryStore(Store):
         with self._lock:
             return list(self._shelf_of_job(job_id).attempts[job_id])
 
-    def read_ledger(self, search_id: str, after: int = 0, limit: int = 1000) -> list[LedgerEntry]:
+    def read_ledger(
+        self, search_id: str, after: int = 0, limit: int = 1000, kinds: Sequence[EntryKind] = ()
+    ) -> list[LedgerEntry]:
         with self._lock:
-            return self._shelf(search_id).ledger[after : after + limit]
+            entries = self._shelf(search_id).ledger[after:]
+            return [entry for entry in entries if not kinds or entry.kind in kinds][:limit]
+
+    def worker_seconds(self, search_id: str, at: datetime) -> Mapping[str, float]:
+        at = rules.in_utc(at)
+        seconds: dict[str, float] = {}
+        with self._lock:
+            attempts = [attempt for of_job in self._shelf(search_id).attempts.values() for attempt in of_job]
+        for attempt in attempts:
+            more = rules.seconds_since(attempt.started_at, attempt.finished_at or at)
+            seconds[attempt.worker] = seconds.get(attempt.worker, 0.0) + more
+        return seconds
 
     def list_snapshots(self, search_id: str) -> list[Snapshot]:
         with self._lock:
@@ -389,13 +494,14 @@ class MemoryStore(Store):
             artifacts = self._shelf(search_id).artifacts
             return [a for a in artifacts if trial_number is None or a.trial_number == trial_number]
 
-    def needed_artifacts(self, keys: Sequence[str]) -> set[str]:
+    def needed_artifacts(self, keys: Sequence[str], finished_before: datetime | None = None) -> set[str]:
         with self._lock:
             shelves = self._shelves.values()
             jobs = [job for shelf in shelves for job in shelf.jobs.values() if not job.state.is_final]
             checkpoints = {job.checkpoint.key for job in jobs if job.checkpoint is not None}
-            recorded = {artifact.key for shelf in shelves for artifact in shelf.artifacts}
-            snapshots = {key for shelf in shelves for key in shelf.snapshot_files().values()}
+            kept = [shelf for shelf in shelves if shelf.is_kept(finished_before)]
+            recorded = {artifact.key for shelf in kept for artifact in shelf.artifacts}
+            snapshots = {key for shelf in kept for key in shelf.snapshot_files().values()}
             return (checkpoints | recorded | snapshots).intersection(keys)
 
     def close(self) -> None:
@@ -432,7 +538,3 @@ class MemoryStore(Store):
         if not 1 <= number <= len(attempts):
             raise NotFoundError(f"job {job.id} has no attempt {number}")
         return attempts[number - 1]
-
-
-def _age(search: Search) -> tuple[datetime, str]:
-    return search.created_at, search.id

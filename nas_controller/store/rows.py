@@ -29,6 +29,7 @@ from nas_controller.records import (
     TrialKey,
     TrialState,
 )
+from nas_controller.requests import RequestDraft, RequestState, RequestVerb, TrialRequest
 from nas_controller.tallies import Heartbeat, ProcessRole
 from trainer.session import Checkpoint, Measurement
 
@@ -57,12 +58,26 @@ def search_of(row: Row) -> Search:
         started_at=row["started_at"],
         finished_at=row["finished_at"],
         last_sequence=row["last_sequence"],
+        notes=row["notes"],
+        cloned_from=row["cloned_from"],
+        archived_at=row["archived_at"],
     )
 
 
 def search_values(search: Search) -> Values:
     """The row of a search, but for its lease and idempotency key."""
     return {**_fields(search), "state": search.state.value}
+
+
+def search_state_values(search: Search) -> Values:
+    """What changes in a search's row while it runs."""
+    return {
+        "state": search.state.value,
+        "reason": search.reason,
+        "started_at": search.started_at,
+        "finished_at": search.finished_at,
+        "last_sequence": search.last_sequence,
+    }
 
 
 def _fields(record: Any) -> Values:
@@ -101,6 +116,7 @@ def trial_of(row: Row) -> Trial:
         parents=tuple(document["parents"]),
         edits=tuple(document["edits"]),
         infeasible_reason=document["infeasible_reason"],
+        source=_key_of(document.get("source")),
     )
     return Trial(
         search_id=row["search_id"],
@@ -129,7 +145,7 @@ def _trial_key_of(row: Row) -> TrialKey | None:
 def trial_values(trial: Trial) -> Values:
     """The whole row of a trial."""
     costs = {name: asdict(getattr(trial.draft, name)) for name in ("target_cost", "proxy_cost")}
-    draft = {**_fields(trial.draft), **costs}
+    draft = {**_fields(trial.draft), **costs, "source": _key_value(trial.draft.source)}
     own = {column: draft.pop(column) for column in _OWN_COLUMNS}
     source = trial.reused_from
     return {
@@ -140,6 +156,14 @@ def trial_values(trial: Trial) -> Values:
         "reused_number": source and source.number,
         **trial_state_values(trial),
     }
+
+
+def _key_value(key: TrialKey | None) -> Values | None:
+    return None if key is None else asdict(key)
+
+
+def _key_of(document: Mapping[str, Any] | None) -> TrialKey | None:
+    return None if document is None else TrialKey(**document)
 
 
 def trial_state_values(trial: Trial) -> Values:
@@ -250,6 +274,41 @@ def artifact_of(row: Row) -> Artifact:
 def snapshot_of(row: Row) -> Snapshot:
     """The snapshot in a row."""
     return Snapshot(**{name: row[name] for name in Snapshot.__dataclass_fields__})
+
+
+def request_of(row: Row) -> TrialRequest:
+    """The request in a row."""
+    document = row["document"]
+    draft = RequestDraft(
+        verb=RequestVerb(row["verb"]),
+        source=_key_of(document["source"]),
+        spec=document["spec"],
+        genotype=tuple(document["genotype"]),
+        name=document["name"],
+    )
+    return TrialRequest(
+        search_id=row["search_id"],
+        number=row["number"],
+        draft=draft,
+        state=RequestState(row["state"]),
+        created_at=row["created_at"],
+        closed_at=row["closed_at"],
+        trial_number=row["trial_number"],
+        reason=row["reason"],
+    )
+
+
+def request_values(request: TrialRequest) -> Values:
+    """The row of a request."""
+    values = _fields(request)
+    draft = values.pop("draft")
+    document = {
+        "source": _key_value(draft.source),
+        "spec": draft.spec,
+        "genotype": list(draft.genotype),
+        "name": draft.name,
+    }
+    return {**values, "verb": draft.verb.value, "document": document, "state": request.state.value}
 
 
 def heartbeat_of(row: Row) -> Heartbeat:

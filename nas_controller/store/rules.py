@@ -26,7 +26,16 @@ from nas_controller.records import (
     TrialKey,
     TrialState,
 )
-from nas_controller.store.base import ConflictError, LeaseLostError
+from nas_controller.requests import (
+    MAX_OPEN_REQUESTS,
+    RequestDraft,
+    RequestState,
+    SearchEdit,
+    SearchOrder,
+    TrialRequest,
+    edit_tag,
+)
+from nas_controller.store.base import ConflictError, LeaseLostError, StaleError
 from nas_controller.tallies import FORGOTTEN_SECONDS, Group, Heartbeat
 
 REFERENCE_ARM = "reference"
@@ -112,7 +121,9 @@ def released(lease: SearchLease) -> SearchLease:
     return replace(lease, owner="")
 
 
-def new_search(search_id: str, name: str, config: Mapping[str, Any], at: datetime) -> Search:
+def new_search(
+    search_id: str, name: str, config: Mapping[str, Any], at: datetime, cloned_from: str | None = None
+) -> Search:
     """A search as it begins."""
     return Search(
         id=search_id,
@@ -124,14 +135,120 @@ def new_search(search_id: str, name: str, config: Mapping[str, Any], at: datetim
         started_at=None,
         finished_at=None,
         last_sequence=0,
+        cloned_from=cloned_from,
     )
 
 
-def same_config(search: Search, config: Mapping[str, Any]) -> Search:
-    """The search that was made with this idempotency key; ConflictError for another config."""
-    if search.config != config:
+def same_config(search: Search, first_config: Mapping[str, Any] | None, config: Mapping[str, Any]) -> Search:
+    """The search that was made with this idempotency key; ConflictError for another config than it was made with,
+    which is `first_config` where it was edited."""
+    if (first_config or search.config) != config:
         raise ConflictError(f"the idempotency key was used for search {search.id} with another document")
     return search
+
+
+def require_editable(search: Search, edit: SearchEdit, tag: str | None) -> None:
+    """Raises StaleError for another tag than the search has, ConflictError for what it does not allow now."""
+    if tag is not None and tag != edit_tag(search):
+        raise StaleError(f"search {search.id} was edited meanwhile: read it again")
+    if edit.limits is not None and search.state.is_final:
+        raise ConflictError(f"search {search.id} is {search.state}: its limits cannot be changed")
+    if edit.archived and not search.state.is_final:
+        raise ConflictError(f"search {search.id} is {search.state}: only what has ended is archived")
+
+
+def checked_edit(edit: SearchEdit) -> SearchEdit:
+    """The edit as plain data."""
+    limits = None if edit.limits is None else plain(edit.limits)
+    return replace(edit, notes=None if edit.notes is None else storable(edit.notes), limits=limits)
+
+
+def edited(search: Search, edit: SearchEdit, at: datetime) -> Search:
+    """The search with what is to be changed."""
+    search = replace(search, name=search.name if edit.name is None else edit.name)
+    search = replace(search, notes=search.notes if edit.notes is None else edit.notes)
+    if edit.limits is not None:
+        search = replace(search, config={**search.config, "limits": edit.limits})
+    if edit.archived is None:
+        return search
+    return replace(search, archived_at=(search.archived_at or at) if edit.archived else None)
+
+
+def require_deletable(search: Search, lease: SearchLease | None, at: datetime) -> None:
+    """Raises ConflictError where somebody still works on the search."""
+    if not search.state.is_final:
+        raise ConflictError(f"search {search.id} is {search.state}: cancel it first")
+    if holds(lease, at):
+        raise ConflictError(f"search {search.id}: its controller has not left it yet, try again in some seconds")
+
+
+def order_key(search: Search, order: SearchOrder) -> tuple[Any, str]:
+    """What searches are sorted by; from the highest to the lowest where the order is NEWEST."""
+    return (search.name if order is SearchOrder.NAME else search.created_at), search.id
+
+
+def require_askable(search: Search, num_open: int, num_more: int) -> None:
+    """Raises ConflictError where so many more requests cannot be made."""
+    require_open(search)
+    if search.state is SearchState.STOPPING:
+        raise ConflictError(f"search {search.id} is {search.state}: nothing can be asked of it")
+    if num_open + num_more > MAX_OPEN_REQUESTS:
+        raise ConflictError(f"search {search.id} has {num_open} open requests: at most {MAX_OPEN_REQUESTS}")
+
+
+def new_requests(search_id: str, newest: int, drafts: Sequence[RequestDraft], at: datetime) -> list[TrialRequest]:
+    """The requests as they begin, numbered after the newest one."""
+    return [
+        TrialRequest(search_id=search_id, number=number, draft=draft, state=RequestState.OPEN, created_at=at)
+        for number, draft in enumerate(map(_checked_request, drafts), start=newest + 1)
+    ]
+
+
+def _checked_request(draft: RequestDraft) -> RequestDraft:
+    return replace(draft, spec=None if draft.spec is None else plain(draft.spec))
+
+
+def are_same_requests(newest: Sequence[TrialRequest], drafts: Sequence[RequestDraft], at: datetime) -> bool:
+    """Whether the newest requests are exactly these: the same call again, whose answer was lost."""
+    same = [(request.draft, request.created_at) for request in newest]
+    return same == [(_checked_request(draft), at) for draft in drafts]
+
+
+def closed(request: TrialRequest, state: RequestState, at: datetime, reason: str = "") -> TrialRequest:
+    """The request with an answer."""
+    return replace(request, state=state, closed_at=at, reason=storable(reason))
+
+
+def taken(request: TrialRequest, trial_number: int, at: datetime) -> TrialRequest:
+    """The request as the trial that it became; ConflictError where it is not open."""
+    if request.state is not RequestState.OPEN:
+        raise ConflictError(f"request {request.number} of search {request.search_id} is {request.state}")
+    return replace(closed(request, RequestState.DONE, at), trial_number=trial_number)
+
+
+def request_payload(request: TrialRequest) -> dict[str, Any]:
+    """Payload of `request.created`."""
+    draft = request.draft
+    return {
+        "request": request.number,
+        "verb": draft.verb.value,
+        "name": draft.name,
+        "source": _key_payload(draft.source),
+    }
+
+
+def answer_payload(request: TrialRequest) -> dict[str, Any]:
+    """Payload of `request.closed`."""
+    return {"request": request.number, "state": request.state.value, "reason": request.reason}
+
+
+def _key_payload(key: TrialKey | None) -> dict[str, Any] | None:
+    return None if key is None else {"search": key.search_id, "trial": key.number}
+
+
+def is_told(trial: Trial) -> bool:
+    """Whether an algorithm can learn from the trial: it proposes genotypes, and this has one."""
+    return bool(trial.draft.genotype)
 
 
 def is_same_state(search: Search, last: LedgerEntry, state: SearchState, reason: str, at: datetime) -> bool:
@@ -356,15 +473,14 @@ def created_payload(draft: TrialDraft) -> dict[str, Any]:
 
 
 def finished_payload(trial: Trial, *, consumed: bool) -> dict[str, Any]:
-    """Payload of `trial.finished`."""
-    source = trial.reused_from
+    """Payload of `trial.finished`; what is no genotype is never told."""
     return {
         "state": trial.state.value,
         "reward": trial.reward,
         "average_precision": trial.average_precision,
         "failure": trial.failure,
-        "consumed": consumed,
-        "reused_from": source and {"search": source.search_id, "trial": source.number},
+        "consumed": consumed and is_told(trial),
+        "reused_from": _key_payload(trial.reused_from),
     }
 
 
@@ -379,6 +495,11 @@ def job_payload(job: Job, trial: Trial) -> dict[str, Any]:
         "val_standard_error": trial.val_standard_error,
         "val_count": trial.val_count,
     }
+
+
+def seconds_since(started_at: datetime, at: datetime) -> float:
+    """How long something runs; clocks of machines differ, so never below 0."""
+    return max(0.0, (at - started_at).total_seconds())
 
 
 def group(seconds: Sequence[float | None], bounds: Sequence[float]) -> Group:

@@ -1,6 +1,6 @@
 """One search in memory, with everything of it: what the verbs of the memory store do to it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,9 @@ from nas_controller.records import (
     TrialDraft,
     TrialState,
 )
+from nas_controller.requests import RequestDraft, RequestState, TrialRequest
 from nas_controller.store import rules
+from nas_controller.store.base import NotFoundError
 from trainer.session import Measurement
 
 
@@ -39,6 +41,8 @@ class Shelf:
     ledger: list[LedgerEntry] = field(default_factory=list)
     snapshots: dict[int, Snapshot] = field(default_factory=dict)
     artifacts: list[Artifact] = field(default_factory=list)
+    requests: dict[int, TrialRequest] = field(default_factory=dict)
+    first_config: Mapping[str, Any] | None = None
 
     def append(self, kind: EntryKind, trial_number: int | None, payload: Mapping[str, Any], at: datetime) -> None:
         sequence = len(self.ledger) + 1
@@ -62,6 +66,32 @@ class Shelf:
         for trial in self.trials.values():
             if not trial.state.is_final:
                 self.finish_trial(replace(trial, state=TrialState.CANCELLED, finished_at=at), at, consumed=False)
+        for request in self.open_requests():
+            self.requests[request.number] = rules.closed(request, RequestState.CANCELLED, at)
+
+    def open_requests(self) -> list[TrialRequest]:
+        return [request for request in self.requests.values() if request.state is RequestState.OPEN]
+
+    def request(self, number: int) -> TrialRequest:
+        if number not in self.requests:
+            raise NotFoundError(f"search {self.search.id} has no request {number}")
+        return self.requests[number]
+
+    def add_requests(self, drafts: Sequence[RequestDraft], at: datetime) -> list[TrialRequest]:
+        last = list(self.requests.values())[max(0, len(self.requests) - len(drafts)) :]
+        if rules.are_same_requests(last, drafts, at):
+            return last
+        rules.require_askable(self.search, len(self.open_requests()), len(drafts))
+        added = rules.new_requests(self.search.id, len(self.requests), drafts, at)
+        for request in added:
+            self.requests[request.number] = request
+            self.append(EntryKind.REQUEST_CREATED, None, rules.request_payload(request), at)
+        return added
+
+    def take_request(self, number: int | None, trial_number: int, at: datetime) -> None:
+        """The request became the trial; None: it is of the algorithm."""
+        if number is not None:
+            self.requests[number] = rules.taken(self.request(number), trial_number, at)
 
     def end_attempts(self, job_id: str, state: AttemptState, at: datetime) -> None:
         """Ends the running attempts of a job."""
@@ -92,6 +122,11 @@ class Shelf:
         if measurement.step not in [other.step for other in curve]:
             curve.append(measurement)
             self.append(EntryKind.TRIAL_MEASURED, trial_number, asdict(measurement), at)
+
+    def is_kept(self, finished_before: datetime | None) -> bool:
+        """Whether the search has its files still: it is not final, or was so only later."""
+        finished_at = self.search.finished_at
+        return finished_at is None or finished_before is None or finished_at >= finished_before
 
     def snapshot_files(self) -> dict[int, str]:
         """Keys of the files by sequence, rising."""

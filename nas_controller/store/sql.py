@@ -4,7 +4,7 @@ Every write locks the row of its search first (SQLite: the whole database, by BE
 search come one after the other, and a sequence number is committed before the next one is taken.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -30,6 +30,7 @@ from nas_controller.records import (
     TrialDraft,
     TrialState,
 )
+from nas_controller.requests import RequestDraft, RequestState, SearchEdit, TrialRequest
 from nas_controller.store import rows, rules, tables
 from nas_controller.store.base import ConflictError, NotFoundError
 from nas_controller.store.sql_reading import SqlReading, search_row
@@ -48,18 +49,24 @@ class SqlStore(SqlReading):
             row = connection.execute(search_row(search_id).with_for_update()).mappings().one_or_none()
             if row is None:
                 raise NotFoundError(f"no search {search_id}")
-            writing = Writing(connection, rows.search_of(row), rows.lease_of(row))
+            writing = Writing(connection, rows.search_of(row), rows.lease_of(row), row["first_config"])
             if lease is not None:
                 rules.require_lease(row["lease_token"], lease)
             yield writing
             writing.flush()
 
     def create_search(
-        self, search_id: str, name: str, config: Mapping[str, Any], at: datetime, idempotency_key: str | None = None
+        self,
+        search_id: str,
+        name: str,
+        config: Mapping[str, Any],
+        at: datetime,
+        idempotency_key: str | None = None,
+        cloned_from: str | None = None,
     ) -> Search:
         at = rules.in_utc(at)
         document = rules.plain(config)
-        search = rules.new_search(search_id, name, document, at)
+        search = rules.new_search(search_id, name, document, at, cloned_from)
         no_lease = {"lease_owner": "", "lease_token": 0, "lease_expires_at": None}
         try:
             with self._writer.begin() as connection:
@@ -73,8 +80,47 @@ class SqlStore(SqlReading):
             same_key = tables.search.c.idempotency_key == idempotency_key
             made_first = self._rows(select(tables.search).where(same_key)) if idempotency_key is not None else []
             if made_first:
-                return rules.same_config(rows.search_of(made_first[0]), document)
+                return rules.same_config(rows.search_of(made_first[0]), made_first[0]["first_config"], document)
             raise ConflictError(f"search {search_id} exists") from None
+
+    def edit_search(self, search_id: str, edit: SearchEdit, at: datetime, tag: str | None = None) -> Search:
+        at, edit = rules.in_utc(at), rules.checked_edit(edit)
+        with self._write(search_id) as writing:
+            changes = edit.changes(writing.search)
+            if changes:
+                rules.require_editable(writing.search, edit, tag)
+                first_config = writing.first_config or writing.search.config
+                writing.put_edited(rules.edited(writing.search, edit, at), first_config)
+                writing.append(EntryKind.SEARCH_EDITED, None, changes, at)
+            return writing.search
+
+    def delete_search(self, search_id: str, at: datetime) -> None:
+        at = rules.in_utc(at)
+        try:
+            with self._write(search_id) as writing:
+                rules.require_deletable(writing.search, writing.lease, at)
+                writing.connection.execute(delete(tables.search).where(tables.search.c.id == search_id))
+        except NotFoundError:
+            return
+
+    def add_requests(
+        self, search_id: str, drafts: Sequence[RequestDraft], at: datetime, lease: SearchLease | None = None
+    ) -> list[TrialRequest]:
+        at = rules.in_utc(at)
+        with self._write(search_id, lease) as writing:
+            return writing.add_requests(drafts, at)
+
+    def answer_request(
+        self, lease: SearchLease, number: int, state: RequestState, reason: str, at: datetime
+    ) -> TrialRequest:
+        at = rules.in_utc(at)
+        with self._write(lease.search_id, lease) as writing:
+            request = writing.request(number)
+            if request.state is RequestState.OPEN:
+                request = rules.closed(request, state, at, reason)
+                writing.put_request(request)
+                writing.append(EntryKind.REQUEST_CLOSED, None, rules.answer_payload(request), at)
+            return request
 
     def request_state(self, search_id: str, state: SearchState, reason: str, at: datetime) -> Search:
         at = rules.in_utc(at)
@@ -125,7 +171,15 @@ class SqlStore(SqlReading):
                 writing.add_job(rules.new_job(lease.search_id, draft.number, JobKind.PROXY, job_seed, at))
             return trial
 
-    def start_trial(self, lease: SearchLease, draft: TrialDraft, job_seed: int, worker: str, at: datetime) -> Job:
+    def start_trial(
+        self,
+        lease: SearchLease,
+        draft: TrialDraft,
+        job_seed: int,
+        worker: str,
+        at: datetime,
+        request: int | None = None,
+    ) -> Job:
         at = rules.in_utc(at)
         draft = rules.checked_draft(draft)
         with self._write(lease.search_id, lease) as writing:
@@ -138,15 +192,19 @@ class SqlStore(SqlReading):
             writing.add_job(job)
             writing.add_attempt(rules.new_attempt(job, worker, at))
             writing.append(EntryKind.TRIAL_STARTED, draft.number, {}, at)
+            writing.take_request(request, draft.number, at)
             return job
 
-    def add_reused_trial(self, lease: SearchLease, draft: TrialDraft, measured: Trial, at: datetime) -> Trial:
+    def add_reused_trial(
+        self, lease: SearchLease, draft: TrialDraft, measured: Trial, at: datetime, request: int | None = None
+    ) -> Trial:
         at = rules.in_utc(at)
         trial = rules.reused_trial(lease.search_id, rules.checked_draft(draft), measured, at)
         with self._write(lease.search_id, lease) as writing:
             if (same := writing.same_trial(trial.draft, at)) is not None:
                 return same
             writing.finish_trial(writing.new_trial(trial, at), at, consumed=True)
+            writing.take_request(request, draft.number, at)
             return trial
 
     def add_job(self, lease: SearchLease, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:

@@ -1,14 +1,16 @@
 """What anyone reads out of a SQL database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Engine, Select, and_, collate, func, or_, select, tuple_
 
 from nas_controller.records import (
     Artifact,
     Attempt,
+    AttemptState,
+    EntryKind,
     Job,
     LedgerEntry,
     Search,
@@ -18,9 +20,10 @@ from nas_controller.records import (
     TrialCounts,
     TrialState,
 )
+from nas_controller.requests import RequestState, SearchOrder, TrialRequest
 from nas_controller.store import counting, rows, rules, tables
 from nas_controller.store.base import Store
-from nas_controller.store.engine import DatabaseFile, for_writing
+from nas_controller.store.engine import DatabaseFile, for_one_read, for_writing
 from nas_controller.store.revisions import schema_problem
 from nas_controller.store.writing import IN_ORDER_MADE, OPEN_JOBS, only
 from nas_controller.tallies import Heartbeat, Tallies
@@ -37,10 +40,11 @@ class SqlReading(Store):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._writer = for_writing(engine)
+        self._reader = for_one_read(engine)
         self._file = DatabaseFile.of(engine)
 
     def _rows(self, statement: Select[Any]) -> list[rows.Row]:
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             return list(connection.execute(statement).mappings())
 
     def _rows_of(self, search_id: str, statement: Select[Any]) -> list[rows.Row]:
@@ -54,16 +58,35 @@ class SqlReading(Store):
         found = [rows.search_of(row) for row in self._rows(search_row(search_id))]
         return only(found, f"no search {search_id}")
 
-    def list_searches(self, limit: int, before: str | None = None, states: Sequence[SearchState] = ()) -> list[Search]:
-        table = tables.search
-        statement = select(table).order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit)
+    def list_searches(
+        self,
+        limit: int,
+        before: str | None = None,
+        states: Sequence[SearchState] = (),
+        *,
+        name: str = "",
+        archived: bool | None = None,
+        order: SearchOrder = SearchOrder.NEWEST,
+    ) -> list[Search]:
+        table, is_rising = tables.search, order is not SearchOrder.NEWEST
+        columns: tuple[ColumnElement[Any], ...] = (table.c.created_at, table.c.id)
+        if order is SearchOrder.NAME:
+            columns = (self._by_bytes(table.c.name), self._by_bytes(table.c.id))
+        statement = select(table).order_by(*(each.asc() if is_rising else each.desc() for each in columns)).limit(limit)
         if before is not None:
-            search = self.get_search(before)
-            earlier = tuple_(table.c.created_at, table.c.id) < tuple_(search.created_at, search.id)
-            statement = statement.where(earlier)
+            last = tuple_(*rules.order_key(self.get_search(before), order))
+            statement = statement.where(tuple_(*columns) > last if is_rising else tuple_(*columns) < last)
         if states:
             statement = statement.where(table.c.state.in_([state.value for state in states]))
+        if name:
+            statement = statement.where(func.lower(table.c.name).contains(name.lower(), autoescape=True))
+        if archived is not None:
+            statement = statement.where(table.c.archived_at.is_not(None) if archived else table.c.archived_at.is_(None))
         return [rows.search_of(row) for row in self._rows(statement)]
+
+    def _by_bytes(self, column: ColumnElement[str]) -> ColumnElement[str]:
+        """The column in the order that Python has, whatever the language of the database."""
+        return collate(column, "C") if self._engine.dialect.name == "postgresql" else column
 
     def get_trial(self, search_id: str, number: int) -> Trial:
         statement = _trials(search_id).where(tables.trial.c.number == number)
@@ -150,14 +173,46 @@ class SqlReading(Store):
         statement = select(tables.attempt).where(tables.attempt.c.job_id == job_id).order_by("number")
         return [rows.attempt_of(row) for row in self._rows(statement)]
 
-    def read_ledger(self, search_id: str, after: int = 0, limit: int = 1000) -> list[LedgerEntry]:
+    def read_ledger(
+        self, search_id: str, after: int = 0, limit: int = 1000, kinds: Sequence[EntryKind] = ()
+    ) -> list[LedgerEntry]:
         statement = (
             select(tables.ledger)
             .where(tables.ledger.c.search_id == search_id, tables.ledger.c.sequence > after)
             .order_by("sequence")
             .limit(limit)
         )
+        if kinds:
+            statement = statement.where(tables.ledger.c.kind.in_([kind.value for kind in kinds]))
         return [rows.entry_of(row) for row in self._rows_of(search_id, statement)]
+
+    def worker_seconds(self, search_id: str, at: datetime) -> Mapping[str, float]:
+        at, attempt, job = rules.in_utc(at), tables.attempt, tables.job
+        of_search = and_(job.c.id == attempt.c.job_id, job.c.search_id == search_id)
+        ended = select(attempt.c.worker, func.sum(attempt.c.seconds).label("seconds")).join(job, of_search)
+        running = select(attempt.c.worker, attempt.c.started_at).join(job, of_search)
+        with self._engine.begin() as connection:
+            found = connection.execute(ended.where(attempt.c.seconds.is_not(None)).group_by(attempt.c.worker)).all()
+            seconds: dict[str, float] = {each.worker: each.seconds for each in found}
+            for worker, started_at in connection.execute(running.where(attempt.c.state == AttemptState.RUNNING.value)):
+                seconds[worker] = seconds.get(worker, 0.0) + rules.seconds_since(started_at, at)
+        if not seconds:
+            self.get_search(search_id)
+        return seconds
+
+    def get_request(self, search_id: str, number: int) -> TrialRequest:
+        statement = _requests(search_id).where(tables.trial_request.c.number == number)
+        found = [rows.request_of(row) for row in self._rows_of(search_id, statement)]
+        return only(found, f"search {search_id} has no request {number}")
+
+    def list_requests(
+        self, search_id: str, limit: int = 1000, after: int = 0, *, open_only: bool = False
+    ) -> list[TrialRequest]:
+        table = tables.trial_request
+        statement = _requests(search_id).where(table.c.number > after).limit(limit)
+        if open_only:
+            statement = statement.where(table.c.state == RequestState.OPEN.value)
+        return [rows.request_of(row) for row in self._rows_of(search_id, statement)]
 
     def list_snapshots(self, search_id: str) -> list[Snapshot]:
         statement = select(tables.snapshot).where(tables.snapshot.c.search_id == search_id).order_by("sequence")
@@ -182,7 +237,7 @@ class SqlReading(Store):
             statement = statement.where(tables.artifact.c.trial_number == trial_number)
         return [rows.artifact_of(row) for row in self._rows_of(search_id, statement)]
 
-    def needed_artifacts(self, keys: Sequence[str]) -> set[str]:
+    def needed_artifacts(self, keys: Sequence[str], finished_before: datetime | None = None) -> set[str]:
         job = tables.job
         checkpoints = (
             select(job.c.checkpoint_key)
@@ -194,7 +249,10 @@ class SqlReading(Store):
             for first in range(0, len(keys), KEYS_AT_ONCE):
                 some = keys[first : first + KEYS_AT_ONCE]
                 for column in (tables.artifact.c.key, tables.snapshot.c.artifact_key):
-                    needed.update(connection.execute(select(column).where(column.in_(some))).scalars())
+                    named = select(column).where(column.in_(some))
+                    if finished_before is not None:
+                        named = named.join(tables.search).where(_is_kept(rules.in_utc(finished_before)))
+                    needed.update(connection.execute(named).scalars())
         return needed.intersection(keys)
 
     def close(self) -> None:
@@ -203,6 +261,17 @@ class SqlReading(Store):
 
 def search_row(search_id: str) -> Select[Any]:
     return select(tables.search).where(tables.search.c.id == search_id)
+
+
+def _requests(search_id: str) -> Select[Any]:
+    table = tables.trial_request
+    return select(table).where(table.c.search_id == search_id).order_by(table.c.number)
+
+
+def _is_kept(finished_before: datetime) -> ColumnElement[bool]:
+    """Whether a search has its files still: it is not final, or was so only later."""
+    finished_at = tables.search.c.finished_at
+    return or_(finished_at.is_(None), finished_at >= finished_before)
 
 
 def _trials(search_id: str) -> Select[Any]:

@@ -70,6 +70,11 @@ search = Table(
     Column("lease_owner", String(255), nullable=False),
     Column("lease_token", BigInteger, nullable=False),
     Column("lease_expires_at", UtcDateTime),
+    Column("notes", Text, nullable=False, server_default=""),
+    Column("cloned_from", String(64)),
+    Column("archived_at", UtcDateTime),
+    # The document as it was sent; null where it was never edited.
+    Column("first_config", JSON(none_as_null=True)),
     Index(None, "state", "created_at"),
     Index(None, "created_at", "id"),
 )
@@ -199,6 +204,21 @@ snapshot = Table(
     Column("artifact_key", String(64)),
     Column("created_at", UtcDateTime, nullable=False),
     Index(None, "artifact_key"),
+)
+
+trial_request = Table(
+    "trial_request",
+    metadata,
+    Column("search_id", String(64), ForeignKey("search.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("verb", String(16), nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("closed_at", UtcDateTime),
+    Column("trial_number", Integer),
+    Column("reason", Text, nullable=False),
+    Index(None, "search_id", "state", "number"),
 )
 
 heartbeat = Table(

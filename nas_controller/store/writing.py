@@ -23,6 +23,7 @@ from nas_controller.records import (
     TrialDraft,
     TrialState,
 )
+from nas_controller.requests import RequestDraft, RequestState, TrialRequest
 from nas_controller.store import rows, rules, tables
 from nas_controller.store.base import NotFoundError
 from trainer.session import Measurement
@@ -49,6 +50,14 @@ _JOBS = select(tables.job).where(tables.job.c.search_id == bindparam("of_search"
 _JOB = _JOBS.where(tables.job.c.id == bindparam("of_job"))
 _UPDATE_JOB = update(tables.job).where(tables.job.c.id == bindparam("of_job"))
 _NEWEST_JOB = select(func.max(tables.job.c.position)).where(tables.job.c.search_id == bindparam("of_search"))
+_REQUESTS = select(tables.trial_request).where(tables.trial_request.c.search_id == bindparam("of_search"))
+_REQUESTS = _REQUESTS.order_by(tables.trial_request.c.number)
+_UPDATE_REQUEST = update(tables.trial_request).where(
+    tables.trial_request.c.search_id == bindparam("of_search"), tables.trial_request.c.number == bindparam("of_number")
+)
+_NEWEST_REQUEST = select(func.max(tables.trial_request.c.number)).where(
+    tables.trial_request.c.search_id == bindparam("of_search")
+)
 _ATTEMPTS = select(tables.attempt).where(tables.attempt.c.job_id == bindparam("of_job"))
 _ATTEMPT = _ATTEMPTS.where(tables.attempt.c.number == bindparam("of_number"))
 _RUNNING_ATTEMPTS = _ATTEMPTS.where(tables.attempt.c.state == AttemptState.RUNNING.value)
@@ -67,6 +76,7 @@ class Writing:
     connection: Connection
     search: Search
     lease: SearchLease | None
+    first_config: Mapping[str, Any] | None = None
     _entries: list[dict[str, Any]] = field(default_factory=list)
     _changed: dict[str, Any] = field(default_factory=dict)
 
@@ -86,9 +96,13 @@ class Writing:
         self.put_search(replace(self.search, last_sequence=sequence))
 
     def put_search(self, search: Search) -> None:
-        values = rows.search_values(search)
-        del values["id"], values["config"]
-        self._changed |= values
+        self._changed |= rows.search_state_values(search)
+        self.search = search
+
+    def put_edited(self, search: Search, first_config: Mapping[str, Any]) -> None:
+        """The search with other name, notes, limits or shelf; the document that it was made with is kept."""
+        names = ("name", "notes", "config", "archived_at")
+        self._changed |= {name: getattr(search, name) for name in names} | {"first_config": first_config}
         self.search = search
 
     def put_lease(self, lease: SearchLease) -> None:
@@ -114,6 +128,39 @@ class Writing:
             self.end_attempts(job.id, AttemptState.CANCELLED, at)
         for trial in self.trials(tables.trial.c.state.in_(OPEN_TRIALS)):
             self.finish_trial(replace(trial, state=TrialState.CANCELLED, finished_at=at), at, consumed=False)
+        for request in self.requests(tables.trial_request.c.state == RequestState.OPEN.value):
+            self.put_request(rules.closed(request, RequestState.CANCELLED, at))
+
+    def requests(self, *conditions: ColumnElement[bool]) -> list[TrialRequest]:
+        found = self.connection.execute(_REQUESTS.where(*conditions), {"of_search": self.search.id})
+        return [rows.request_of(row) for row in found.mappings()]
+
+    def request(self, number: int) -> TrialRequest:
+        found = self.requests(tables.trial_request.c.number == number)
+        return only(found, f"search {self.search.id} has no request {number}")
+
+    def put_request(self, request: TrialRequest) -> None:
+        of_search = {"of_search": self.search.id, "of_number": request.number}
+        self.connection.execute(_UPDATE_REQUEST, of_search | rows.request_values(request))
+
+    def add_requests(self, drafts: Sequence[RequestDraft], at: datetime) -> list[TrialRequest]:
+        table = tables.trial_request
+        newest = self.connection.execute(_NEWEST_REQUEST, {"of_search": self.search.id}).scalar_one() or 0
+        last = self.requests(table.c.number > newest - len(drafts))
+        if rules.are_same_requests(last, drafts, at):
+            return last
+        num_open = len(self.requests(table.c.state == RequestState.OPEN.value))
+        rules.require_askable(self.search, num_open, len(drafts))
+        added = rules.new_requests(self.search.id, newest, drafts, at)
+        for request in added:
+            self.connection.execute(insert(table), rows.request_values(request))
+            self.append(EntryKind.REQUEST_CREATED, None, rules.request_payload(request), at)
+        return added
+
+    def take_request(self, number: int | None, trial_number: int, at: datetime) -> None:
+        """The request became the trial; None: it is of the algorithm."""
+        if number is not None:
+            self.put_request(rules.taken(self.request(number), trial_number, at))
 
     def trials(self, condition: ColumnElement[bool]) -> list[Trial]:
         found = self.connection.execute(_TRIALS.where(condition), {"of_search": self.search.id})

@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from random import Random
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from nas_controller.algorithms.base import Proposal, SearchAlgorithm, StateDict, ToldTrial
 from nas_controller.records import TrialState
-from search_space.decisions import SearchSpace
+from search_space.decisions import SearchSpace, random_genotype
 from search_space.spaces import SPACES
 
 MAX_STATE_BYTES = 4_000_000
@@ -153,6 +154,23 @@ class AlgorithmSuite(ABC):
         algorithm = self.make(space)
         for number in range(1, 13):
             algorithm.tell(told(number, algorithm.ask(number), state))
+        assert len({algorithm.ask(number).genotype for number in range(13, 23)}) == 10
+
+    def test_a_trial_that_it_never_proposed_is_learned_from(self, space: SearchSpace) -> None:
+        """A user's architecture: each decision was certain. Asks and states go on as a fold over all tells."""
+        rng = Random(11)
+        algorithm, again = self.make(space), self.make(space)
+        states = [TrialState.COMPLETED, TrialState.FAILED, TrialState.STOPPED_EARLY]
+        for number in range(1, 13):
+            proposal = algorithm.ask(number)
+            if number % 2:
+                genotype = random_genotype(space, rng)
+                proposal = Proposal(genotype=genotype, arm="enqueued", log_probs=(0.0,) * len(genotype))
+            for each in (algorithm, again):
+                each.tell(told(number, proposal, states[number % 3]))
+        assert all(np.isfinite(array).all() for array in algorithm.state_dict().values())
+        assert all(math.isfinite(value) for value in algorithm.diagnostics().values())
+        assert_same(algorithm.state_dict(), again.state_dict())
         assert len({algorithm.ask(number).genotype for number in range(13, 23)}) == 10
 
     def test_equal_rewards_are_survived(self, space: SearchSpace) -> None:

@@ -17,6 +17,7 @@ from nas_controller.records import (
     Trial,
     TrialDraft,
 )
+from nas_controller.requests import RequestDraft, RequestVerb
 from nas_controller.store.base import Store
 from trainer.session import Checkpoint, Measurement
 
@@ -104,6 +105,14 @@ def make_snapshot(sequence: int, **changes: Any) -> Snapshot:
     return replace(snapshot, **changes)
 
 
+def make_request(**changes: Any) -> RequestDraft:
+    """For one more trial, of an architecture of the user's own."""
+    draft = RequestDraft(
+        verb=RequestVerb.ENQUEUE, spec={"name": "mine", "blocks": [{"level": 4, "parents": [0, 1]}]}, genotype=(4, 0, 2)
+    )
+    return replace(draft, **changes)
+
+
 def claimed(store: Store, search_id: str = "s1", owner: str = "controller", seconds: float = DAY) -> SearchLease:
     """A new search that a controller claimed and runs."""
     store.create_search(search_id, "blood cells", CONFIG, START)
@@ -171,4 +180,5 @@ def readable_search(store: Store, search_id: str) -> dict[str, Any]:
         "ledger": store.read_ledger(search_id, limit=10_000),
         "snapshots": store.list_snapshots(search_id),
         "artifacts": store.list_artifacts(search_id),
+        "requests": store.list_requests(search_id),
     }

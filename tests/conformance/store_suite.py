@@ -26,11 +26,14 @@ from tests.conformance.store_cases import (
     readable_search,
     started,
 )
+from tests.conformance.store_editing_suite import StoreEditingSuite
 from tests.conformance.store_progress_suite import StoreProgressSuite
 from tests.conformance.store_reading_suite import StoreReadingSuite
+from tests.conformance.store_request_suite import StoreRequestSuite
 from tests.conformance.store_reuse_suite import StoreReuseSuite
 from tests.conformance.store_snapshot_suite import StoreSnapshotSuite
 from tests.conformance.store_starting_suite import StoreStartingSuite
+from tests.conformance.store_usage_suite import StoreUsageSuite
 from tests.conformance.store_watching_suite import StoreWatchingSuite
 from tests.conformance.store_work_suite import StoreWorkSuite
 
@@ -68,6 +71,9 @@ class StoreSuite(
     StoreStartingSuite,
     StoreProgressSuite,
     StoreReuseSuite,
+    StoreEditingSuite,
+    StoreRequestSuite,
+    StoreUsageSuite,
     StoreSnapshotSuite,
     StoreReadingSuite,
     StoreWatchingSuite,

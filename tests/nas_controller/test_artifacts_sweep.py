@@ -97,6 +97,38 @@ def test_the_checkpoints_of_a_search_that_was_cancelled_without_a_controller_are
     assert artifacts.list() == keys[1:]
 
 
+@pytest.mark.parametrize(("days", "is_kept"), [(None, True), (3, True), (2, False)])
+def test_files_of_searches_that_ended_are_kept_for_so_long(
+    store: Store, artifacts: DirectoryArtifactStore, days: int | None, is_kept: bool
+) -> None:
+    now = datetime.now(UTC) + timedelta(days=30)
+    keys = {}
+    for search_id in ("s1", "s2"):
+        lease = claimed(store, search_id)
+        keys[search_id] = artifacts.put(search_id.encode())
+        store.add_artifact(make_artifact(search_id, key=keys[search_id]))
+        if search_id == "s1":
+            store.set_search_state(lease, SearchState.SUCCEEDED, "", now - timedelta(days=2, seconds=1))
+    artifacts.kept_for = None if days is None else timedelta(days=days)
+    sweep_artifacts(store, artifacts, now)
+    assert (artifacts.exists(keys["s1"]), artifacts.exists(keys["s2"])) == (is_kept, True)
+    assert [artifact.key for artifact in store.list_artifacts("s1")] == [keys["s1"]]
+
+
+def test_files_of_a_deleted_search_are_swept_but_for_those_of_others(
+    store: Store, artifacts: DirectoryArtifactStore
+) -> None:
+    own, shared = artifacts.put(b"own"), artifacts.put(b"shared")
+    for search_id, keys in (("s1", (own, shared)), ("s2", (shared,))):
+        claimed(store, search_id, seconds=60)
+        for key in keys:
+            store.add_artifact(make_artifact(search_id, key=key, name=key))
+    store.request_state("s1", SearchState.CANCELLED, "", at(30))
+    store.delete_search("s1", at(100))
+    sweep_artifacts(store, artifacts, later())
+    assert artifacts.list() == [shared]
+
+
 def test_two_sweepers_at_once_remove_the_same(
     store: Store, url: str, artifacts: DirectoryArtifactStore, root: Path
 ) -> None:
@@ -125,7 +157,7 @@ def test_what_is_put_again_between_the_look_and_the_removal_stays(
         os.utime(root / key[:2] / key, (0, 0))
     look = store.needed_artifacts
 
-    def look_and_put(some: list[str]) -> set[str]:
+    def look_and_put(some: list[str], _finished_before: datetime | None) -> set[str]:
         assert some == keys
         needed = look(some)
         artifacts.put(b"step 10")

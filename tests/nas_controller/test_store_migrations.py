@@ -24,6 +24,7 @@ from nas_controller.records import (
     TrialKey,
     TrialState,
 )
+from nas_controller.requests import RequestState, RequestVerb
 from nas_controller.search_config import SearchConfig
 from nas_controller.store.engine import for_writing, make_engine
 from nas_controller.store.open import SchemaError, alembic_config, migrate, open_store
@@ -41,6 +42,7 @@ from tests.conformance.store_cases import (
     make_checkpoint,
     make_draft,
     make_measurement,
+    make_request,
     make_snapshot,
 )
 from tests.conformance.store_snapshot_suite import without_file
@@ -119,11 +121,19 @@ def _defaults_of_0003() -> dict[str, Any]:
     return {name: document[name] for name in ("early_stopping", "attempts")}
 
 
+def _defaults_of_0006() -> dict[str, Any]:
+    """The same of the sixth, and the limits of `CONFIG` with its own."""
+    document = SearchConfig.from_document({"space": "spinenet-49", "data": "generated"}).to_document()
+    added = ("gpu_hours", "cost", "plateau", "concurrent_trials")
+    limits = {"trials": 20, **{name: document["limits"][name] for name in added}}
+    return {"limits": limits, **{name: document[name] for name in ("price", "warm_start")}}
+
+
 def test_a_database_of_the_first_schema_is_read_and_continued(tmp_path: Path) -> None:
     """`schema_0001.sql` is a search with one trial of each outcome, as the first schema kept it."""
     store = open_store(_golden_database(tmp_path, "schema_0001.sql"))
     search = store.get_search("s1")
-    filled_in = {**CONFIG, "duplicates": {"policy": "remeasure"}, **_defaults_of_0003()}
+    filled_in = {**CONFIG, "duplicates": {"policy": "remeasure"}, **_defaults_of_0003(), **_defaults_of_0006()}
     assert (search.name, search.config, search.state) == ("blood cells", filled_in, SearchState.RUNNING)
     assert (search.created_at, search.started_at) == (START, at(1))
     completed, infeasible, reference, failed, running = store.list_trials("s1", 10)
@@ -236,7 +246,47 @@ def test_a_database_of_the_fifth_schema_is_read_and_continued(tmp_path: Path) ->
     store.close()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004"])
+def test_a_database_of_the_sixth_schema_is_read_and_continued(tmp_path: Path) -> None:
+    """`schema_0006.sql` is the fifth's search, brought forward and edited; of its requests one became trial 8 and the
+    other, to stop trial 7, is open. Search s2 is its clone, cancelled and archived."""
+    store = open_store(_golden_database(tmp_path, "schema_0006.sql"))
+    clone, search = store.list_searches(10)
+    assert (search.name, search.notes, search.config["limits"]["trials"]) == ("red cells", "from the hospital", 30)
+    assert (clone.cloned_from, clone.archived_at, clone.config) == ("s1", at(92), search.config)
+    source = TrialKey(search_id="s2", number=3)
+    taken, stop = store.list_requests("s1")
+    assert (taken.draft, taken.state, taken.trial_number) == (make_request(source=source), RequestState.DONE, 8)
+    assert (stop.draft.verb, stop.draft.source) == (RequestVerb.STOP, TrialKey(search_id="s1", number=7))
+    own = make_draft(8, arm="enqueued", log_probs=(0.0, 0.0, 0.0), source=source)
+    assert store.get_trial("s1", 8).draft == own
+    lease = store.claim_search("s1", "new release", at(DAY), 60)
+    assert lease is not None
+    assert store.answer_request(lease, stop.number, RequestState.DONE, "", at(DAY)).closed_at == at(DAY)
+    store.delete_search("s2", at(DAY))
+    assert store.list_searches(10) == [store.get_search("s1")]
+    store.close()
+
+
+def test_the_release_before_the_sixth_is_left_no_entry_that_it_does_not_know(tmp_path: Path) -> None:
+    engine = make_engine(_golden_database(tmp_path, "schema_0006.sql"))
+    after = open_store(str(engine.url))
+    ledger = after.read_ledger("s1")
+    after.close()
+    _downgrade(engine, "0005")
+    again = open_store(str(engine.url))
+    new = (EntryKind.SEARCH_EDITED, EntryKind.REQUEST_CREATED, EntryKind.REQUEST_CLOSED)
+    assert [entry.kind in new for entry in ledger].count(True) == 3
+    for old, entry in zip(ledger, again.read_ledger("s1"), strict=True):
+        if old.kind in new:
+            said = {"state": "running", "reason": ""}
+            old = replace(old, kind=EntryKind.SEARCH_STATE, payload=said)
+        assert entry == old
+    assert again.get_search("s1").config["limits"]["trials"] == 30
+    again.close()
+    engine.dispose()
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
 def test_a_migration_forward_and_back_changes_nothing(tmp_path: Path, revision: str) -> None:
     engine = make_engine(_golden_database(tmp_path, f"schema_{revision}.sql"))
     before = _dump(engine)
@@ -265,6 +315,7 @@ def test_the_release_before_is_left_nothing_that_it_does_not_know(tmp_path: Path
         "duplicates": {"policy": "reuse"},
         "proxy": {"steps": 100, "measure_at": []},
         **_defaults_of_0003(),
+        **_defaults_of_0006(),
     }
     for old, new in zip(ledger, again.read_ledger("s1"), strict=True):
         if old.kind is EntryKind.TRIAL_MEASURED:

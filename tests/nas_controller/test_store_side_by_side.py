@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from nas_controller.records import JobKind, SearchLease, SearchState, Trial, TrialState
+from nas_controller.requests import RequestState, RequestVerb, SearchEdit, SearchOrder
 from nas_controller.store.base import Store, StoreError
 from nas_controller.store.memory import MemoryStore
 from nas_controller.store.open import open_store
@@ -24,6 +25,7 @@ from tests.conformance.store_cases import (
     make_draft,
     make_measurement,
     make_reference,
+    make_request,
     make_snapshot,
     readable,
 )
@@ -210,7 +212,38 @@ class SideBySide(RuleBasedStateMachine):
         self.both(lambda store: store.list_artifacts(search_id, after))
         self.both(lambda store: store.list_measurements(search_id, after))
         self.both(lambda store: store.measured_at(search_id, 25))
-        self.both(lambda store: store.list_searches(limit, before=search_id))
+        self.both(lambda store: store.list_searches(limit, search_id, name="1", order=SearchOrder.NEWEST))
+        self.both(lambda store: store.list_searches(limit, search_id, name="1", order=SearchOrder.NAME))
+        self.both(lambda store: store.worker_seconds(search_id, at(10_000)))
+
+    @rule(search_id=SEARCHES, trials=SMALL, archived=st.sampled_from([None, None, True, False]), is_stale=st.booleans())
+    def edit(self, search_id: str, trials: int, archived: bool | None, is_stale: bool) -> None:
+        now, limits = self.now(), {"trials": trials} if archived is None else None
+        edit = SearchEdit(name=f"search {trials}", limits=limits, archived=archived)
+        self.both(lambda store: store.edit_search(search_id, edit, now, "0" * 16 if is_stale else None))
+
+    @rule(search_id=SEARCHES, verb=st.sampled_from(list(RequestVerb)), count=SMALL)
+    def ask(self, search_id: str, verb: RequestVerb, count: int) -> None:
+        now = self.now()
+        self.both(lambda store: store.add_requests(search_id, [make_request(verb=verb)] * count, now))
+
+    @rule(pick=SMALL, number=SMALL)
+    def answer(self, pick: int, number: int) -> None:
+        now, lease = self.now(), self.lease(pick)
+        self.both(lambda store: store.answer_request(lease, number, RequestState.REFUSED, "no", now))
+
+    @rule(pick=SMALL, number=SMALL)
+    def take(self, pick: int, number: int) -> None:
+        now, lease = self.now(), self.lease(pick)
+        draft = make_draft(len(self.stores[0].list_trials(lease.search_id, 10_000)) + 1, measurement_key="k")
+        self.both(lambda store: store.start_trial(lease, draft, draft.number, "worker-9", now, number))
+
+    @rule(search_id=SEARCHES)
+    def delete(self, search_id: str) -> None:
+        now = self.now()
+        self.both(lambda store: store.delete_search(search_id, now))
+        if search_id not in [search.id for search in self.stores[0].list_searches(10)]:
+            self.acknowledged = {key: trial for key, trial in self.acknowledged.items() if key[0] != search_id}
 
     @rule()
     def open_again(self) -> None:
@@ -243,6 +276,7 @@ class SideBySide(RuleBasedStateMachine):
         }, "what the algorithm is told is what the trials have"
         if search["search"].state.is_final:
             assert search["open"] == []
+            assert [request for request in search["requests"] if request.state is RequestState.OPEN] == []
             assert all(trial.state.is_final for trial in search["trials"])
 
     def teardown(self) -> None:

@@ -137,6 +137,9 @@ def test_writes_take_the_lock_before_they_read(sqlite_store: SqlStore) -> None:
     assert begins == ["BEGIN IMMEDIATE"] * 3  # create, claim, set state
     statements.clear()
     sqlite_store.get_search(lease.search_id)
+    assert [statement for statement in statements if statement.startswith("BEGIN")] == []  # one statement that reads
+    statements.clear()
+    sqlite_store.worker_seconds(lease.search_id, at(5))
     assert [statement for statement in statements if statement.startswith("BEGIN")] == ["BEGIN"]
 
 
