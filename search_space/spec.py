@@ -19,6 +19,8 @@ E = TypeVar("E", bound=StrEnum)
 SCHEMA_VERSION = 2
 READABLE_VERSIONS = (1, 2)
 """Version 1 lacks the fields that MBConv blocks need; their defaults are what it meant."""
+NOTES = ("fingerprint", "target", "provenance")
+"""What an exported spec says about itself beside what it is; not read back, for an edit would make it untrue."""
 MIN_LEVEL, MAX_LEVEL = 1, 7
 MAX_MULTIPLIER = 64.0
 MAX_REPEATS = 100
@@ -304,12 +306,12 @@ class ArchitectureSpec:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "ArchitectureSpec":
-        """The spec that `to_document` wrote; raises like `from_json`."""
+        """The spec that `to_document` wrote, without an export's `NOTES`; raises like `from_json`."""
         version = document.get("schema_version")
         readable = " and ".join(map(str, READABLE_VERSIONS))
         is_readable = type(version) is int and version in READABLE_VERSIONS
         _require(is_readable, f"schema_version {version!r}: this release reads {readable}")
-        given = {name: value for name, value in document.items() if name != "schema_version"}
+        given = {name: value for name, value in document.items() if name not in ("schema_version", *NOTES)}
         values = _known(given, cls, "spec")
         if "stem" in given:
             values["stem"] = _stem(given["stem"])

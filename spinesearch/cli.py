@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from spinesearch.commands import architecture, bench, data, evaluator, replay, search, service
+from spinesearch.commands import architecture, bench, data, evaluator, export, replay, search, service
 
 app = typer.Typer(
     name="spinesearch",
@@ -21,7 +21,7 @@ app.command("health")(service.health)
 app.command("sign-in")(service.sign_in)
 app.add_typer(search.app, name="search", help="Start, watch and steer searches.")
 app.command("replay")(replay.replay)
-app.command("export")(architecture.export)
+app.command("export")(export.export)
 app.command("cost")(architecture.cost)
 app.command("draw")(architecture.draw)
 app.add_typer(data.app, name="data", help="Make and check COCO-format data sets.")

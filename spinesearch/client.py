@@ -114,6 +114,10 @@ class Client:
         path = f"/v1/searches/{search_id}/trials/{number}/export"
         return self._send("GET", path, params={"format": format_name}).text
 
+    def export_reference(self, name: str, format_name: str) -> str:
+        """A published architecture as text in a format."""
+        return self._send("GET", f"/v1/references/{name}/export", params={"format": format_name}).text
+
     def events(self, search_id: str, after: int = 0) -> Iterator[Event]:
         """Ledger entries above `after` as they are committed, until the search is final."""
         path = f"/v1/searches/{search_id}/events"

@@ -5,14 +5,31 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
+from search_space.export.provenance import Provenance
+from search_space.fingerprint import fingerprint
+from search_space.heads import head_name
+from search_space.plan import TargetNetwork, resolve
 from search_space.spec import ArchitectureSpec, BlockSpec
 
 _BLOCK_DEFAULTS = {f.name: f.default for f in fields(BlockSpec) if f.name != "block_type"} | {"parents": []}
 
 
-def export_spec(spec: ArchitectureSpec) -> str:
-    """The spec as JSON text that `ArchitectureSpec.from_json` reads back to an equal spec."""
-    return written(spec.to_document(), "") + "\n"
+def export_spec(spec: ArchitectureSpec, target: TargetNetwork, provenance: Provenance) -> str:
+    """The spec as JSON text that `ArchitectureSpec.from_json` reads back to an equal spec.
+
+    Beside the spec stand its fingerprint, the target that this is of, and where the spec comes from: `spec.NOTES`.
+    """
+    notes = {
+        "fingerprint": fingerprint(resolve(spec, target)),
+        "target": {
+            "image_size": list(target.height_and_width),
+            "width_scale": target.width_scale,
+            "head": head_name(target.head),
+            "num_classes": target.num_classes,
+        },
+        "provenance": provenance.to_document(),
+    }
+    return written({**spec.to_document(), **notes}, "") + "\n"
 
 
 def short_document(spec: ArchitectureSpec) -> dict[str, Any]:

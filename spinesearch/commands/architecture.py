@@ -1,7 +1,6 @@
-"""`cost`, `draw` and `export`: one architecture, counted, drawn, or written as code."""
+"""`cost` and `draw`: one architecture, counted or drawn."""
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -124,29 +123,6 @@ def draw(
         output.write_text(drawing, encoding="utf-8")
 
 
-def export(
-    search: Annotated[str | None, typer.Argument(help="search id")] = None,
-    trial: Annotated[int | None, typer.Option(help="trial number; by default the best")] = None,
-    reference: ReferenceName = None,
-    format_name: Annotated[str, typer.Option("--format", help="spec, pytorch or svg")] = "spec",
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="file; by default standard output")] = None,
-) -> None:
-    """Write a found or published architecture in a format that other code can use."""
-    from search_space.export.formats import export_text
-
-    if (search is None) == (reference is None):
-        raise ValueError("give either a search id or --reference NAME")
-    if search is None:
-        architecture, target = _architecture(None, reference)
-    else:
-        architecture, target = _trial_architecture(search, trial)
-    text = export_text(architecture, target, format_name).text
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        output.write_text(text, encoding="utf-8")
-
-
 def _architecture(spec: Path | None, reference: str | None) -> tuple[ArchitectureSpec, TargetNetwork]:
     """The architecture that was named, and the target network it was published for."""
     from search_space.reference import published_target
@@ -158,27 +134,6 @@ def _architecture(spec: Path | None, reference: str | None) -> tuple[Architectur
         return find_reference(reference), published_target(reference)
     assert spec is not None
     return ArchitectureSpec.from_json(spec.read_text(encoding="utf-8")), TargetNetwork(image_size=640)
-
-
-def _trial_architecture(search_id: str, number: int | None) -> tuple[ArchitectureSpec, TargetNetwork]:
-    from nas_controller.search_config import SearchConfig
-    from nas_controller.store.base import NotFoundError
-    from spinesearch.composition import open_home_store
-    from spinesearch.home import Home
-
-    store = open_home_store(Home.from_environment())
-    try:
-        search = store.get_search(search_id)
-        if number is None:
-            best = store.best_trials(search_id, 1)
-            if not best:
-                raise NotFoundError(f"search {search_id} has no completed trial yet")
-            trial = best[0]
-        else:
-            trial = store.get_trial(search_id, number)
-    finally:
-        store.close()
-    return ArchitectureSpec.from_document(trial.draft.spec), SearchConfig.from_document(search.config).target_network()
 
 
 def _cost_document(name: str, target: TargetNetwork, report: NetworkCostReport) -> dict[str, object]:

@@ -127,7 +127,7 @@ def test_the_exported_drawing_is_svg_and_the_file_is_python(client: httpx.Client
 def test_an_unknown_format_names_those_known(client: httpx.Client) -> None:
     answer = client.get(f"{BASE}/trials/4/export", params={"format": "caffe"})
     assert answer.status_code == 422
-    assert "spec, pytorch, svg" in answer.json()["detail"]
+    assert "spec, pytorch, torchvision" in answer.json()["detail"]
     assert answer.json()["errors"][0]["place"] == "query.format"
 
 

@@ -1,7 +1,6 @@
 """The exported file: the same network as the plan's, in parameters, names and outputs."""
 
 import ast
-import os
 import random
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from search_space.plan import EdgeKind, TargetNetwork, resolve
 from search_space.reference import REFERENCES, published_target, reference
 from search_space.spaces import SPACES
 from search_space.spec import ArchitectureSpec, BlockSpec, BlockType, Fusion, Neck, Resampling, Stem, StemKind
+from tests.search_space.alone import run_alone
 from trainer.model.backbone import Backbone
 
 B, R, M = BlockType.BOTTLENECK, BlockType.RESIDUAL, BlockType.MBCONV
@@ -100,7 +100,7 @@ def _module(source: str) -> ModuleType:
     return module
 
 
-def _disturb(backbone: nn.Module, seed: int) -> None:
+def disturb(backbone: nn.Module, seed: int) -> None:
     """Random batch norms and fusion weights, so that each of them shows in the output; a few weights are negative."""
     generator = torch.Generator().manual_seed(seed)
     for name, tensor in backbone.state_dict().items():
@@ -129,7 +129,7 @@ def test_weights_of_the_searched_network_load_and_give_the_same_features(
     plan = resolve(spec, replace(SMALL, image_size=size))
     torch.manual_seed(0)
     trained = Backbone(plan).eval()
-    _disturb(trained, seed=1)
+    disturb(trained, seed=1)
     exported = _module(export_pytorch(spec, SMALL)).build_backbone().eval()
     exported.load_state_dict(trained.state_dict())
     images = torch.rand(2, 3, *size)
@@ -236,14 +236,7 @@ def test_mypy_finds_nothing_to_say(tmp_path: Path) -> None:
 def _run(source: str, folder: Path, *image_size: str) -> "subprocess.CompletedProcess[str]":
     path = folder / "backbone.py"
     path.write_text(source, encoding="utf-8")
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-P", path.name, "--image-size", *image_size],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_alone(path, "--image-size", *image_size)
 
 
 @pytest.mark.parametrize("spec", [REPEATED, MIXED, MBCONV_FPN], ids=lambda spec: spec.name)

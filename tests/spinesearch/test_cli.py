@@ -66,7 +66,7 @@ def test_draw_writes_an_svg(tmp_path: Path) -> None:
         (("search", "run", "nowhere.yaml"), "nowhere.yaml: No such file"),
         (("search", "list"), "no service runs here"),
         (("export", "no-such-search"), "no search no-such-search"),
-        (("export", "--reference", "spinenet-49", "--format", "docx"), "must be one of spec, pytorch, svg"),
+        (("export", "--reference", "spinenet-49", "--format", "docx"), "must be one of spec, pytorch, torchvision"),
         (("data", "check", "nowhere"), "nowhere"),
     ],
 )

@@ -99,9 +99,20 @@ function failures(trial) {
   );
 }
 
+const FORMATS = [
+  ["spec", "block specs (JSON)"],
+  ["pytorch", "PyTorch file"],
+  ["torchvision", "torchvision training"],
+  ["tf-vision", "TF-Vision block specs"],
+  ["mmdet", "MMDetection file"],
+  ["svg", "drawing (SVG)"],
+  ["card", "model card"],
+];
+
+/** Links to files. What an architecture cannot be written as is refused with the reason, which the browser then shows. */
 function exports(searchId, number) {
-  const link = (format, text) => element("a", { href: exportPath(searchId, number, format), download: true }, text);
-  return element("p", { class: "exports" }, "Export: ", link("spec", "block specs (JSON)"), " ", link("pytorch", "PyTorch file"), " ", link("svg", "drawing (SVG)"));
+  const link = ([format, text]) => element("a", { href: exportPath(searchId, number, format) }, text);
+  return element("p", { class: "exports" }, "Export: ", FORMATS.map((entry, index) => [index > 0 ? " · " : "", link(entry)]));
 }
 
 function blocks(spec) {
