@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from api.settings import read_or_create_secret
@@ -26,6 +27,8 @@ class Home:
             is trained on at the same time.
         token_file: ``$SPINESEARCH_TOKEN_FILE``; None for one in the folder, made on first use.
         session_secret_file: ``$SPINESEARCH_SESSION_SECRET_FILE``; None for one in the folder, made on first use.
+        artifacts_kept_for: ``$SPINESEARCH_KEEP_ARTIFACTS_DAYS``: how long checkpoints and logs of searches that have
+            ended are kept; None for as long as the searches.
         service_url: ``$SPINESEARCH_URL``, of a service elsewhere; None for the one that runs on this home.
     """
 
@@ -37,6 +40,7 @@ class Home:
     cache_total_bytes: int = DEFAULT_CACHE_TOTAL_BYTES
     token_file: Path | None = None
     session_secret_file: Path | None = None
+    artifacts_kept_for: timedelta | None = None
     service_url: str | None = None
 
     @classmethod
@@ -44,13 +48,15 @@ class Home:
         """The home that the environment names.
 
         Raises:
-            ValueError: ``$SPINESEARCH_CACHE_LIMIT`` or ``$SPINESEARCH_CACHE_TOTAL`` is not a number of bytes, or the
-                database's password does not go with its URL.
+            ValueError: ``$SPINESEARCH_CACHE_LIMIT`` or ``$SPINESEARCH_CACHE_TOTAL`` is not a number of bytes,
+                ``$SPINESEARCH_KEEP_ARTIFACTS_DAYS`` no number of days, or the database's password does not go with its
+                URL.
         """
         path = Path(os.environ.get("SPINESEARCH_HOME", ".spinesearch")).resolve()
         url = environment.database_url(os.environ, f"sqlite:///{path / 'spinesearch.sqlite'}")
         limit = _number_of_bytes("SPINESEARCH_CACHE_LIMIT", DEFAULT_CACHE_BYTES)
         total = _number_of_bytes("SPINESEARCH_CACHE_TOTAL", max(limit, DEFAULT_CACHE_TOTAL_BYTES))
+        days = environment.count(environment.KEEP_ARTIFACTS_DAYS, os.environ)
         return cls(
             path=path,
             database_url=url,
@@ -60,6 +66,7 @@ class Home:
             cache_total_bytes=total,
             token_file=_path(environment.TOKEN_FILE),
             session_secret_file=_path(environment.SESSION_SECRET_FILE),
+            artifacts_kept_for=None if days is None else timedelta(days=days),
             service_url=os.environ.get("SPINESEARCH_URL") or None,
         )
 

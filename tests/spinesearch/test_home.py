@@ -1,8 +1,10 @@
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from spinesearch.composition import open_home_artifacts
 from spinesearch.home import Home
 from trainer.task import DEFAULT_CACHE_BYTES, ImageForm
 
@@ -24,6 +26,19 @@ def test_the_cache_is_in_the_home_unless_the_environment_says_where(
     cache = Home.from_environment().image_cache(ImageForm.RAW)
     assert (cache.folder, cache.limit_bytes) == (tmp_path / "scratch", 200_000_000_000)
     assert not (tmp_path / "home").exists()
+
+
+def test_artifacts_are_kept_as_long_as_their_searches_unless_the_environment_says_how_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPINESEARCH_HOME", str(tmp_path))
+    monkeypatch.delenv("SPINESEARCH_KEEP_ARTIFACTS_DAYS", raising=False)
+    assert open_home_artifacts(Home.from_environment()).kept_for is None
+    monkeypatch.setenv("SPINESEARCH_KEEP_ARTIFACTS_DAYS", "30")
+    assert open_home_artifacts(Home.from_environment()).kept_for == timedelta(days=30)
+    monkeypatch.setenv("SPINESEARCH_KEEP_ARTIFACTS_DAYS", "0")
+    with pytest.raises(ValueError, match="SPINESEARCH_KEEP_ARTIFACTS_DAYS: '0': must be an integer of at least 1"):
+        Home.from_environment()
 
 
 GIB = 2**30
