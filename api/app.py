@@ -20,8 +20,22 @@ from api.metrics import ApiMetrics
 from api.observation import Observation
 from api.openapi import set_openapi
 from api.readiness import Readiness
+from api.routes import (
+    architectures,
+    courses,
+    events,
+    export,
+    health,
+    jobs,
+    metrics,
+    pages,
+    planning,
+    searches,
+    spaces,
+    tables,
+    trials,
+)
 from api.routes import artifacts as artifact_routes
-from api.routes import architectures, courses, events, export, health, metrics, pages, searches, spaces, trials
 from api.settings import ApiSettings
 from api.store_metrics import StoreCollector
 from nas_controller.artifacts.base import ArtifactStore
@@ -77,7 +91,20 @@ def create_app(
     app.add_middleware(Observation, metrics=api_metrics)
     add_error_handlers(app)
     token = Depends(HTTPBearer(auto_error=False, description="the access token; `/healthz` and `/readyz` need none"))
-    for routes in (searches, courses, trials, architectures, events, export, artifact_routes, spaces, metrics):
+    for routes in (
+        searches,
+        planning,
+        courses,
+        trials,
+        jobs,
+        tables,
+        architectures,
+        events,
+        export,
+        artifact_routes,
+        spaces,
+        metrics,
+    ):
         app.include_router(routes.router, dependencies=[token])
     app.include_router(health.router)
     app.include_router(pages.router, include_in_schema=False)

@@ -36,10 +36,15 @@ def compare(trial: Trial, reference: Trial | None) -> Difference | None:
     )
 
 
+def student_t_95(degrees: int) -> float:
+    """The two-sided 95 % point of Student's t for so many degrees of freedom, 1 or more; above 10 a little too wide."""
+    return _T_95[min(degrees, len(_T_95)) - 1]
+
+
 def _t_95(variances: list[float], counts: list[int]) -> float:
     """Student's t for the degrees of freedom of Welch and Satterthwaite, rounded down."""
     weights = [variance**2 / (count - 1) for variance, count in zip(variances, counts, strict=True)]
     if sum(weights) == 0:
         return _T_95[-1]
     degrees = math.floor(sum(variances) ** 2 / sum(weights) + 1e-9)
-    return _T_95[min(max(degrees, 1), len(_T_95)) - 1]
+    return student_t_95(max(degrees, 1))

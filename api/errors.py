@@ -1,11 +1,11 @@
 """Every error as RFC 9457 `application/problem+json`, with a stable `code` that programs may rely on."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
 from api.request_ids import current_request_id
@@ -30,11 +30,20 @@ TITLES = {
 }
 
 
+def _sendable(text: str) -> str:
+    """The text without lone surrogates: JSON may bring them, no answer can have them."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+Quotation = Annotated[str, BeforeValidator(_sendable)]
+"""A text that may quote the request."""
+
+
 class FieldError(BaseModel):
     """One thing that is wrong in a request."""
 
-    place: str = Field(description="path of the value, such as `limits.trials` or `query.page_size`")
-    message: str
+    place: Quotation = Field(description="path of the value, such as `limits.trials` or `query.page_size`")
+    message: Quotation
 
 
 class Problem(BaseModel):
@@ -59,7 +68,7 @@ class Problem(BaseModel):
     type: str = Field(description="URI that names the kind of problem: `code` behind a prefix")
     title: str
     status: int
-    detail: str
+    detail: Quotation
     code: str = Field(description="stable name of the problem")
     errors: list[FieldError] = []
     request_id: str = Field("", description="of this request, as in `X-Request-ID`; the service's log has it")
@@ -119,6 +128,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(NotFoundError, _not_found)
     app.add_exception_handler(ConflictError, _conflict)
     app.add_exception_handler(RecursionError, _too_deep)
+    app.add_exception_handler(UnicodeEncodeError, _no_unicode)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _internal)
 
@@ -147,6 +157,18 @@ def _field_error(item: dict[str, Any]) -> FieldError:
     return FieldError(place=_place(item["loc"]), message=str(item["msg"]).removeprefix("Value error, "))
 
 
+def document_errors(error: ValidationError) -> list[FieldError]:
+    """What is wrong with a document, as an answer to a request says it whose body it is."""
+    items = error.errors(include_url=False, include_input=False)[:MAX_ERRORS]
+    return [_field_error({**item, "loc": ("body", *item["loc"])}) for item in items]
+
+
+def refusal(error: ValueError) -> FieldError:
+    """What a check found beyond the document's own rules; its place is in the error's `place`, if it has one."""
+    place = getattr(error, "place", "")
+    return FieldError(place=place, message=str(error).removeprefix(f"{place}: "))
+
+
 def _not_found(request: Request, error: Exception) -> JSONResponse:
     return problem_response(404, "resource.not_found", str(error) or "no such search or trial")
 
@@ -157,6 +179,11 @@ def _conflict(request: Request, error: Exception) -> JSONResponse:
 
 def _too_deep(request: Request, error: Exception) -> JSONResponse:
     return problem_response(400, "body.too_deep", "the request body is nested too deeply")
+
+
+def _no_unicode(request: Request, error: Exception) -> JSONResponse:
+    """Stored texts have no lone surrogates: it is the request that has one."""
+    return problem_response(422, "request.invalid", "a text in the request has a surrogate that stands alone")
 
 
 _HTTP_CODES = {400: "request.malformed", 404: "route.not_found", 405: "method.not_allowed"}

@@ -221,6 +221,12 @@ class JobDetail(BaseModel):
     attempts: list[AttemptDetail]
 
 
+class TrialJobs(BaseModel):
+    """All work on one trial's architecture."""
+
+    jobs: list[JobDetail] = Field(description="in the order made, each with its attempts by number")
+
+
 class ArtifactDetail(BaseModel):
     """A stored file of a trial."""
 

@@ -131,7 +131,6 @@ def best_trials(store: Store, search_id: str, limit: int) -> schemas.BestTrials:
 
 def trial_detail(store: Store, trial: Trial) -> schemas.TrialDetail:
     """The trial, whole."""
-    jobs = store.list_jobs(trial.search_id, trial.number)
     artifacts = store.list_artifacts(trial.search_id, trial.number)
     return schemas.TrialDetail(
         **dict(trial_summary(trial)),
@@ -140,9 +139,15 @@ def trial_detail(store: Store, trial: Trial) -> schemas.TrialDetail:
         log_probs=list(trial.draft.log_probs),
         parents=list(trial.draft.parents),
         edits=list(trial.draft.edits),
-        jobs=[_job(job, store.list_attempts(job.id)) for job in jobs],
+        jobs=trial_jobs(store, trial).jobs,
         artifacts=[_artifact(artifact) for artifact in artifacts],
     )
+
+
+def trial_jobs(store: Store, trial: Trial) -> schemas.TrialJobs:
+    """All work on the trial."""
+    jobs = store.list_jobs(trial.search_id, trial.number)
+    return schemas.TrialJobs(jobs=[_job(job, store.list_attempts(job.id)) for job in jobs])
 
 
 def curve(measurements: list[Measurement]) -> schemas.Curve:
