@@ -22,7 +22,8 @@ _PAGE = 500
 def read_page(store: Store, search_id: str, after: int, limit: int = _PAGE) -> schemas.EventPage:
     """The events after a sequence number; `is_final` where the search is final and these are the last.
 
-    The state is read first: entries of a final search never grow, so none can be missed in between.
+    The state is read first: of a final search only its name, notes and place in lists change, so nothing of its course
+    can be missed in between.
     """
     search = store.get_search(search_id)
     entries = store.read_ledger(search_id, after=after, limit=limit)

@@ -73,6 +73,7 @@ class SearchSummary(BaseModel):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    archived_at: datetime | None = Field(description="since when lists leave it out unless they are asked for it")
     counts: Counts
     progress: Progress
     best: Best | None
@@ -85,9 +86,22 @@ class OpenJobs(BaseModel):
     reevaluate: int = 0
 
 
+class Usage(BaseModel):
+    """What all attempts of a search have used of their workers' time, those that run up to now."""
+
+    gpu_hours: float
+    tpu_hours: float = Field(description="of one chip")
+    cpu_hours: float = Field(description="of one core")
+    cost: float | None = Field(description="None where the document has no `price`")
+    currency: str | None
+
+
 class SearchDetail(SearchSummary):
     """One search, whole."""
 
+    notes: str
+    cloned_from: str | None = Field(description="the search whose document it was made of; that may be gone")
+    usage: Usage
     config: Mapping[str, Any] = Field(description="the search document with every default filled in")
     last_sequence: int = Field(description="sequence number of the newest event")
     open_jobs: OpenJobs
@@ -131,10 +145,13 @@ class TrialSummary(BaseModel):
         val_count=3,
         failure="",
         reused_from=None,
+        source=None,
     )
 
     number: int
-    arm: str = Field(description="what proposed it: `policy`, `random`, `reference`, ...")
+    arm: str = Field(
+        description="what proposed it: `policy`, `random`, `reference`, ...; a user: `enqueued`, `retry`, `warm_start`"
+    )
     name: str = Field(description="name of a reference; empty for a sampled architecture")
     state: TrialState
     reward: float | None = Field(
@@ -149,6 +166,7 @@ class TrialSummary(BaseModel):
     reused_from: TrialSource | None = Field(
         description="the trial whose reward and AP these are (`duplicates.policy: reuse`); null where it was trained"
     )
+    source: TrialSource | None = Field(description="the trial whose architecture a user asked for again")
     fingerprint: str
     num_dead_blocks: int
     target_cost: Cost

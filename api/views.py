@@ -1,9 +1,10 @@
 """From the store's records to the API's answers."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 
-from api import schemas
+from api import schemas, steering_schemas
 from api.comparison import best_reference, compare
 from nas_controller.records import (
     Artifact,
@@ -19,7 +20,10 @@ from nas_controller.records import (
     TrialKey,
     TrialState,
 )
+from nas_controller.requests import TrialRequest
+from nas_controller.search_config import Price, Workers
 from nas_controller.store.base import Store
+from nas_controller.usage import usage
 from trainer.session import Measurement
 
 MIN_TRIALS_FOR_ESTIMATE = 3
@@ -39,6 +43,7 @@ def search_summary(store: Store, search: Search, now: datetime) -> schemas.Searc
         created_at=search.created_at,
         started_at=search.started_at,
         finished_at=search.finished_at,
+        archived_at=search.archived_at,
         counts=_counts(counts),
         progress=_progress(search, counts, now),
         best=_best(best[0]) if best else None,
@@ -50,9 +55,23 @@ def search_detail(store: Store, search: Search, now: datetime) -> schemas.Search
     kinds = [job.kind for job in store.list_jobs(search.id, open_only=True)]
     return schemas.SearchDetail(
         **dict(search_summary(store, search, now)),
+        notes=search.notes,
+        cloned_from=search.cloned_from,
+        usage=_usage(search, store.worker_seconds(search.id, now)),
         config=search.config,
         last_sequence=search.last_sequence,
         open_jobs=schemas.OpenJobs(proxy=kinds.count(JobKind.PROXY), reevaluate=kinds.count(JobKind.REEVALUATE)),
+    )
+
+
+def _usage(search: Search, worker_seconds: Mapping[str, float]) -> schemas.Usage:
+    pools = [Workers.model_validate(pool) for pool in search.config["workers"]]
+    used = usage(pools, worker_seconds)
+    price = None if search.config["price"] is None else Price.model_validate(search.config["price"])
+    return schemas.Usage(
+        **asdict(used),
+        cost=None if price is None else used.cost(price),
+        currency=None if price is None else price.currency,
     )
 
 
@@ -102,6 +121,7 @@ def trial_summary(trial: Trial) -> schemas.TrialSummary:
         val_count=trial.val_count,
         failure=trial.failure,
         reused_from=_source(trial.reused_from),
+        source=_source(draft.source),
         fingerprint=draft.fingerprint,
         num_dead_blocks=draft.num_dead_blocks,
         target_cost=schemas.Cost(**asdict(draft.target_cost)),
@@ -190,6 +210,21 @@ def _failure(failure: Failure | None) -> schemas.FailureDetail | None:
 def _artifact(artifact: Artifact) -> schemas.ArtifactDetail:
     return schemas.ArtifactDetail(
         key=artifact.key, name=artifact.name, media_type=artifact.media_type, num_bytes=artifact.num_bytes
+    )
+
+
+def request(asked: TrialRequest) -> steering_schemas.Request:
+    """What was asked, and what became of it."""
+    return steering_schemas.Request(
+        number=asked.number,
+        verb=asked.draft.verb,
+        state=asked.state,
+        reason=asked.reason,
+        name=asked.draft.name,
+        source=_source(asked.draft.source),
+        trial=asked.trial_number,
+        created_at=asked.created_at,
+        closed_at=asked.closed_at,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 import httpx
 
 Document = dict[str, Any]
+MERGE_PATCH = "application/merge-patch+json"
 RETRY_SECONDS = 30.0
 RETRY_INTERVAL_SECONDS = 0.5
 FINAL_STATES = ("succeeded", "failed", "cancelled")
@@ -66,9 +67,48 @@ class Client:
         """The search with its counts."""
         return self._json("GET", f"/v1/searches/{search_id}")
 
-    def list_searches(self) -> Iterator[Document]:
-        """All searches, newest first."""
-        return self._pages("/v1/searches", "searches")
+    def list_searches(self, **filters: Any) -> Iterator[Document]:
+        """All searches but archived ones, newest first; `state`, `archived`, `name` and `order_by` as in the API."""
+        return self._pages("/v1/searches", "searches", filters)
+
+    def edit_search(self, search_id: str, patch: Mapping[str, Any]) -> Document:
+        """The search with another `name`, `notes` or `limits`: a JSON merge patch of what it has now."""
+        path = f"/v1/searches/{search_id}"
+        headers = {"If-Match": self._send("GET", path).headers["ETag"], "Content-Type": MERGE_PATCH}
+        return self._json("PATCH", path, content=json.dumps(patch), headers=headers)
+
+    def clone_search(self, search_id: str, patch: Mapping[str, Any] | None = None) -> Document:
+        """Starts a search of the same document, with a JSON merge patch."""
+        path, content = f"/v1/searches/{search_id}:clone", json.dumps(dict(patch or {}))
+        return self._json("POST", path, content=content, headers={"Content-Type": MERGE_PATCH})
+
+    def delete_search(self, search_id: str) -> None:
+        """Nothing is left of a search that has ended."""
+        self._send("DELETE", f"/v1/searches/{search_id}")
+
+    def archive(self, search_id: str) -> Document:
+        """A search that has ended is left out of lists."""
+        return self._json("POST", f"/v1/searches/{search_id}:archive")
+
+    def unarchive(self, search_id: str) -> Document:
+        """The search is listed again."""
+        return self._json("POST", f"/v1/searches/{search_id}:unarchive")
+
+    def enqueue(self, search_id: str, architecture: Mapping[str, Any]) -> Document:
+        """Has an architecture trained: `spec`, `reference`, or `trial` (of `search`); `force` where it does not fit."""
+        return self._json("POST", f"/v1/searches/{search_id}/trials:enqueue", json=dict(architecture))
+
+    def stop_trial(self, search_id: str, number: int) -> Document:
+        """A trial ends with what it measured last."""
+        return self._json("POST", f"/v1/searches/{search_id}/trials/{number}:stop")
+
+    def retry_trial(self, search_id: str, number: int) -> Document:
+        """A failed architecture is tried again."""
+        return self._json("POST", f"/v1/searches/{search_id}/trials/{number}:retry")
+
+    def get_request(self, search_id: str, number: int) -> Document:
+        """What became of something that was asked: an architecture, another try, an early end."""
+        return self._json("GET", f"/v1/searches/{search_id}/requests/{number}")
 
     def pause(self, search_id: str) -> Document:
         """Running trials finish, nothing new starts."""
@@ -139,10 +179,10 @@ class Client:
         page = self._json("GET", f"/v1/searches/{search_id}/events", params={"after": after}, headers=headers)
         return [_event(document) for document in page["events"]]
 
-    def _pages(self, path: str, key: str) -> Iterator[Document]:
+    def _pages(self, path: str, key: str, filters: Mapping[str, Any] | None = None) -> Iterator[Document]:
         token: str | None = None
         while True:
-            page = self._json("GET", path, params={"page_token": token} if token else {})
+            page = self._json("GET", path, params={**(filters or {}), **({"page_token": token} if token else {})})
             yield from page[key]
             token = page.get("next_page_token")
             if not token:

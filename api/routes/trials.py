@@ -1,15 +1,22 @@
 """Trials of a search: all of them, one, the best, and their course."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query, Response
 
 from api import schemas, views
-from api.context import Context
-from api.errors import problem_docs
+from api.context import ApiContext, Context
+from api.errors import FieldError, ProblemError, problem_docs
 from api.history import MAX_POINTS
 from api.routes.parameters import PageSize, SearchId, TrialNumber
-from nas_controller.records import TrialState
+from api.steering_schemas import Enqueue, Request, RequestPage
+from nas_controller.enqueueing import placed
+from nas_controller.records import TrialKey, TrialState
+from nas_controller.requests import RequestDraft, RequestVerb
+from nas_controller.search_config import SearchConfig
+from nas_controller.store.base import ConflictError, NotFoundError
+from search_space.reference import reference
+from search_space.spec import ArchitectureSpec
 
 router = APIRouter(prefix="/v1/searches/{search_id}", tags=["trials"], responses=problem_docs(400, 401, 404, 422))
 
@@ -63,3 +70,127 @@ def get_history(
     search = context.store.get_search(search_id)
     started_at = search.started_at or search.created_at
     return schemas.History.model_validate(context.histories.points(search_id, started_at, max_points))
+
+
+_ACCEPTED: dict[int | str, dict[str, Any]] = {
+    202: {
+        "headers": {"Location": {"description": "path of the request: look there", "schema": {"type": "string"}}},
+        "description": "a controller will take it in its next free slot",
+    },
+    **problem_docs(403, 408, 409, 413),
+}
+
+
+@router.post(
+    "/trials:enqueue",
+    operation_id="enqueueTrial",
+    summary="Have an architecture of your own trained",
+    status_code=202,
+    responses=_ACCEPTED,
+)
+def enqueue_trial(search_id: SearchId, wanted: Enqueue, response: Response, context: Context) -> Request:
+    """It becomes a trial with arm `enqueued` before the algorithm is asked again, as long as no limit is reached; the
+    algorithm learns from it. Widths are those that the space's own rule gives its decisions."""
+    config = SearchConfig.from_document(context.store.get_search(search_id).config)
+    place = next(name for name in ("spec", "reference", "trial") if getattr(wanted, name) is not None)
+    try:
+        spec, source = _architecture(context, search_id, wanted)
+        genotype, problem = placed(config, spec)
+        if problem and not wanted.force:
+            raise ValueError(problem)
+    except (ValueError, NotFoundError) as error:
+        raise ProblemError(
+            422, "architecture.refused", f"{place}: {error}", [FieldError(place=place, message=str(error))]
+        ) from error
+    draft = RequestDraft(
+        verb=RequestVerb.ENQUEUE,
+        source=source,
+        spec=spec.to_document(),
+        genotype=genotype,
+        name=wanted.reference or "",
+    )
+    return _ask(context, search_id, draft, response)
+
+
+def _architecture(context: ApiContext, search_id: str, wanted: Enqueue) -> tuple[ArchitectureSpec, TrialKey | None]:
+    """The architecture, and the trial that has it."""
+    if wanted.spec is not None:
+        return ArchitectureSpec.from_document(wanted.spec), None
+    if wanted.reference is not None:
+        return reference(wanted.reference), None
+    assert wanted.trial is not None
+    key = TrialKey(search_id=wanted.search or search_id, number=wanted.trial)
+    return ArchitectureSpec.from_document(context.store.get_trial(key.search_id, key.number).draft.spec), key
+
+
+def _ask(context: ApiContext, search_id: str, draft: RequestDraft, response: Response) -> Request:
+    (asked,) = context.store.add_requests(search_id, [draft], context.clock())
+    response.headers["Location"] = f"/v1/searches/{search_id}/requests/{asked.number}"
+    return views.request(asked)
+
+
+@router.post(
+    "/trials/{number}:stop",
+    operation_id="stopTrial",
+    summary="End a trial with what it measured last",
+    status_code=202,
+    responses=_ACCEPTED,
+)
+def stop_trial(search_id: SearchId, number: TrialNumber, response: Response, context: Context) -> Request:
+    """Its training ends at its next measurement at the latest, and the trial is `stopped_early`. A training that is
+    measured at its end only (`proxy.measure_at`) cannot be stopped."""
+    trial = context.store.get_trial(search_id, number)
+    if trial.state.is_final:
+        raise ConflictError(f"trial {number} is {trial.state}: it cannot be stopped")
+    if not SearchConfig.from_document(context.store.get_search(search_id).config).task().measure_at:
+        raise ConflictError("trials of this search are measured at their end only: proxy.measure_at is empty")
+    draft = RequestDraft(verb=RequestVerb.STOP, source=TrialKey(search_id=search_id, number=number))
+    return _ask(context, search_id, draft, response)
+
+
+@router.post(
+    "/trials/{number}:retry",
+    operation_id="retryTrial",
+    summary="Try a failed architecture again",
+    status_code=202,
+    responses=_ACCEPTED,
+)
+def retry_trial(search_id: SearchId, number: TrialNumber, response: Response, context: Context) -> Request:
+    """A new trial of the same architecture, with another seed and arm `retry`; what failed stays as it is."""
+    trial = context.store.get_trial(search_id, number)
+    if trial.state is not TrialState.FAILED:
+        raise ConflictError(f"trial {number} is {trial.state}: only a failed one is tried again")
+    draft = RequestDraft(
+        verb=RequestVerb.RETRY,
+        source=TrialKey(search_id=search_id, number=number),
+        spec=trial.draft.spec,
+        genotype=trial.draft.genotype,
+        name=trial.draft.name,
+    )
+    return _ask(context, search_id, draft, response)
+
+
+@router.get("/requests", operation_id="listRequests", summary="List what was asked of a search")
+def list_requests(
+    search_id: SearchId,
+    context: Context,
+    page_size: PageSize = 100,
+    page_token: Annotated[int, Query(ge=0, le=2**31 - 1, description="`next_page_token` of the page before")] = 0,
+    open_only: Annotated[bool, Query(description="only what waits to be taken")] = False,
+) -> RequestPage:
+    """One page of requests by number, those of a warm start included."""
+    found = context.store.list_requests(search_id, page_size + 1, page_token, open_only=open_only)
+    return RequestPage(
+        requests=[views.request(asked) for asked in found[:page_size]],
+        next_page_token=str(found[page_size - 1].number) if len(found) > page_size else None,
+    )
+
+
+@router.get("/requests/{request_number}", operation_id="getRequest", summary="Show what was asked")
+def get_request(
+    search_id: SearchId,
+    request_number: Annotated[int, Path(ge=1, le=2**31 - 1, description="number of the request in its search")],
+    context: Context,
+) -> Request:
+    """The request, and the trial that it became."""
+    return views.request(context.store.get_request(search_id, request_number))

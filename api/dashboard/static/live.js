@@ -2,7 +2,10 @@
 
 import { eventsPath } from "./api.js";
 
-const KINDS = ["search.state", "trial.created", "trial.started", "trial.measured", "trial.finished", "job.finished"];
+const KINDS = [
+  "search.state", "search.edited", "request.created", "request.closed",
+  "trial.created", "trial.started", "trial.measured", "trial.finished", "job.finished",
+];
 const RETRY_MS = 3000;
 
 /**
