@@ -90,7 +90,16 @@ def _random_specs() -> list[ArchitectureSpec]:
 
 MADE = [ORPHANS, CROWDED, DEAD, *_ALL_RESAMPLED, NO_SQUEEZE, RESIDUAL_FPN, MBCONV_FPN]
 SPECS = [*_random_specs(), *MADE, *(entry.spec for entry in REFERENCES.values())]
-each_spec = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+LARGE = ("resnet-101-fpn", "resnet-152-fpn", "spinenet-143", "spinenet-190", "eff-spinenet-d2")
+"""They have no block, edge or stem that smaller ones of their family do not have."""
+
+
+def _case(spec: ArchitectureSpec, *more: object) -> object:
+    """A large network takes ten seconds where others take one."""
+    return pytest.param(spec, *more, marks=[pytest.mark.slow] if spec.name in LARGE else [])
+
+
+each_spec = pytest.mark.parametrize("spec", [_case(spec) for spec in SPECS], ids=lambda spec: spec.name)
 each_made = pytest.mark.parametrize("spec", [*MADE, REPEATED], ids=lambda spec: spec.name)
 
 
@@ -120,7 +129,7 @@ def test_parameters_are_those_that_the_cost_model_counts(spec: ArchitectureSpec)
 
 @pytest.mark.parametrize(
     ("spec", "size"),
-    [*((spec, ODD_SIZE) for spec in SPECS), *((spec, (96, 96)) for spec in MADE)],
+    [*(_case(spec, ODD_SIZE) for spec in SPECS), *((spec, (96, 96)) for spec in MADE)],
     ids=lambda value: value.name if isinstance(value, ArchitectureSpec) else str(value[0]),
 )
 def test_weights_of_the_searched_network_load_and_give_the_same_features(
