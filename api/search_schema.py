@@ -38,4 +38,5 @@ def _proxy() -> dict[str, Any]:
     for name, choices in _CHOICES.items():
         fields[name]["enum"] = choices
     preset = {"type": "string", "enum": list(PRESETS), "title": "Preset", "description": "fills in what is left out"}
-    return {"properties": {"preset": preset, **fields}, "additionalProperties": False}
+    examples = [{"preset": name, **task.to_document()} for name, task in PRESETS.items()]
+    return {"properties": {"preset": preset, **fields}, "additionalProperties": False, "examples": examples}

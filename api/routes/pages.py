@@ -14,6 +14,7 @@ from api.auth import SESSION_COOKIE
 from api.context import ApiContext, Context
 from api.limits import peer_of, too_many
 from api.routes.parameters import TrialNumber
+from nas_controller.records import SearchState
 from nas_controller.store.base import NotFoundError
 from search_space.export.formats import FORMATS
 
@@ -53,7 +54,20 @@ def _plotly() -> dict[str, Any]:
 @router.get("/")
 def searches_page(request: Request, context: Context) -> HTMLResponse:
     """All searches."""
-    return _page(context, request, "searches.html", origin=str(request.base_url).rstrip("/"))
+    origin = str(request.base_url).rstrip("/")
+    return _page(context, request, "searches.html", origin=origin, states=list(SearchState))
+
+
+@router.get("/searches/new")
+def new_page(request: Request, context: Context) -> HTMLResponse:
+    """The form that starts a search. No search has this id: each ends in a random suffix."""
+    return _page(context, request, "new.html")
+
+
+@router.get("/compare")
+def compare_page(request: Request, context: Context) -> HTMLResponse:
+    """Several searches beside each other."""
+    return _page(context, request, "compare.html", **_plotly())
 
 
 @router.get("/searches/{search_id}/trials/{number}")

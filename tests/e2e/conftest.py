@@ -2,6 +2,8 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -57,10 +59,10 @@ def complaints() -> list[str]:
     return []
 
 
-@pytest.fixture
-def page(browser: Browser, url: str, complaints: list[str]) -> Iterator[Page]:
-    """A signed-in page on the list of searches; what its console complains of is in `complaints`."""
-    context = browser.new_context()
+@contextmanager
+def signed_in(browser: Browser, url: str, complaints: list[str], **look: Any) -> Iterator[Page]:
+    """A signed-in page on the list of searches; what its console complains of is added to `complaints`."""
+    context = browser.new_context(**look)
     page = context.new_page()
     page.set_default_timeout(MILLISECONDS)
     page.add_init_script(REPORT_VIOLATIONS)
@@ -71,3 +73,10 @@ def page(browser: Browser, url: str, complaints: list[str]) -> Iterator[Page]:
     page.goto(f"{url}/login?code={Auth(make_settings()).issue_login_code()}")
     yield page
     context.close()
+
+
+@pytest.fixture
+def page(browser: Browser, url: str, complaints: list[str]) -> Iterator[Page]:
+    """A signed-in page on the list of searches; what its console complains of is in `complaints`."""
+    with signed_in(browser, url, complaints) as page:
+        yield page

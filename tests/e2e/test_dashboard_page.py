@@ -27,7 +27,7 @@ def test_a_search_appears_in_the_list_by_itself(page: Page, store: Store, compla
     expect(row).to_contain_text("running")
     expect(row).to_contain_text("3 / 40")
     expect(row).to_contain_text("0.250")
-    row.get_by_role("link").click()
+    row.get_by_role("link", name="blood cells", exact=True).click()
     expect(page.locator("h1")).to_have_text("blood cells")
     assert complaints == []
 

@@ -21,17 +21,32 @@ async function ask(path, options) {
   throw new ApiError(response.status, problem.detail ?? `The service answered ${response.status}.`, problem.errors);
 }
 
+/** The answer; null from a service that has no such route. */
+async function ifThere(answer) {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error.status === 404 || error.status === 405) return null;
+    throw error;
+  }
+}
+
 const post = (path, value, headers = {}) =>
   ask(path, { method: "POST", body: JSON.stringify(value), headers: { "Content-Type": "application/json", ...headers } });
 
 const searchPath = (id) => `/v1/searches/${encodeURIComponent(id)}`;
 
-export const listSearches = async (token) =>
-  (await ask(`/v1/searches?page_size=50${token ? `&page_token=${encodeURIComponent(token)}` : ""}`)).json();
+/** One page of searches; `state` and `token` may be empty. */
+export async function listSearches(token, state) {
+  const wanted = new URLSearchParams({ page_size: "50", ...(state ? { state } : {}), ...(token ? { page_token: token } : {}) });
+  return (await ask(`/v1/searches?${wanted}`)).json();
+}
 export const getCourses = async (ids) => (await ask(`/v1/searches:courses?${ids.map((id) => `search=${encodeURIComponent(id)}`).join("&")}`)).json();
 export const getReferences = async () => (await ask("/v1/references")).json();
 export const getSchema = async () => (await ask("/v1/schema/search")).json();
 export const createSearch = async (config, key) => (await post("/v1/searches", config, { "Idempotency-Key": key })).json();
+export const validateSearch = async (config) => (await ifThere(post("/v1/searches:validate", config)))?.json() ?? null;
+export const estimateSearch = async (config) => (await ifThere(post("/v1/searches:estimate", config)))?.json() ?? null;
 export const getSearch = async (id) => (await ask(searchPath(id))).json();
 export const getHistory = async (id) => (await ask(`${searchPath(id)}/history`)).json();
 export const getBest = async (id) => (await ask(`${searchPath(id)}/trials:best?limit=10`)).json();
