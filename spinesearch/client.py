@@ -1,18 +1,28 @@
 """A typed client of the REST API, for the command line, notebooks and scripts."""
 
+import io
 import json
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
+
+if TYPE_CHECKING:
+    import pandas  # type: ignore[import-untyped]
 
 Document = dict[str, Any]
 MERGE_PATCH = "application/merge-patch+json"
 RETRY_SECONDS = 30.0
 RETRY_INTERVAL_SECONDS = 0.5
+POLL_SECONDS = 1.0
+SILENCE_SECONDS = 60.0
+"""A stream of events says something every 15 s; one that is silent for longer is opened again."""
 FINAL_STATES = ("succeeded", "failed", "cancelled")
 
 
@@ -36,15 +46,33 @@ class Event:
 
 
 class Client:
-    """The service at `url`, spoken to with a bearer token.
+    """A service, spoken to with a bearer token. Answers are the documents of the REST API, as OpenAPI describes them.
 
-    >>> with Client("http://127.0.0.1:8080", token) as client:  # doctest: +SKIP
-    ...     search = client.create_search({"space": "spinenet-49", "data": "generated"})
+    Every method raises `ApiError` where the service refuses, and `httpx.TransportError` where it is not there; what
+    only reads waits half a minute for it.
+
+    >>> client = Client()  # doctest: +SKIP
+    >>> search = client.create_search({"space": "spinenet-49", "data": "generated"})  # doctest: +SKIP
+    >>> client.wait(search["id"])["best"]  # doctest: +SKIP
     """
 
-    def __init__(self, url: str, token: str, timeout_seconds: float = 30.0) -> None:
+    def __init__(self, url: str | None = None, token: str | None = None, timeout_seconds: float = 30.0) -> None:
+        """A client of the service at `url`; without `url` and `token`, of the one that the command line would find:
+        that of ``$SPINESEARCH_URL``, or the one that runs on this home.
+
+        Raises:
+            ValueError: only one of the two is given, or no service runs on this home.
+        """
+        if (url is None) != (token is None):
+            raise ValueError("give url and token, or neither: a token is for its own service only")
+        if url is None or token is None:
+            from spinesearch.home import Home
+
+            home = Home.from_environment()
+            url, token = home.find_service(), home.token()
         headers = {"Authorization": f"Bearer {token}"}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_seconds)
+        self._stream_timeout = httpx.Timeout(timeout_seconds, read=SILENCE_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -57,6 +85,14 @@ class Client:
     def close(self) -> None:
         """Gives back connections."""
         self._http.close()
+
+    def validate(self, document: Mapping[str, Any]) -> Document:
+        """`valid`, and the `errors` by place, of a search document; nothing is created."""
+        return self._json("POST", "/v1/searches:validate", json=dict(document))
+
+    def estimate(self, document: Mapping[str, Any]) -> Document:
+        """What a search would take: feasible share, cost of its networks, hours and money as far as they are known."""
+        return self._json("POST", "/v1/searches:estimate", json=dict(document))
 
     def create_search(self, document: Mapping[str, Any], idempotency_key: str | None = None) -> Document:
         """Starts a search; the same key and document give the search made first."""
@@ -126,6 +162,52 @@ class Client:
         """Running trials are ended."""
         return self._json("POST", f"/v1/searches/{search_id}:cancel")
 
+    def wait(self, search_id: str, timeout_seconds: float | None = None) -> Document:
+        """The search when it is final or paused.
+
+        Raises:
+            TimeoutError: it is neither after so many seconds.
+        """
+        end = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        while True:
+            search = self.get_search(search_id)
+            if search["state"] in (*FINAL_STATES, "paused"):
+                return search
+            if end is not None and time.monotonic() > end:
+                raise TimeoutError(f"{search_id} is {search['state']} after {timeout_seconds:g} s")
+            time.sleep(POLL_SECONDS)
+
+    def table(self, search_id: str) -> "pandas.DataFrame":
+        """All trials, a row each, as a DataFrame; the columns are those of `GET .../table.parquet`.
+
+        Raises:
+            ModuleNotFoundError: pandas or pyarrow is not installed.
+        """
+        try:
+            import pandas
+            import pyarrow  # type: ignore[import-untyped]  # noqa: F401
+        except ModuleNotFoundError as error:
+            message = f"a table wants pandas and pyarrow, and there is {error}; save_table() writes a file without them"
+            raise ModuleNotFoundError(message) from error
+        content = self._send("GET", f"/v1/searches/{search_id}/table.parquet").content
+        return pandas.read_parquet(io.BytesIO(content))
+
+    def save_table(self, search_id: str, path: Path | str) -> None:
+        """Writes all trials, a row each, to a file named ``....csv`` or ``....parquet``, whole or not at all."""
+        path = Path(path)
+        if path.suffix not in (".csv", ".parquet"):
+            raise ValueError(f"{path}: a table is a file that ends with .csv or .parquet")
+        with (
+            tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder,
+            self._http.stream("GET", f"/v1/searches/{search_id}/table{path.suffix}") as response,
+        ):
+            _check(response)
+            part = Path(folder) / path.name
+            with part.open("wb") as file:
+                for chunk in response.iter_bytes():
+                    file.write(chunk)
+            part.replace(path)
+
     def list_trials(self, search_id: str) -> Iterator[Document]:
         """All trials by number."""
         return self._pages(f"/v1/searches/{search_id}/trials", "trials")
@@ -133,6 +215,11 @@ class Client:
     def get_trial(self, search_id: str, number: int) -> Document:
         """One trial with its spec, costs, jobs and evaluation."""
         return self._json("GET", f"/v1/searches/{search_id}/trials/{number}")
+
+    def list_jobs(self, search_id: str, number: int) -> list[Document]:
+        """The work on one trial, each with its attempts."""
+        jobs: list[Document] = self._json("GET", f"/v1/searches/{search_id}/trials/{number}/jobs")["jobs"]
+        return jobs
 
     def list_measurements(self, search_id: str, number: int) -> list[Document]:
         """AP and loss while a trial was trained, by rising step."""
@@ -159,10 +246,30 @@ class Client:
         return self._send("GET", f"/v1/references/{name}/export", params={"format": format_name}).text
 
     def events(self, search_id: str, after: int = 0) -> Iterator[Event]:
-        """Ledger entries above `after` as they are committed, until the search is final."""
+        """Ledger entries above `after` as they are committed, until the search is final: each once, in order, also
+        where the connection is cut or the service is started again meanwhile."""
+        while True:
+            with suppress(httpx.TransportError):
+                for event in self._stream(search_id, after):
+                    after = event.sequence
+                    yield event
+            page = self._event_page(search_id, after)
+            for document in page["events"]:
+                after = document["sequence"]
+                yield _event(document)
+            if page["is_final"]:
+                return
+            time.sleep(RETRY_INTERVAL_SECONDS)
+
+    def read_events(self, search_id: str, after: int = 0) -> list[Event]:
+        """Ledger entries above `after` that are committed now."""
+        return [_event(document) for document in self._event_page(search_id, after)["events"]]
+
+    def _stream(self, search_id: str, after: int) -> Iterator[Event]:
+        """The events of one connection."""
         path = f"/v1/searches/{search_id}/events"
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
-        with self._http.stream("GET", path, headers=headers, timeout=None) as response:
+        with self._http.stream("GET", path, headers=headers, timeout=self._stream_timeout) as response:
             _check(response)
             fields: dict[str, str] = {}
             for line in response.iter_lines():
@@ -173,11 +280,9 @@ class Client:
                     yield _event(json.loads(fields["data"]))
                     fields = {}
 
-    def read_events(self, search_id: str, after: int = 0) -> list[Event]:
-        """Ledger entries above `after` that are committed now."""
+    def _event_page(self, search_id: str, after: int) -> Document:
         headers = {"Accept": "application/json"}
-        page = self._json("GET", f"/v1/searches/{search_id}/events", params={"after": after}, headers=headers)
-        return [_event(document) for document in page["events"]]
+        return self._json("GET", f"/v1/searches/{search_id}/events", params={"after": after}, headers=headers)
 
     def _pages(self, path: str, key: str, filters: Mapping[str, Any] | None = None) -> Iterator[Document]:
         token: str | None = None

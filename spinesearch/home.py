@@ -96,6 +96,21 @@ class Home:
         """File with the address of the service that runs on this home."""
         return self.path / "url"
 
+    def find_service(self) -> str:
+        """The address of the service that `service_url` names, or of the one that runs on this home.
+
+        Raises:
+            ValueError: there is neither.
+        """
+        if self.service_url is not None:
+            return self.service_url
+        if not self.url_file.exists():
+            raise ValueError(
+                "no service runs here: start it with `spinesearch up`, name one with $SPINESEARCH_URL, "
+                "or use `spinesearch search run FILE`"
+            )
+        return self.url_file.read_text(encoding="ascii").strip()
+
     def token(self) -> str:
         """The API token of this installation; made on first use, readable by its owner only, where no file is named.
 

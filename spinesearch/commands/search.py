@@ -31,14 +31,14 @@ def start(file: SearchFile, as_json: AsJson = False) -> None:
     from nas_controller.search_config import load_search_file
 
     document = load_search_file(file).to_document()
-    with _client() as client:
+    with Client() as client:
         _show(client.create_search(document), as_json)
 
 
 @app.command("list")
 def list_searches(as_json: AsJson = False) -> None:
     """List searches, newest first."""
-    with _client() as client:
+    with Client() as client:
         searches = list(client.list_searches())
     if as_json:
         print(json.dumps(searches, indent=2))
@@ -50,7 +50,7 @@ def list_searches(as_json: AsJson = False) -> None:
 @app.command()
 def show(search: SearchId, as_json: AsJson = False) -> None:
     """Show one search."""
-    with _client() as client:
+    with Client() as client:
         _show(client.get_search(search), as_json)
 
 
@@ -59,50 +59,36 @@ def watch(search: SearchId) -> None:
     """Follow a search until it ends."""
     from spinesearch.progress import watch_search
 
-    with _client() as client:
+    with Client() as client:
         watch_search(client, search)
 
 
 @app.command()
 def pause(search: SearchId) -> None:
     """Let running trials finish and start nothing new."""
-    with _client() as client:
+    with Client() as client:
         _show(client.pause(search), as_json=False)
 
 
 @app.command()
 def resume(search: SearchId) -> None:
     """Let a paused search go on."""
-    with _client() as client:
+    with Client() as client:
         _show(client.resume(search), as_json=False)
 
 
 @app.command()
 def stop(search: SearchId) -> None:
     """Let running trials finish, then end with what is there."""
-    with _client() as client:
+    with Client() as client:
         _show(client.stop(search), as_json=False)
 
 
 @app.command()
 def cancel(search: SearchId) -> None:
     """End a search and its running trials now."""
-    with _client() as client:
+    with Client() as client:
         _show(client.cancel(search), as_json=False)
-
-
-def _client() -> Client:
-    from spinesearch.home import Home
-
-    home = Home.from_environment()
-    if home.service_url is not None:
-        return Client(home.service_url, home.token())
-    if not home.url_file.exists():
-        raise ValueError(
-            "no service runs here: start it with `spinesearch up`, name one with $SPINESEARCH_URL, "
-            "or use `spinesearch search run FILE`"
-        )
-    return Client(home.url_file.read_text(encoding="ascii").strip(), home.token())
 
 
 def _show(search: dict[str, Any], as_json: bool) -> None:
