@@ -7,8 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from spinesearch.client import Client
+from spinesearch.commands import steering
 
 app = typer.Typer(no_args_is_help=True)
+app.command("edit")(steering.edit)
+app.command("enqueue")(steering.enqueue)
+app.command("clone")(steering.clone)
+app.command("archive")(steering.archive)
+app.command("delete")(steering.delete)
 
 SearchFile = Annotated[Path, typer.Argument(metavar="FILE", help="a search document, YAML or JSON")]
 SearchId = Annotated[str, typer.Argument(metavar="ID")]

@@ -1,0 +1,89 @@
+"""What is done to a search that is there: `search edit`, `enqueue`, `clone`, `delete` and `archive`."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spinesearch.client import Client
+
+SearchId = Annotated[str, typer.Argument(metavar="ID")]
+
+
+def edit(
+    search: SearchId,
+    name: Annotated[str | None, typer.Option(help="what it is called from now on")] = None,
+    notes: Annotated[str | None, typer.Option(help="for people")] = None,
+    limit: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="trials=300, hours=none, ...; may be repeated")
+    ] = None,
+) -> None:
+    """Change the name, notes or limits of a search."""
+    patch: dict[str, Any] = {"name": name, "notes": notes, "limits": dict(map(_limit, limit or [])) or None}
+    with _client() as client:
+        edited = client.edit_search(search, {key: value for key, value in patch.items() if value is not None})
+    print(f"{edited['id']}  {edited['state']}  {edited['name']}")
+
+
+def _limit(text: str) -> tuple[str, str | None]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--limit {text!r}: must be NAME=VALUE")
+    return name, None if value == "none" else value
+
+
+def enqueue(
+    search: SearchId,
+    reference: Annotated[str | None, typer.Option(metavar="NAME", help="a published architecture")] = None,
+    spec: Annotated[Path | None, typer.Option(metavar="FILE", help="an architecture spec, JSON")] = None,
+    trial: Annotated[int | None, typer.Option(metavar="N", help="a trial of this search, or of --of")] = None,
+    of: Annotated[str | None, typer.Option(metavar="ID", help="the search that has the trial")] = None,
+    force: Annotated[bool, typer.Option("--force", help="also off budget, or not in the space")] = False,
+) -> None:
+    """Have an architecture of your own trained before the algorithm is asked again."""
+    document = None if spec is None else json.loads(spec.read_text(encoding="utf-8"))
+    wanted = {"reference": reference, "spec": document, "trial": trial, "search": of}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    with _client() as client:
+        asked = client.enqueue(search, {**given, "force": force})
+    print(f"request {asked['number']} of {search} is {asked['state']}")
+
+
+def clone(
+    search: SearchId,
+    patch: Annotated[Path | None, typer.Option(metavar="FILE", help="what is other: YAML or JSON")] = None,
+) -> None:
+    """Start a search of the same document, but for what a file says."""
+    import yaml
+
+    changes = {} if patch is None else yaml.safe_load(patch.read_text(encoding="utf-8"))
+    with _client() as client:
+        made = client.clone_search(search, changes)
+    print(f"{made['id']}  {made['state']}  {made['name']}")
+
+
+def delete(search: SearchId, yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False) -> None:
+    """Delete a search that has ended, with all that it found."""
+    if not yes:
+        typer.confirm(f"delete search {search} and all its trials?", abort=True)
+    with _client() as client:
+        client.delete_search(search)
+
+
+def archive(search: SearchId, undo: Annotated[bool, typer.Option("--undo", help="list it again")] = False) -> None:
+    """Leave a search that has ended out of lists."""
+    with _client() as client:
+        shown = client.unarchive(search) if undo else client.archive(search)
+    print(f"{shown['id']}  {shown['state']}  {shown['name']}")
+
+
+def _client() -> Client:
+    from spinesearch.home import Home
+
+    home = Home.from_environment()
+    if home.service_url is not None:
+        return Client(home.service_url, home.token())
+    if not home.url_file.exists():
+        raise ValueError("no service runs here: start it with `spinesearch up`, or name one with $SPINESEARCH_URL")
+    return Client(home.url_file.read_text(encoding="ascii").strip(), home.token())

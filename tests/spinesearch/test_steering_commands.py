@@ -1,0 +1,82 @@
+"""`search edit`, `enqueue`, `clone`, `delete` and `archive`, against a served API."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from api.app import create_app
+from api.settings import hash_token
+from nas_controller.records import SearchState
+from nas_controller.requests import RequestState
+from nas_controller.store.base import Store
+from nas_controller.store.memory import MemoryStore
+from search_space.reference import reference
+from spinesearch.cli import app
+from tests.api.searches import START, SearchWriter
+from tests.api.serving import make_settings, serve
+
+TOKEN = "token-of-the-tests" * 2
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """What a service works on, which the environment names; it has the search s1."""
+    store = MemoryStore()
+    SearchWriter(store, "s1")
+    (tmp_path / "token").write_text(TOKEN)
+    api = create_app(store, None, make_settings(token_sha256=hash_token(TOKEN)))  # type: ignore[arg-type]
+    with serve(api) as url:
+        monkeypatch.setenv("SPINESEARCH_HOME", str(tmp_path))
+        monkeypatch.setenv("SPINESEARCH_URL", url)
+        monkeypatch.setenv("SPINESEARCH_TOKEN_FILE", str(tmp_path / "token"))
+        yield store
+
+
+def said(*arguments: str) -> str:
+    """What a command prints that succeeds."""
+    result = CliRunner().invoke(app, ["search", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_name_notes_and_limits_are_edited(store: Store) -> None:
+    assert "red cells" in said("edit", "s1", "--name", "red cells", "--limit", "trials=300", "--limit", "hours=2")
+    said("edit", "s1", "--notes", "longer", "--limit", "hours=none")
+    search = store.get_search("s1")
+    limits = search.config["limits"]
+    assert (search.name, search.notes, limits["trials"], limits["hours"]) == ("red cells", "longer", 300, None)
+    with pytest.raises(ValueError, match="must be NAME=VALUE"):
+        said("edit", "s1", "--limit", "trials")
+
+
+def test_architectures_are_enqueued(store: Store, tmp_path: Path) -> None:
+    assert said("enqueue", "s1", "--reference", "spinenet-49") == "request 1 of s1 is open\n"
+    file = tmp_path / "spec.json"
+    file.write_text(reference("resnet-50-fpn").to_json())
+    said("enqueue", "s1", "--spec", str(file), "--force")
+    by_name, by_file = store.list_requests("s1")
+    assert (by_name.draft.name, by_name.state) == ("spinenet-49", RequestState.OPEN)
+    assert by_file.draft.spec == reference("resnet-50-fpn").to_document()
+
+
+def test_a_clone_has_what_a_file_says(store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "patch.yaml"
+    file.write_text("name: again\nlimits: {trials: 7}\n")
+    clone = store.get_search(said("clone", "s1", "--patch", str(file)).split()[0])
+    assert (clone.name, clone.cloned_from, clone.config["limits"]["trials"]) == ("again", "s1", 7)
+    same = store.get_search(said("clone", "s1").split()[0])
+    assert same.config == store.get_search("s1").config
+
+
+def test_what_has_ended_is_archived_and_deleted(store: Store) -> None:
+    store.request_state("s1", SearchState.CANCELLED, "", START)
+    said("archive", "s1")
+    assert store.get_search("s1").archived_at is not None
+    said("archive", "s1", "--undo")
+    assert store.get_search("s1").archived_at is None
+    assert CliRunner().invoke(app, ["search", "delete", "s1"], input="n\n").exit_code == 1
+    assert len(store.list_searches(10)) == 1
+    said("delete", "s1", "--yes")
+    assert store.list_searches(10) == []
