@@ -21,7 +21,7 @@ def edit(
 ) -> None:
     """Change the name, notes or limits of a search."""
     patch: dict[str, Any] = {"name": name, "notes": notes, "limits": dict(map(_limit, limit or [])) or None}
-    with _client() as client:
+    with Client() as client:
         edited = client.edit_search(search, {key: value for key, value in patch.items() if value is not None})
     print(f"{edited['id']}  {edited['state']}  {edited['name']}")
 
@@ -45,7 +45,7 @@ def enqueue(
     document = None if spec is None else json.loads(spec.read_text(encoding="utf-8"))
     wanted = {"reference": reference, "spec": document, "trial": trial, "search": of}
     given = {name: value for name, value in wanted.items() if value is not None}
-    with _client() as client:
+    with Client() as client:
         asked = client.enqueue(search, {**given, "force": force})
     print(f"request {asked['number']} of {search} is {asked['state']}")
 
@@ -58,7 +58,7 @@ def clone(
     import yaml
 
     changes = {} if patch is None else yaml.safe_load(patch.read_text(encoding="utf-8"))
-    with _client() as client:
+    with Client() as client:
         made = client.clone_search(search, changes)
     print(f"{made['id']}  {made['state']}  {made['name']}")
 
@@ -67,23 +67,12 @@ def delete(search: SearchId, yes: Annotated[bool, typer.Option("--yes", help="do
     """Delete a search that has ended, with all that it found."""
     if not yes:
         typer.confirm(f"delete search {search} and all its trials?", abort=True)
-    with _client() as client:
+    with Client() as client:
         client.delete_search(search)
 
 
 def archive(search: SearchId, undo: Annotated[bool, typer.Option("--undo", help="list it again")] = False) -> None:
     """Leave a search that has ended out of lists."""
-    with _client() as client:
+    with Client() as client:
         shown = client.unarchive(search) if undo else client.archive(search)
     print(f"{shown['id']}  {shown['state']}  {shown['name']}")
-
-
-def _client() -> Client:
-    from spinesearch.home import Home
-
-    home = Home.from_environment()
-    if home.service_url is not None:
-        return Client(home.service_url, home.token())
-    if not home.url_file.exists():
-        raise ValueError("no service runs here: start it with `spinesearch up`, or name one with $SPINESEARCH_URL")
-    return Client(home.url_file.read_text(encoding="ascii").strip(), home.token())
