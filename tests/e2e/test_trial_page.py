@@ -4,7 +4,8 @@ import random
 
 from playwright.sync_api import Page, expect
 
-from nas_controller.records import Failure, FailureReason
+from nas_controller.records import Failure, FailureReason, SearchState, TrialKey
+from nas_controller.requests import RequestState, RequestVerb
 from nas_controller.store.base import Store
 from search_space.spaces import SPINENET_49
 from tests.api.searches import SearchWriter, evaluation, random_genotype, write_small_search
@@ -124,3 +125,33 @@ def test_a_trial_that_is_not_there_is_said_to_be(page: Page, url: str, store: St
     assert answer is not None
     assert answer.status == 404
     expect(page.locator("h1")).to_have_text("No such trial")
+
+
+def test_a_failed_trial_is_tried_again(page: Page, url: str, store: Store, complaints: list[str]) -> None:
+    writer = write_small_search(store)
+    open_trial(page, url, writer, 3)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#asked")).to_have_text("Asked; a controller takes it in its next free slot.")
+    (request,) = store.list_requests(writer.search_id)
+    assert (request.draft.verb, request.draft.source) == (
+        RequestVerb.RETRY,
+        TrialKey(search_id=writer.search_id, number=3),
+    )
+    store.answer_request(writer.lease, request.number, RequestState.REFUSED, "it is off budget", writer.tick())
+    expect(page.locator("#asked")).to_have_text("It was refused: it is off budget")
+    assert complaints == []
+
+
+def test_only_what_can_be_asked_is_offered(page: Page, url: str, store: Store, complaints: list[str]) -> None:
+    writer = write_small_search(store)
+    buttons = page.locator("#verbs button")
+    open_trial(page, url, writer, 4)
+    expect(buttons).to_have_text(["Train it again"])
+    open_trial(page, url, writer, 5)  # runs, and is measured at its end only
+    expect(page.locator("#state")).to_have_text("running")
+    expect(buttons).to_have_count(0)
+    writer.finish(SearchState.SUCCEEDED, "")
+    open_trial(page, url, writer, 4)
+    expect(page.locator("#state")).to_have_text("completed")
+    expect(buttons).to_have_count(0)
+    assert complaints == []

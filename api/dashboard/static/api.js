@@ -63,5 +63,8 @@ export const referenceDrawingPath = (name) => `/v1/references/${encodeURICompone
 export const artifactPath = (id, key) => `${searchPath(id)}/artifacts/${key}`;
 export const getText = async (path) => (await ask(path)).text();
 export const getDrawing = (id, number) => getText(exportPath(id, number, "svg"));
+export const askTrial = async (id, number, verb) => (await ask(`${trialPath(id, number)}:${verb}`, { method: "POST" })).json();
+export const enqueueTrial = async (id, number) => (await post(`${searchPath(id)}/trials:enqueue`, { trial: number })).json();
+export const getRequest = async (id, number) => (await ask(`${searchPath(id)}/requests/${number}`)).json();
 export const requestVerb = async (id, verb) => (await ask(`${searchPath(id)}:${verb}`, { method: "POST" })).json();
 export const eventsPath = (id, after) => `${searchPath(id)}/events?after=${after}`;

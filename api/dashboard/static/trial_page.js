@@ -13,6 +13,7 @@ import { charts } from "./trial_curves.js";
 import { jobs } from "./trial_jobs.js";
 import { lineage } from "./trial_lineage.js";
 import { precision } from "./trial_precision.js";
+import { verbButtons } from "./trial_verbs.js";
 
 const { searchId, number: numberText } = byId("trial-page").dataset;
 const number = Number(numberText);
@@ -21,6 +22,7 @@ const FINAL_TRIAL = ["completed", "stopped_early", "infeasible", "failed", "canc
 const RETRY_MS = 3000;
 
 let wanted = 0;
+let asked = "";
 
 function figures(trial) {
   const val = [apWithError(trial.val_average_precision, trial.val_standard_error, trial.val_count), "mean over fresh seeds"];
@@ -46,6 +48,13 @@ function showStatus(trial) {
   byId("fingerprint").textContent = trial.fingerprint;
 }
 
+/** Buttons stay as they are while neither state changes, so that focus does. */
+function showVerbs(trial, search) {
+  const states = `${trial.state} ${search.state}`;
+  if (states !== asked) byId("verbs").replaceChildren(...verbButtons(trial, search, byId("asked")));
+  asked = states;
+}
+
 /** A section with content, or with a sentence where there is none yet. */
 function section(id, content, emptyText) {
   fill(byId(id), content ?? element("p", { class: "quiet" }, emptyText));
@@ -67,9 +76,10 @@ async function showLineage(trial) {
 /** What may change while the trial runs. */
 async function load() {
   const round = ++wanted;
-  const [trial, curve] = await Promise.all([getTrial(searchId, number), getMeasurements(searchId, number)]);
+  const [trial, curve, search] = await Promise.all([getTrial(searchId, number), getMeasurements(searchId, number), getSearch(searchId)]);
   if (round !== wanted) return trial;
   showStatus(trial);
+  showVerbs(trial, search);
   await showMeasured(trial, curve.measurements);
   return trial;
 }

@@ -3,9 +3,11 @@
 import { exportPath, getDrawing, getMeasurements, getTrial } from "./api.js";
 import { lossCurve, precisionCurve } from "./curves.js";
 import { byId, element, fill, show } from "./dom.js";
+import { drawing } from "./drawing.js";
 import { amount, ap, apWithError, duration, NONE, secondsBetween, time } from "./format.js";
 import { reuseNote } from "./reuse.js";
 import { stateLabel } from "./state.js";
+import { number, table, word } from "./table.js";
 
 /** "after step 150": where a training was stopped; null for a whole one. */
 function stopNote(trial) {
@@ -27,23 +29,6 @@ function figures(searchId, trial) {
   return element("dl", { class: "facts" }, rows.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
 }
 
-function table(head, rows) {
-  const cell = (tag, content, isNumber) => element(tag, { class: isNumber ? "number" : null }, content);
-  return element(
-    "div",
-    { class: "wide" },
-    element(
-      "table",
-      {},
-      element("thead", {}, element("tr", {}, head.map(([name, isNumber]) => cell("th", name, isNumber)))),
-      element("tbody", {}, rows.map((row) => element("tr", {}, row.map((content, i) => cell("td", content, head[i][1]))))),
-    ),
-  );
-}
-
-const number = (name) => [name, true];
-const word = (name) => [name, false];
-
 function costs(trial) {
   const head = [word(""), number("Multiply-adds, backbone"), number("with head"), number("Parameters, backbone"), number("with head")];
   const row = (name, cost) => [
@@ -53,22 +38,7 @@ function costs(trial) {
     amount(cost.backbone_parameters),
     amount(cost.detector_parameters),
   ];
-  return table(head, [row("at target size", trial.target_cost), row("as trained", trial.proxy_cost)]);
-}
-
-/** The drawing, inlined. Its style sheet is adopted by the page, since the page allows no inline style elements. */
-async function drawing(searchId, number) {
-  const rules = [];
-  const text = (await getDrawing(searchId, number)).replace(/<style>([^<]*)<\/style>/g, (_, css) => {
-    rules.push(css);
-    return "";
-  });
-  const svg = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
-  if (svg.nodeName !== "svg") return element("p", { class: "empty" }, "The drawing could not be read.");
-  const sheet = new CSSStyleSheet();
-  sheet.replaceSync(rules.join("\n"));
-  document.adoptedStyleSheets = [sheet];
-  return element("div", { class: "drawing wide" }, document.importNode(svg, true));
+  return table(head, [row("at target size", trial.target_cost), row("as trained", trial.proxy_cost)], "Cost");
 }
 
 function jobRow(job) {
@@ -89,7 +59,7 @@ function jobRow(job) {
 function jobs(trial) {
   if (trial.jobs.length === 0) return element("p", { class: "quiet" }, "No training was run on it.");
   const head = [word("Measured on"), number("Seed"), word("State"), number("AP"), number("Training"), word("Worker"), number("Attempts"), word("Last start")];
-  return table(head, trial.jobs.map(jobRow));
+  return table(head, trial.jobs.map(jobRow), "Trainings");
 }
 
 function failures(trial) {
@@ -126,7 +96,7 @@ function blocks(spec) {
     role(block, index),
   ]);
   const head = [number("Block"), word("Level"), word("Type"), word("Parents"), word("Role")];
-  return element("details", {}, element("summary", {}, "Block by block"), table(head, rows));
+  return element("details", {}, element("summary", {}, "Block by block"), table(head, rows, "Block by block"));
 }
 
 let wanted = 0;
@@ -137,14 +107,14 @@ export async function showTrial(searchId, number) {
   wanted = number;
   show("trial-empty", false);
   try {
-    const [trial, curve, picture] = await Promise.all([getTrial(searchId, number), getMeasurements(searchId, number), drawing(searchId, number)]);
+    const [trial, curve, text] = await Promise.all([getTrial(searchId, number), getMeasurements(searchId, number), getDrawing(searchId, number)]);
     if (number !== wanted) return; // another was chosen meanwhile
     byId("trial-title").textContent = trial.name ? `${trial.name} (trial ${number})` : `Trial ${number}`;
     const open = [...container.querySelectorAll("details[open] > summary")].map((summary) => summary.textContent);
     fill(
       container,
       trial.failure && element("p", { class: "reason" }, trial.failure),
-      picture,
+      drawing(text, "panel"),
       exports(searchId, number),
       figures(searchId, trial),
       element("h3", {}, "Cost"),
