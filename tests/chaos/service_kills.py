@@ -46,6 +46,11 @@ PROCESSES = {
 """What is in the command line of each."""
 AGENT = "agent of Ray"
 """Ray ends with it; nobody asked for it to be killed as often as the others."""
+PARTS_OF_RAY = ("raylet", "GCS of Ray", AGENT)
+IN_ITS_START = 0.2
+"""Share of the kills of Ray's parts that may hit its start: Ray takes up to half a minute to say that it failed."""
+HEAD_DIES_SECONDS = "15"
+"""How long Ray's processes look for a head that was killed while they started; by default a minute."""
 EVERYTHING = "all at once"
 ROUNDS_OF_A_LIFE = 5
 COMES_BACK_SECONDS = 120.0
@@ -76,6 +81,19 @@ class Toll:
         self.seconds.setdefault(what, []).append(time.monotonic() - began)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How often, and how long.
+
+    Args:
+        mean_seconds: from when a process is there to its kill.
+        until: no life begins later, seconds of `time.monotonic`.
+    """
+
+    mean_seconds: float
+    until: float
+
+
 @dataclass
 class Life:
     """A service that runs, and the search that it works on."""
@@ -86,9 +104,9 @@ class Life:
     toll: Toll
     dead: set[psutil.Process] = field(default_factory=set)
 
-    def kill(self, victim: str, seconds: float) -> None:
-        """One of the processes that are called so, so long after there is one that was not killed before."""
-        wait_until(lambda: self._find(victim) is not None, COMES_BACK_SECONDS)
+    def kill(self, victim: str, after: str, seconds: float) -> None:
+        """One of the processes that are called so, so long after there is one of another name that was not killed."""
+        wait_until(lambda: self._find(after) is not None, COMES_BACK_SECONDS)
         time.sleep(seconds)
         wait_until(lambda: self._kill_one(victim), COMES_BACK_SECONDS)
         self.toll.kills.append(Kill(victim, datetime.now(UTC)))
@@ -144,15 +162,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=2, help="of each process")
     parser.add_argument("--mean-seconds", type=float, default=1.5, help="from when a process is there to its kill")
+    parser.add_argument(
+        "--minutes", type=float, default=600.0, help="after so many, no service is started to be killed"
+    )
     parser.add_argument("--lanes", type=int, default=1, help="services at the same time")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     began = time.monotonic()
+    plan = Plan(arguments.mean_seconds, began + 60 * arguments.minutes)
     folder = Path(tempfile.mkdtemp(prefix="ch-"))  # short: Ray's sockets are below
     rounds = [len(range(lane, arguments.kills, arguments.lanes)) for lane in range(arguments.lanes)]
     with ThreadPoolExecutor(arguments.lanes) as threads:
         lanes = [
-            threads.submit(kill_service, folder / str(lane), num, arguments.mean_seconds, arguments.seed + lane)
+            threads.submit(kill_service, folder / str(lane), num, plan, arguments.seed + lane)
             for lane, num in enumerate(rounds)
             if num
         ]
@@ -166,12 +188,14 @@ def main() -> int:
     return 0
 
 
-def kill_service(home: Path, num_rounds: int, mean_seconds: float, seed: int) -> Toll:
+def kill_service(home: Path, num_rounds: int, plan: Plan, seed: int) -> Toll:
     """A service and a search of its own, from the first start to the judgement."""
     random, toll, search_id = Random(seed), Toll(), ""
     for first in range(0, num_rounds, ROUNDS_OF_A_LIFE):
+        if search_id and time.monotonic() > plan.until:
+            break
         rounds = min(ROUNDS_OF_A_LIFE, num_rounds - first)
-        search_id = live(home, search_id, rounds, random, mean_seconds, toll)
+        search_id = live(home, search_id, rounds, random, plan.mean_seconds, toll)
     end_search(home, search_id, toll)
     judge(home, search_id, toll)
     return toll
@@ -188,7 +212,8 @@ def live(home: Path, search_id: str, num_rounds: int, random: Random, mean_secon
         for number in range(num_rounds):
             victims = sorted(PROCESSES) if number == 0 else sorted(set(PROCESSES) - {AGENT})
             for victim in random.sample(victims, len(victims)):
-                life.kill(victim, random.expovariate(1 / mean_seconds))
+                serves = victim in PARTS_OF_RAY and random.random() > IN_ITS_START
+                life.kill(victim, "Ray worker" if serves else victim, random.expovariate(1 / mean_seconds))
                 if victim == "API":
                     answers_again(home, toll)
             life.wait_for_result()
@@ -201,7 +226,11 @@ def live(home: Path, search_id: str, num_rounds: int, random: Random, mean_secon
 def started(home: Path) -> Iterator[tuple["Popen[bytes]", Client]]:
     """The service on this home; Ray's folders are beside it, for whoever kills a Ray's parent leaves one behind."""
     with home.with_suffix(".log").open("ab") as output:
-        settings = {"SPINESEARCH_EVALUATORS": "tests.chaos.evaluators", "TMPDIR": str(home.parent)}
+        settings = {
+            "SPINESEARCH_EVALUATORS": "tests.chaos.evaluators",
+            "TMPDIR": str(home.parent),
+            "RAY_gcs_rpc_server_reconnect_timeout_s": HEAD_DIES_SECONDS,
+        }
         with running_service(home, output, **settings) as running:
             yield running
 

@@ -128,17 +128,17 @@ def lost_entries(store: Store, search_id: str, seen: Mapping[int, Mapping[str, A
 
 
 def seconds_until_next_result(ledger: Sequence[LedgerEntry], kills: Sequence[Kill]) -> dict[str, list[float]]:
-    """From a kill to the next result, for each victim, of those kills that no other one followed before.
+    """From a kill to the first result of a trial that was started later, for each victim, of those kills that no other
+    one followed before.
 
     Args:
         kills: in the order of their time.
     """
-    results = [
-        entry.at for entry in ledger if entry.kind is EntryKind.TRIAL_FINISHED and entry.payload["state"] == "completed"
-    ]
+    started = {entry.trial_number: entry.at for entry in ledger if entry.kind is EntryKind.TRIAL_STARTED}
+    ended = [entry for entry in ledger if entry.kind is EntryKind.TRIAL_FINISHED and entry.trial_number in started]
     seconds: dict[str, list[float]] = {}
     for index, kill in enumerate(kills):
-        result = next((at for at in results if at > kill.at), None)
+        result = next((entry.at for entry in ended if started[entry.trial_number] > kill.at), None)
         next_kill = kills[index + 1].at if index + 1 < len(kills) else None
         if result is not None and (next_kill is None or result < next_kill):
             seconds.setdefault(kill.victim, []).append((result - kill.at).total_seconds())
