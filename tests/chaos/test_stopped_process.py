@@ -89,6 +89,7 @@ def test_a_worker_that_was_stopped_past_its_lease_is_ended_and_its_attempt_made_
     assert re.fullmatch(f"{first.worker}: the worker did not answer for [0-9]+ s", first.failure.message)
 
 
+@pytest.mark.chaos
 def test_a_worker_out_of_reach_that_goes_on_after_its_lease_may_still_be_the_first(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -99,9 +99,7 @@ def test_a_service_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     "victim",
     [
         "internal search",
-        "RayWorker",
-        pytest.param("internal api", marks=pytest.mark.slow),
-        pytest.param("internal controller", marks=pytest.mark.slow),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("RayWorker", "internal api", "internal controller")),
     ],
 )
 def test_one_process_that_is_killed_comes_back_by_itself(tmp_path: Path, victim: str) -> None:

@@ -27,7 +27,7 @@ def request_to_train(tmp_path: Path) -> EvaluationRequest:
     return EvaluationRequest(spec=spec, task=TASK, data=data, seed=0, cache=cache, device="cpu", threads=7)
 
 
-@pytest.mark.parametrize("open_dispatcher", [LocalDispatcher, RayDispatcher])
+@pytest.mark.parametrize("open_dispatcher", [LocalDispatcher, pytest.param(RayDispatcher, marks=pytest.mark.slow)])
 def test_a_training_computes_with_its_pools_threads(
     open_dispatcher: Callable[[Sequence[WorkerPool], str], Dispatcher], request_to_train: EvaluationRequest
 ) -> None:

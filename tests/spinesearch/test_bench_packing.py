@@ -52,6 +52,7 @@ def request_to_train(tmp_path: Path) -> EvaluationRequest:
     return EvaluationRequest(spec=reference("spinenet-49"), task=task, data=data, seed=0, device="cpu")
 
 
+@pytest.mark.slow
 def test_a_quick_run_recommends_workers_that_a_search_takes(request_to_train: EvaluationRequest) -> None:
     report = run_packing(
         name="spinenet-49", request=request_to_train, open_dispatcher=local, cores=1, num_trials=2, num_rounds=1

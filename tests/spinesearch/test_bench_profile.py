@@ -67,6 +67,7 @@ def test_an_operator_is_of_one_kind(operator: str, kind: str) -> None:
     assert operator_kind(operator) == kind
 
 
+@pytest.mark.slow
 def test_a_report_prints_and_is_plain_data(drawn_data: DataSource) -> None:
     report = run_profile(name="spinenet-49", spec=reference("spinenet-49"), task=TASK, data=drawn_data, device="cpu")
     # 2 steps of 2 images, three passes, two operations a multiply-add, at the peak that was measured

@@ -46,6 +46,7 @@ def request(data: DataSource, threads: int = 1) -> EvaluationRequest:
     return EvaluationRequest(spec=SPEC, task=TASK, data=data, seed=0, threads=threads, device="cpu")
 
 
+@pytest.mark.slow
 def test_a_quick_run_compares_equal_networks(data: DataSource) -> None:
     report = run_proxy(name="spinenet-49", spec=SPEC, task=TASK, data=data, num_seeds=1, device="cpu", threads=1)
     assert tuple(contender.name for contender in report.contenders) == CONTENDERS

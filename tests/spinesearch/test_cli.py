@@ -84,6 +84,7 @@ def test_a_generated_data_set_passes_its_own_check(tmp_path: Path) -> None:
     assert "train" in checked.stdout
 
 
+@pytest.mark.slow
 def test_a_foreground_run_goes_on_after_an_interruption_and_exports_its_best(tmp_path: Path) -> None:
     file, home = tmp_path / "search.yaml", tmp_path / "home"
     file.write_text(yaml.safe_dump(SEARCH))

@@ -87,6 +87,7 @@ def test_a_mistake_is_one_line(tmp_path: Path, arguments: tuple[str, ...], messa
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_onnx_is_written_with_the_weights_of_a_detectors_backbone(tmp_path: Path) -> None:
     torch.manual_seed(0)
     backbone = Backbone(resolve(reference(SMALL), published_target(SMALL))).eval()

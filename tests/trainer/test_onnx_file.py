@@ -29,7 +29,7 @@ def plan(name: str) -> NetworkPlan:
     return resolve(MADE.get(name) or reference(name), SMALL)
 
 
-@pytest.mark.parametrize("name", ["mixed", "eff-spinenet-m0", "tiny"])
+@pytest.mark.parametrize("name", ["mixed", pytest.param("eff-spinenet-m0", marks=pytest.mark.slow), "tiny"])
 def test_onnx_runtime_computes_the_features_of_given_weights_for_any_batch(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     trained = Backbone(plan(name)).eval()
@@ -62,6 +62,7 @@ def test_the_file_is_whole_of_its_opset_and_has_the_weights_that_are_counted(tmp
     assert 0.8 < held / cost(plan("tiny")).backbone.parameters < 1.2
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
     features = []
     for number, seed in enumerate((1, 1, 2)):
