@@ -30,7 +30,7 @@ import psutil
 from nas_controller.records import TrialState
 from nas_controller.store.open import open_store
 from spinesearch.client import FINAL_STATES, ApiError, Client
-from tests.chaos.service_oracle import Kill, lost_entries, seconds_until_next_result, what_is_wrong
+from tests.chaos.service_oracle import Kill, longest_pauses, lost_entries, what_is_wrong
 from tests.integration.service import answers, descendants, kill, kill_everything, running_service, wait_until
 from tests.integration.test_service_search import SEARCH
 
@@ -47,7 +47,7 @@ PROCESSES = {
 AGENT = "agent of Ray"
 """Ray ends with it; nobody asked for it to be killed as often as the others."""
 PARTS_OF_RAY = ("raylet", "GCS of Ray", AGENT)
-IN_ITS_START = 0.2
+IN_ITS_START = 0.1
 """Share of the kills of Ray's parts that may hit its start: Ray takes up to half a minute to say that it failed."""
 HEAD_DIES_SECONDS = "15"
 """How long Ray's processes look for a head that was killed while they started; by default a minute."""
@@ -270,7 +270,7 @@ def judge(home: Path, search_id: str, toll: Toll) -> None:
     toll.wrong += ["a result is lost"] if toll.num_lost else []
     toll.num_failed = store.count_trials(search_id)[TrialState.FAILED]
     ledger = store.read_ledger(search_id, limit=10_000_000)
-    for victim, seconds in seconds_until_next_result(ledger, toll.kills).items():
+    for victim, seconds in longest_pauses(ledger, toll.kills).items():
         if victim not in ("API", EVERYTHING):
             toll.seconds.setdefault(victim, []).extend(seconds)
     store.close()
@@ -278,7 +278,7 @@ def judge(home: Path, search_id: str, toll: Toll) -> None:
 
 def print_tolls(tolls: list[Toll], seconds: float) -> None:
     kills = Counter(kill.victim for toll in tolls for kill in toll.kills)
-    print(f"{'killed':>8}  {'process':16}  {'seconds until it answers, or the search has the next result'}")
+    print(f"{'killed':>8}  {'process':16}  {'seconds until it answers again, or the search gives results again'}")
     for victim, number in sorted(kills.items()):
         took = [each for toll in tolls for each in toll.seconds.get(victim, [])]
         words = f"median {statistics.median(took):5.1f}, at most {max(took):5.1f}, of {len(took)}" if took else ""

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from tests.integration.evaluators import expected_average_precision
 from trainer.task import Split
 
 ALL = 10_000_000
+GOES_ON_SECONDS = 2.0
+"""A search that had a result in so many seconds is going on."""
 
 
 @dataclass(frozen=True)
@@ -127,19 +130,19 @@ def lost_entries(store: Store, search_id: str, seen: Mapping[int, Mapping[str, A
     return [sequence for sequence, payload in seen.items() if now.get(sequence) != payload]
 
 
-def seconds_until_next_result(ledger: Sequence[LedgerEntry], kills: Sequence[Kill]) -> dict[str, list[float]]:
-    """From a kill to the first result of a trial that was started later, for each victim, of those kills that no other
-    one followed before.
+def longest_pauses(ledger: Sequence[LedgerEntry], kills: Sequence[Kill]) -> dict[str, list[float]]:
+    """The longest time without a result after each kill, seconds, by victim; of those only after which the search was
+    going on when the next one came.
 
     Args:
         kills: in the order of their time.
     """
-    started = {entry.trial_number: entry.at for entry in ledger if entry.kind is EntryKind.TRIAL_STARTED}
-    ended = [entry for entry in ledger if entry.kind is EntryKind.TRIAL_FINISHED and entry.trial_number in started]
-    seconds: dict[str, list[float]] = {}
-    for index, kill in enumerate(kills):
-        result = next((entry.at for entry in ended if started[entry.trial_number] > kill.at), None)
-        next_kill = kills[index + 1].at if index + 1 < len(kills) else None
-        if result is not None and (next_kill is None or result < next_kill):
-            seconds.setdefault(kill.victim, []).append((result - kill.at).total_seconds())
-    return seconds
+    ends = [entry for entry in ledger if entry.kind is EntryKind.TRIAL_FINISHED]
+    results = [entry.at for entry in ends if entry.payload["state"] == "completed"]
+    pauses: dict[str, list[float]] = {}
+    for kill, following in pairwise([*kills, Kill("", results[-1])]):
+        since = [kill.at, *(at for at in results if kill.at < at <= following.at)]
+        if (following.at - since[-1]).total_seconds() < GOES_ON_SECONDS and len(since) > 1:
+            longest = max(later - earlier for earlier, later in pairwise(since))
+            pauses.setdefault(kill.victim, []).append(longest.total_seconds())
+    return pauses
