@@ -28,6 +28,8 @@ from tests.integration.evaluators import expected_average_precision
 from trainer.task import Split
 
 ALL = 10_000_000
+ALONE_SECONDS = 6.0
+"""A kill is looked at by itself where no other one comes so soon: some are noticed late."""
 GOES_ON_SECONDS = 2.0
 """A search that had a result in so many seconds is going on."""
 
@@ -142,7 +144,8 @@ def longest_pauses(ledger: Sequence[LedgerEntry], kills: Sequence[Kill]) -> dict
     pauses: dict[str, list[float]] = {}
     for kill, following in pairwise([*kills, Kill("", results[-1])]):
         since = [kill.at, *(at for at in results if kill.at < at <= following.at)]
-        if (following.at - since[-1]).total_seconds() < GOES_ON_SECONDS and len(since) > 1:
+        is_alone = (following.at - kill.at).total_seconds() > ALONE_SECONDS
+        if is_alone and (following.at - since[-1]).total_seconds() < GOES_ON_SECONDS:
             longest = max(later - earlier for earlier, later in pairwise(since))
             pauses.setdefault(kill.victim, []).append(longest.total_seconds())
     return pauses
