@@ -17,6 +17,7 @@ from random import Random
 import psutil
 import pytest
 
+from nas_controller.dispatch.surroundings import await_listener
 from nas_controller.records import AttemptState, SearchState
 from nas_controller.search_config import SearchConfig
 from nas_controller.store.base import Store
@@ -75,6 +76,7 @@ class Cluster:
         """Head and nodes."""
         head = ["--head", f"--port={self.port}", "--num-cpus=0", "--include-dashboard=false"]
         self.head.append(self._ray_start(*head, f"--temp-dir={self.folder}", "--disable-usage-stats"))
+        await_listener(self.address, COMES_BACK_SECONDS)  # nodes do not wait for their head
         for _ in range(NODES):
             self.start_node()
 
