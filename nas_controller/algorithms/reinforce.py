@@ -37,6 +37,8 @@ from torch import Tensor
 from nas_controller.algorithms.base import Proposal, SearchAlgorithm, StateDict, ToldTrial
 from nas_controller.algorithms.draws import trial_draws
 from nas_controller.algorithms.policy import PolicyNetwork, Walk, single_thread, walk
+from nas_controller.algorithms.settings import checked_settings
+from nas_controller.algorithms.state import require_like
 from nas_controller.algorithms.told import check_told
 from nas_controller.records import TrialState
 from search_space.decisions import SearchSpace
@@ -89,13 +91,7 @@ class ReinforceSettings:
         Raises:
             ValueError: an unknown setting, or a value out of range.
         """
-        for name, value in settings.items():
-            if name not in _RANGES:
-                raise ValueError(f"algorithm.settings.{name}: unknown; known are {', '.join(_RANGES)}")
-            low, high = _RANGES[name]
-            if not low <= value <= high:
-                raise ValueError(f"algorithm.settings.{name}: {value!r}: must be {low:g} to {high:g}")
-        return cls(**settings)
+        return cls(**checked_settings(settings, _RANGES))
 
 
 @dataclass(slots=True)
@@ -234,13 +230,7 @@ class Reinforce(SearchAlgorithm):
 
     def load_state_dict(self, state: StateDict) -> None:
         """Takes over what `state_dict` gave."""
-        own = self.state_dict()
-        if set(state) != set(own):
-            raise ValueError(f"reinforce: a state of {len(own)} arrays differs in {min(set(state) ^ set(own))!r}")
-        for name, array in own.items():
-            given = state[name]
-            if given.shape != array.shape or given.dtype != array.dtype or not np.isfinite(given).all():
-                raise ValueError(f"reinforce: state {name!r}: must be finite, {array.dtype}, of shape {array.shape}")
+        require_like(self.state_dict(), state, "reinforce")
         for part, tensors in self._tensors().items():
             for (name, _), tensor in zip(self._network.named_parameters(), tensors, strict=True):
                 tensor.detach().copy_(torch.from_numpy(np.array(state[f"{part}.{name}"])))

