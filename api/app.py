@@ -14,7 +14,7 @@ from api.auth import Auth, utc_now
 from api.context import ApiContext, CheckSearch
 from api.errors import add_error_handlers
 from api.gate import Gate
-from api.history import Histories
+from api.insights import Insights
 from api.limits import RateLimit
 from api.metrics import ApiMetrics
 from api.observation import Observation
@@ -84,7 +84,7 @@ def create_app(
         readiness=Readiness(store, process_name, clock),
         check_search=check_search,
         clock=clock,
-        histories=Histories(store),
+        insights=Insights(store),
         templates=Jinja2Templates(_DASHBOARD / "templates"),
     )
     app.add_middleware(Gate, settings=settings, auth=auth, failures=failures, writes=writes)

@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from fastapi.templating import Jinja2Templates
 
 from api.auth import Auth
-from api.history import Histories
+from api.insights import Insights
 from api.limits import RateLimit
 from api.metrics import ApiMetrics
 from api.readiness import Readiness
@@ -35,7 +35,7 @@ class ApiContext:
     readiness: Readiness
     check_search: CheckSearch
     clock: Callable[[], datetime]
-    histories: Histories
+    insights: Insights
     templates: Jinja2Templates
 
 

@@ -304,6 +304,8 @@ class History(BaseModel):
         best_so_far=[0.12, 0.12, 0.12],
         smoothed=[0.12, None, None],
         seconds=[31.5, 2.0, 32.0],
+        multiply_adds=[28_261_990_400, 31_402_211_600, 27_983_044_200],
+        parameters=[10_953_552, 12_004_112, 10_811_920],
     )
 
     sequence: int = Field(description="the newest event that is in here; read events after it")
@@ -319,6 +321,8 @@ class History(BaseModel):
     best_so_far: list[float | None]
     smoothed: list[float | None]
     seconds: list[float] = Field(description="from the start of the search to the end of the trial, or its creation")
+    multiply_adds: list[int] = Field(description="of the backbone at target size")
+    parameters: list[int] = Field(description="likewise")
 
 
 class Event(BaseModel):

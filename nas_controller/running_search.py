@@ -10,6 +10,7 @@ from nas_controller.dispatch.base import AttemptKey, Dispatcher
 from nas_controller.dispatch.results import KeptResult, ResultSpool
 from nas_controller.early_stopping.base import StoppingRule
 from nas_controller.failures import FailureWatch
+from nas_controller.insight.keeping import InsightKeeping
 from nas_controller.limits import LimitWatch
 from nas_controller.pulse import Pulse, Stopwatch
 from nas_controller.records import Job, Search, SearchLease
@@ -72,6 +73,7 @@ class RunningSearch:
     limits: LimitWatch = field(init=False)
     replay: Replay = field(init=False)
     snapshots: Snapshots = field(init=False)
+    insight: InsightKeeping = field(init=False)
 
     def __post_init__(self) -> None:
         config, artifact_dir = self.setup.config, self.setup.artifact_dir
@@ -81,6 +83,7 @@ class RunningSearch:
         self.limits = LimitWatch(self.store, self.search_id, config)
         self.replay = Replay(self.store, self.search_id, self.algorithm)
         self.snapshots = Snapshots(self.replay, config, self.artifacts)
+        self.insight = InsightKeeping(self.store, self.search_id, config)
 
     @property
     def search_id(self) -> str:

@@ -56,6 +56,7 @@ def run_search(search: RunningSearch) -> Iterator[SearchState]:
     if state.is_final:
         forget_results(search)
     _take_snapshot(search)
+    _write_insight(search)
     search.has_ended = True
     _log.info("the search is left %s", state, extra=log_ids(search.search_id))
     yield state
@@ -80,6 +81,8 @@ def _begin(search: RunningSearch) -> SearchState:
         state = search.store.set_search_state(search.lease, SearchState.RUNNING, "", search.now()).state
         state = _warm_started(search)
     _take_snapshot(search)
+    search.insight.restore()
+    _write_insight(search)
     return state
 
 
@@ -116,6 +119,8 @@ def _turn(search: RunningSearch, state: SearchState) -> SearchState:
             _tell(search, trial)
     for trial in take_late_results(search):
         _tell(search, trial)
+    if search.insight.is_due(search.replay.sequence, search.now()):
+        _write_insight(search)
     stored = search.store.get_search(search.search_id)
     search.take_limits(stored)
     return _paused_if_failing(search) if stored.state is SearchState.RUNNING else stored.state
@@ -246,6 +251,11 @@ def _tell(search: RunningSearch, trial: Trial) -> None:
 def _take_snapshot(search: RunningSearch) -> None:
     with search.stopwatch.measure("snapshot"):
         search.snapshots.take(search.lease, search.now())
+
+
+def _write_insight(search: RunningSearch) -> None:
+    with search.stopwatch.measure("insight"):
+        search.insight.write(search.lease, search.now())
 
 
 def _queue_reevaluation(search: RunningSearch) -> bool:

@@ -8,7 +8,8 @@ from pydantic import StringConstraints
 from api.context import ApiContext, Context
 from api.course_schemas import SearchCourse, SearchCourses
 from api.errors import problem_docs
-from api.history import MAX_SEARCHES
+from api.history import course_fields
+from api.insights import MAX_SEARCHES
 
 router = APIRouter(prefix="/v1", tags=["searches"], responses=problem_docs(401, 404, 422))
 
@@ -26,4 +27,6 @@ def list_courses(search_ids: SearchIds, context: Context) -> SearchCourses:
 
 def _course(context: ApiContext, search_id: str) -> SearchCourse:
     search = context.store.get_search(search_id)
-    return SearchCourse.model_validate(context.histories.rises(search_id, search.started_at or search.created_at))
+    with context.insights.of(search) as insight:
+        fields = course_fields(insight.rises, search.started_at or search.created_at)
+    return SearchCourse.model_validate({"search": search_id, **fields})

@@ -7,10 +7,11 @@ from fastapi import APIRouter, Path, Query, Response
 from api import schemas, views
 from api.context import ApiContext, Context
 from api.errors import FieldError, ProblemError, problem_docs
-from api.history import MAX_POINTS
+from api.history import history_fields
 from api.routes.parameters import PageSize, SearchId, TrialNumber
 from api.steering_schemas import Enqueue, Request, RequestPage
 from nas_controller.enqueueing import placed
+from nas_controller.insight.course import MAX_POINTS
 from nas_controller.records import TrialKey, TrialState
 from nas_controller.requests import RequestDraft, RequestVerb
 from nas_controller.search_config import SearchConfig
@@ -66,10 +67,11 @@ def get_history(
     context: Context,
     max_points: Annotated[int, Query(ge=100, le=MAX_POINTS, description="reduce to about so many trials")] = MAX_POINTS,
 ) -> schemas.History:
-    """State, reward, best so far and smoothed mean of every trial; a long search is reduced, extremes kept."""
+    """State, reward, cost, best so far and smoothed mean of every trial; a long search is reduced, extremes kept."""
     search = context.store.get_search(search_id)
-    started_at = search.started_at or search.created_at
-    return schemas.History.model_validate(context.histories.points(search_id, started_at, max_points))
+    with context.insights.of(search) as insight:
+        fields = history_fields(insight, search.started_at or search.created_at, max_points)
+    return schemas.History.model_validate(fields)
 
 
 _ACCEPTED: dict[int | str, dict[str, Any]] = {

@@ -16,12 +16,14 @@ Ledger payloads:
     search.edited   what changed, by name: {"name": str, "notes": str, "limits": {...}, "archived": bool}
     request.created {"request": int, "verb": str, "name": str, "source": {"search": str, "trial": int} | null}
     request.closed  {"request": int, "state": str, "reason": str}      not where it became a trial, or the search ended
-    trial.created   {"arm": str, "name": str, "genotype": [int], "log_probs": [float], "fingerprint": str}
+    trial.created   {"arm": str, "name": str, "genotype": [int], "log_probs": [float], "fingerprint": str,
+                     "multiply_adds": int, "parameters": int}      of the backbone at target size; filled in where the
+                                                            entry is older than schema 0007
     trial.started   {}
     trial.measured  {"step": int, "num_steps": int, "loss": float, "average_precision": float, "seconds": float}
     trial.finished  {"state": str, "reward": float | null, "average_precision": float | null,
-                     "failure": str, "consumed": bool,      consumed: whether the algorithm was told; never of an
-                                                            architecture without a genotype
+                     "failure": str, "failure_reason": str | null, "stopped_at_step": int | null,      likewise
+                     "consumed": bool,      whether the algorithm was told; never of an architecture without a genotype
                      "reused_from": {"search": str, "trial": int} | null}      not there before schema 0002
     job.finished    {"job_id": str, "kind": str, "state": str, "average_precision": float | null,
                      "val_average_precision": float | null, "val_standard_error": float | null, "val_count": int}
@@ -35,11 +37,14 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from nas_controller.insight.kept import KeptInsight
 from nas_controller.records import (
     Artifact,
     Attempt,
+    AttemptState,
     EntryKind,
     Failure,
+    FailureReason,
     Job,
     JobKind,
     LedgerEntry,
@@ -277,7 +282,16 @@ class Store(ABC):
         files keep them, and all older ones name none any more; in one transaction. Gives the keys that these three do
         not have: the caller deletes them. `ConflictError` where the ledger has not come to its sequence."""
 
+    @abstractmethod
+    def write_insight(self, lease: SearchLease, insight: KeptInsight) -> None:
+        """Keeps it in place of the search's insight before. `ConflictError` where it is of another search, or the
+        ledger has not come to its sequence."""
+
     # What anyone reads
+
+    @abstractmethod
+    def read_insight(self, search_id: str, after: int = -1) -> KeptInsight | None:
+        """What is kept of the search; None where that is nothing, or is of no later entry than `after`."""
 
     @abstractmethod
     def get_trial(self, search_id: str, number: int) -> Trial:
@@ -337,6 +351,11 @@ class Store(ABC):
     def worker_seconds(self, search_id: str, at: datetime) -> Mapping[str, float]:
         """How long each worker was at work on attempts of the search, whatever became of them; on one that runs, up to
         `at`. Workers without an attempt are left out."""
+
+    @abstractmethod
+    def count_failed_attempts(self, search_id: str) -> Mapping[tuple[AttemptState, FailureReason | None], int]:
+        """Attempts of the search that FAILED or were LOST, by reason (None where they have none), whatever became of
+        their jobs."""
 
     @abstractmethod
     def list_snapshots(self, search_id: str) -> list[Snapshot]:

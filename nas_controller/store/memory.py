@@ -7,12 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from nas_controller.insight.kept import KeptInsight
 from nas_controller.records import (
     Artifact,
     Attempt,
     AttemptState,
     EntryKind,
     Failure,
+    FailureReason,
     Job,
     JobKind,
     JobState,
@@ -303,7 +305,7 @@ class MemoryStore(Store):
             shelf.jobs[job_id] = job
             if job.kind is JobKind.PROXY:
                 trial = rules.completed(trial, reward, document, at)
-                shelf.finish_trial(trial, at, consumed=True)
+                shelf.finish_trial(trial, at, consumed=True, stopped_at_step=document.get("stopped_at_step"))
             else:
                 trial = shelf.trials[trial.number] = self._remeasured(shelf, trial)
                 shelf.append(EntryKind.JOB_FINISHED, trial.number, rules.job_payload(job, trial), at)
@@ -380,6 +382,16 @@ class MemoryStore(Store):
         with self._lock:
             shelf = self._leased(lease)
             return shelf.add_snapshot(rules.checked_snapshot(shelf.search, snapshot))
+
+    def write_insight(self, lease: SearchLease, insight: KeptInsight) -> None:
+        with self._lock:
+            shelf = self._leased(lease)
+            shelf.insight = rules.checked_insight(shelf.search, insight)
+
+    def read_insight(self, search_id: str, after: int = -1) -> KeptInsight | None:
+        with self._lock:
+            kept = self._shelves[search_id].insight if search_id in self._shelves else None
+            return kept if kept is not None and kept.sequence > after else None
 
     def get_trial(self, search_id: str, number: int) -> Trial:
         with self._lock:
@@ -458,6 +470,12 @@ class MemoryStore(Store):
             more = rules.seconds_since(attempt.started_at, attempt.finished_at or at)
             seconds[attempt.worker] = seconds.get(attempt.worker, 0.0) + more
         return seconds
+
+    def count_failed_attempts(self, search_id: str) -> Mapping[tuple[AttemptState, FailureReason | None], int]:
+        with self._lock:
+            attempts = [attempt for of_job in self._shelf(search_id).attempts.values() for attempt in of_job]
+        in_vain = [attempt for attempt in attempts if attempt.state in rules.IN_VAIN]
+        return Counter((each.state, each.failure and each.failure.reason) for each in in_vain)
 
     def list_snapshots(self, search_id: str) -> list[Snapshot]:
         with self._lock:

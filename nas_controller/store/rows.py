@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
+from nas_controller.insight.kept import KeptInsight
 from nas_controller.records import (
     Artifact,
     Attempt,
@@ -254,6 +255,11 @@ def _seconds(started_at: datetime | None, finished_at: datetime | None) -> float
     return (finished_at - started_at).total_seconds()
 
 
+def outcome_of(row: Row) -> tuple[AttemptState, FailureReason | None]:
+    """How an attempt ended; one that was lost has no reason."""
+    return AttemptState(row["state"]), FailureReason(row["failure_reason"]) if row["failure_reason"] else None
+
+
 def entry_of(row: Row) -> LedgerEntry:
     """The ledger entry in a row."""
     return LedgerEntry(
@@ -274,6 +280,11 @@ def artifact_of(row: Row) -> Artifact:
 def snapshot_of(row: Row) -> Snapshot:
     """The snapshot in a row."""
     return Snapshot(**{name: row[name] for name in Snapshot.__dataclass_fields__})
+
+
+def insight_of(row: Row) -> KeptInsight:
+    """The insight in a row."""
+    return KeptInsight(**{name: row[name] for name in KeptInsight.__dataclass_fields__})
 
 
 def request_of(row: Row) -> TrialRequest:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from nas_controller.insight.kept import KeptInsight
 from nas_controller.records import (
     Attempt,
     AttemptState,
@@ -44,6 +45,8 @@ ACTIVE = (SearchState.RUNNING, SearchState.STOPPING)
 """A controller should be at work."""
 KEPT_SNAPSHOTS = 3
 """So many have files: one may be damaged, and the one before it too."""
+IN_VAIN = (AttemptState.FAILED, AttemptState.LOST)
+"""An attempt gave nothing; its job may have had another one."""
 QUEUEING = (SearchState.PENDING, SearchState.RUNNING)
 """Queued jobs are waited for."""
 
@@ -450,6 +453,15 @@ def checked_snapshot(search: Search, snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, versions=dict(snapshot.versions), created_at=in_utc(snapshot.created_at))
 
 
+def checked_insight(search: Search, insight: KeptInsight) -> KeptInsight:
+    """The insight as plain data with its time in UTC; ConflictError for one of another search, or of a later entry than
+    there is."""
+    if insight.search_id != search.id or insight.sequence > search.last_sequence:
+        place = f"entry {insight.sequence} of search {insight.search_id}"
+        raise ConflictError(f"search {search.id} has {search.last_sequence} entries: no insight up to {place}")
+    return replace(insight, document=plain(insight.document), written_at=in_utc(insight.written_at))
+
+
 def mean_and_error(values: Sequence[float]) -> tuple[float | None, float | None]:
     """The mean and its standard error; None where there are too few values."""
     if not values:
@@ -469,16 +481,20 @@ def created_payload(draft: TrialDraft) -> dict[str, Any]:
         "genotype": list(draft.genotype),
         "log_probs": list(draft.log_probs),
         "fingerprint": draft.fingerprint,
+        "multiply_adds": draft.target_cost.backbone_multiply_adds,
+        "parameters": draft.target_cost.backbone_parameters,
     }
 
 
-def finished_payload(trial: Trial, *, consumed: bool) -> dict[str, Any]:
+def finished_payload(trial: Trial, *, consumed: bool, stopped_at_step: int | None = None) -> dict[str, Any]:
     """Payload of `trial.finished`; what is no genotype is never told."""
     return {
         "state": trial.state.value,
         "reward": trial.reward,
         "average_precision": trial.average_precision,
         "failure": trial.failure,
+        "failure_reason": trial.failure_reason and trial.failure_reason.value,
+        "stopped_at_step": stopped_at_step,
         "consumed": consumed and is_told(trial),
         "reused_from": _key_payload(trial.reused_from),
     }

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from nas_controller.insight.kept import KeptInsight
 from nas_controller.records import (
     Artifact,
     Attempt,
@@ -40,6 +41,7 @@ class Shelf:
     curves: dict[int, list[Measurement]] = field(default_factory=dict)
     ledger: list[LedgerEntry] = field(default_factory=list)
     snapshots: dict[int, Snapshot] = field(default_factory=dict)
+    insight: KeptInsight | None = None
     artifacts: list[Artifact] = field(default_factory=list)
     requests: dict[int, TrialRequest] = field(default_factory=dict)
     first_config: Mapping[str, Any] | None = None
@@ -111,9 +113,9 @@ class Shelf:
         self.append(EntryKind.TRIAL_CREATED, trial.number, rules.created_payload(trial.draft), at)
         return trial
 
-    def finish_trial(self, trial: Trial, at: datetime, *, consumed: bool) -> None:
+    def finish_trial(self, trial: Trial, at: datetime, *, consumed: bool, stopped_at_step: int | None = None) -> None:
         self.trials[trial.number] = trial
-        payload = rules.finished_payload(trial, consumed=consumed)
+        payload = rules.finished_payload(trial, consumed=consumed, stopped_at_step=stopped_at_step)
         self.append(EntryKind.TRIAL_FINISHED, trial.number, payload, at)
 
     def add_measurement(self, trial_number: int, measurement: Measurement, at: datetime) -> None:

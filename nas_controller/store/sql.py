@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from nas_controller.insight.kept import KeptInsight
 from nas_controller.records import (
     Artifact,
     Attempt,
@@ -260,7 +261,7 @@ class SqlStore(SqlReading):
             writing.put_job(job)
             if job.kind is JobKind.PROXY:
                 trial = rules.completed(trial, reward, document, at)
-                writing.finish_trial(trial, at, consumed=True)
+                writing.finish_trial(trial, at, consumed=True, stopped_at_step=document.get("stopped_at_step"))
             else:
                 trial = writing.remeasured(trial)
                 writing.put_trial(trial)
@@ -317,6 +318,10 @@ class SqlStore(SqlReading):
     def add_snapshot(self, lease: SearchLease, snapshot: Snapshot) -> list[str]:
         with self._write(lease.search_id, lease) as writing:
             return writing.add_snapshot(rules.checked_snapshot(writing.search, snapshot))
+
+    def write_insight(self, lease: SearchLease, insight: KeptInsight) -> None:
+        with self._write(lease.search_id, lease) as writing:
+            writing.put_insight(rules.checked_insight(writing.search, insight))
 
     def record_heartbeat(self, heartbeat: Heartbeat) -> None:
         values = rows.heartbeat_values(heartbeat)

@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, collate, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Engine, Select, collate, func, or_, select, tuple_
 
+from nas_controller.insight.kept import KeptInsight
 from nas_controller.records import (
     Artifact,
     Attempt,
     AttemptState,
     EntryKind,
+    FailureReason,
     Job,
     LedgerEntry,
     Search,
@@ -87,6 +89,11 @@ class SqlReading(Store):
     def _by_bytes(self, column: ColumnElement[str]) -> ColumnElement[str]:
         """The column in the order that Python has, whatever the language of the database."""
         return collate(column, "C") if self._engine.dialect.name == "postgresql" else column
+
+    def read_insight(self, search_id: str, after: int = -1) -> KeptInsight | None:
+        table = tables.insight
+        statement = select(table).where(table.c.search_id == search_id, table.c.sequence > after)
+        return next((rows.insight_of(row) for row in self._rows(statement)), None)
 
     def get_trial(self, search_id: str, number: int) -> Trial:
         statement = _trials(search_id).where(tables.trial.c.number == number)
@@ -187,10 +194,10 @@ class SqlReading(Store):
         return [rows.entry_of(row) for row in self._rows_of(search_id, statement)]
 
     def worker_seconds(self, search_id: str, at: datetime) -> Mapping[str, float]:
-        at, attempt, job = rules.in_utc(at), tables.attempt, tables.job
-        of_search = and_(job.c.id == attempt.c.job_id, job.c.search_id == search_id)
-        ended = select(attempt.c.worker, func.sum(attempt.c.seconds).label("seconds")).join(job, of_search)
-        running = select(attempt.c.worker, attempt.c.started_at).join(job, of_search)
+        at, attempt = rules.in_utc(at), tables.attempt
+        of_search = attempt.c.search_id == search_id
+        ended = select(attempt.c.worker, func.sum(attempt.c.seconds).label("seconds")).where(of_search)
+        running = select(attempt.c.worker, attempt.c.started_at).where(of_search)
         with self._engine.begin() as connection:
             found = connection.execute(ended.where(attempt.c.seconds.is_not(None)).group_by(attempt.c.worker)).all()
             seconds: dict[str, float] = {each.worker: each.seconds for each in found}
@@ -199,6 +206,16 @@ class SqlReading(Store):
         if not seconds:
             self.get_search(search_id)
         return seconds
+
+    def count_failed_attempts(self, search_id: str) -> Mapping[tuple[AttemptState, FailureReason | None], int]:
+        attempt = tables.attempt
+        in_vain = attempt.c.state.in_([state.value for state in rules.IN_VAIN])
+        statement = (
+            select(attempt.c.state, attempt.c.failure_reason, func.count().label("attempts"))
+            .where(attempt.c.search_id == search_id, in_vain)
+            .group_by(attempt.c.state, attempt.c.failure_reason)
+        )
+        return {rows.outcome_of(row): row["attempts"] for row in self._rows_of(search_id, statement)}
 
     def get_request(self, search_id: str, number: int) -> TrialRequest:
         statement = _requests(search_id).where(tables.trial_request.c.number == number)

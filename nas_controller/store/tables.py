@@ -165,7 +165,12 @@ attempt = Table(
     Column("failure", JSON(none_as_null=True)),
     Column("failure_reason", String(32)),
     Column("seconds", Float),
+    # Of its job.
+    Column("search_id", String(64), nullable=False, server_default=""),
     Index(None, "state", "failure_reason", "seconds"),
+    # All that counting the attempts of a search reads.
+    Index(None, "search_id", "state", "failure_reason", "worker", "seconds"),
+    Index(None, "search_id", "started_at"),
 )
 
 ledger = Table(
@@ -204,6 +209,15 @@ snapshot = Table(
     Column("artifact_key", String(64)),
     Column("created_at", UtcDateTime, nullable=False),
     Index(None, "artifact_key"),
+)
+
+insight = Table(
+    "insight",
+    metadata,
+    Column("search_id", String(64), ForeignKey("search.id", ondelete="CASCADE"), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("written_at", UtcDateTime, nullable=False),
 )
 
 trial_request = Table(

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
+from nas_controller.insight.kept import KeptInsight
 from nas_controller.records import (
     Attempt,
     AttemptState,
@@ -196,9 +197,9 @@ class Writing:
         row = {"of_search": trial.search_id, "of_number": trial.number}
         self.connection.execute(_UPDATE_TRIAL, row | rows.trial_state_values(trial))
 
-    def finish_trial(self, trial: Trial, at: datetime, *, consumed: bool) -> None:
+    def finish_trial(self, trial: Trial, at: datetime, *, consumed: bool, stopped_at_step: int | None = None) -> None:
         self.put_trial(trial)
-        payload = rules.finished_payload(trial, consumed=consumed)
+        payload = rules.finished_payload(trial, consumed=consumed, stopped_at_step=stopped_at_step)
         self.append(EntryKind.TRIAL_FINISHED, trial.number, payload, at)
 
     def jobs(self, condition: ColumnElement[bool]) -> list[Job]:
@@ -222,7 +223,7 @@ class Writing:
         return job
 
     def add_attempt(self, attempt: Attempt) -> None:
-        self.connection.execute(_INSERT_ATTEMPT, rows.attempt_values(attempt))
+        self.connection.execute(_INSERT_ATTEMPT, {"search_id": self.search.id, **rows.attempt_values(attempt)})
 
     def attempt(self, job: Job, number: int) -> Attempt:
         found = self.connection.execute(_ATTEMPT, {"of_job": job.id, "of_number": number}).mappings().all()
@@ -263,6 +264,12 @@ class Writing:
         without_file = table.c.sequence.in_([row["sequence"] for row in dropped])
         self.connection.execute(update(table).where(of_search, without_file).values(artifact_key=None))
         return sorted({row["artifact_key"] for row in before} - {row["artifact_key"] for row in kept})
+
+    def put_insight(self, insight: KeptInsight) -> None:
+        values = {name: getattr(insight, name) for name in KeptInsight.__dataclass_fields__}
+        same = update(tables.insight).where(tables.insight.c.search_id == self.search.id)
+        if self.connection.execute(same.values(**values)).rowcount == 0:
+            self.connection.execute(insert(tables.insight).values(**values))
 
     def requeue(self, job: Job) -> None:
         self.put_job(replace(job, state=JobState.QUEUED))

@@ -1,17 +1,19 @@
-import random
-
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from api.history import Histories, kept_points
+from api.history import history_fields
+from api.insights import Insights
+from nas_controller.insight.keeping import InsightKeeping
 from nas_controller.records import SearchState, TrialState
+from nas_controller.search_config import SearchConfig
 from nas_controller.store.base import Store
 from nas_controller.store.memory import MemoryStore
-from tests.api.searches import START, write_small_search
+from tests.api.searches import START, SearchWriter, write_small_search
 
-COMPLETED, FAILED = TrialState.COMPLETED, TrialState.FAILED
+
+def history(insights: Insights, store: Store, search_id: str) -> dict[str, object]:
+    with insights.of(store.get_search(search_id)) as insight:
+        return history_fields(insight, START, 5000)
 
 
 def test_the_history_tells_each_trial_in_order(client: httpx.Client, store: Store) -> None:
@@ -27,49 +29,43 @@ def test_the_history_tells_each_trial_in_order(client: httpx.Client, store: Stor
     assert history["seconds"][0] == 15.0
     assert history["is_reduced"] is False
     assert history["sequence"] == store.get_search("blood-cells-000001").last_sequence
+    costs = [trial.draft.target_cost for trial in store.list_trials("blood-cells-000001", 10)]
+    assert history["multiply_adds"] == [cost.backbone_multiply_adds for cost in costs]
+    assert history["parameters"] == [cost.backbone_parameters for cost in costs]
 
 
 def test_asking_again_continues_the_fold() -> None:
     store = MemoryStore()
-    histories = Histories(store)
+    insights = Insights(store)
     writer = write_small_search(store)
-    before = histories.points(writer.search_id, START)
+    before = history(insights, store, writer.search_id)
     store.request_state(writer.search_id, SearchState.CANCELLED, "", writer.tick())
-    after = histories.points(writer.search_id, START)
+    after = history(insights, store, writer.search_id)
     assert before["state"][4] is TrialState.RUNNING  # type: ignore[index]
-    assert after == Histories(store).points(writer.search_id, START)
+    assert after == history(Insights(store), store, writer.search_id)
     assert after["state"][4] is TrialState.CANCELLED  # type: ignore[index]
 
 
-outcomes = st.lists(
-    st.one_of(
-        st.tuples(st.floats(0, 1), st.just(COMPLETED)),
-        st.tuples(st.none(), st.sampled_from([FAILED, TrialState.INFEASIBLE, TrialState.RUNNING])),
-    ),
-    max_size=300,
-)
+def test_what_the_controller_kept_since_takes_the_place_of_what_was_folded() -> None:
+    store = MemoryStore()
+    insights = Insights(store)
+    writer = write_small_search(store)
+    folded = history(insights, store, writer.search_id)
+    config = SearchConfig.from_document(store.get_search(writer.search_id).config)
+    keeping = InsightKeeping(store, writer.search_id, config)
+    keeping.write(writer.lease, writer.tick())
+    with insights.of(store.get_search(writer.search_id)) as insight:
+        assert insight == keeping.insight
+        assert insight is not keeping.insight
+    assert history(insights, store, writer.search_id) == folded
 
 
-@given(outcomes, st.integers(20, 120))
-def test_reducing_keeps_the_extremes_and_every_kind_of_outcome(
-    found: list[tuple[float | None, TrialState]], max_points: int
-) -> None:
-    rewards, states = [reward for reward, _ in found], [state for _, state in found]
-    kept = kept_points(rewards, states, max_points)
-    assert kept == sorted(set(kept))
-    assert len(kept) == min(len(found), max_points)
-    scored = [reward for reward in rewards if reward is not None]
-    shown = [reward for index in kept if (reward := rewards[index]) is not None]
-    if scored:
-        assert (max(shown), min(shown)) == (max(scored), min(scored))
-    assert {states[index] for index in kept} == set(states)
-
-
-def test_reduced_trials_are_not_only_extremes() -> None:
-    rng = random.Random(0)
-    states = [rng.choice([COMPLETED, FAILED, TrialState.INFEASIBLE]) for _ in range(10_000)]
-    rewards = [rng.random() if state is COMPLETED else None for state in states]
-    kept = kept_points(rewards, states, 5000)
-    shown = [reward for index in kept if (reward := rewards[index]) is not None]
-    # Rewards are uniform in [0, 1]: the middle fifth has to look about as dense as the whole.
-    assert 0.1 < sum(0.4 < reward < 0.6 for reward in shown) / len(shown) < 0.3
+def test_a_search_without_an_entry_after_the_row_is_read_from_the_row_alone() -> None:
+    store = MemoryStore()
+    writer = SearchWriter(store, "blood-cells-000001")
+    writer.run()
+    config = SearchConfig.from_document(store.get_search(writer.search_id).config)
+    keeping = InsightKeeping(store, writer.search_id, config)
+    keeping.write(writer.lease, writer.tick())
+    with Insights(store).of(store.get_search(writer.search_id)) as insight:
+        assert insight == keeping.insight

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from nas_controller.insight.kept import KeptInsight
 from nas_controller.records import (
     Artifact,
     Failure,
@@ -105,6 +106,17 @@ def make_snapshot(sequence: int, **changes: Any) -> Snapshot:
     return replace(snapshot, **changes)
 
 
+def make_insight(sequence: int, **changes: Any) -> KeptInsight:
+    """Of search s1; what a store keeps is any document."""
+    insight = KeptInsight(
+        search_id="s1",
+        sequence=sequence,
+        document={"format": 1, "sequence": sequence, "course": {"best": 0.25, "last": [0.125, 0.25]}},
+        written_at=at(sequence),
+    )
+    return replace(insight, **changes)
+
+
 def make_request(**changes: Any) -> RequestDraft:
     """For one more trial, of an architecture of the user's own."""
     draft = RequestDraft(
@@ -179,6 +191,8 @@ def readable_search(store: Store, search_id: str) -> dict[str, Any]:
         "attempts": [store.list_attempts(job.id) for job in jobs],
         "ledger": store.read_ledger(search_id, limit=10_000),
         "snapshots": store.list_snapshots(search_id),
+        "insight": store.read_insight(search_id),
+        "failed attempts": dict(store.count_failed_attempts(search_id)),
         "artifacts": store.list_artifacts(search_id),
         "requests": store.list_requests(search_id),
     }

@@ -177,6 +177,8 @@ class StoreProgressSuite:
             "reward": 0.25,
             "average_precision": 0.25,
             "failure": "",
+            "failure_reason": None,
+            "stopped_at_step": 50,
             "consumed": True,
             "reused_from": None,
         }

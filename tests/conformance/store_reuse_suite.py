@@ -60,6 +60,8 @@ class StoreReuseSuite:
             "reward": 0.5,
             "average_precision": 0.25,
             "failure": "",
+            "failure_reason": None,
+            "stopped_at_step": None,
             "consumed": True,
             "reused_from": {"search": "s1", "trial": 1},
         }

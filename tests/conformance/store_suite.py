@@ -27,6 +27,7 @@ from tests.conformance.store_cases import (
     started,
 )
 from tests.conformance.store_editing_suite import StoreEditingSuite
+from tests.conformance.store_insight_suite import StoreInsightSuite
 from tests.conformance.store_progress_suite import StoreProgressSuite
 from tests.conformance.store_reading_suite import StoreReadingSuite
 from tests.conformance.store_request_suite import StoreRequestSuite
@@ -75,6 +76,7 @@ class StoreSuite(
     StoreRequestSuite,
     StoreUsageSuite,
     StoreSnapshotSuite,
+    StoreInsightSuite,
     StoreReadingSuite,
     StoreWatchingSuite,
 ):

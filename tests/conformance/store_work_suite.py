@@ -52,6 +52,8 @@ class StoreWorkSuite:
             "genotype": [1, 0, 2],
             "log_probs": [-0.5, -1.25, 0.0],
             "fingerprint": "f1",
+            "multiply_adds": 22,
+            "parameters": 11,
         }
 
     @pytest.mark.parametrize("job_seed", [None, 5])
@@ -68,6 +70,8 @@ class StoreWorkSuite:
             "reward": None,
             "average_precision": None,
             "failure": "30G is above 28G",
+            "failure_reason": None,
+            "stopped_at_step": None,
             "consumed": True,
             "reused_from": None,
         }
@@ -168,6 +172,8 @@ class StoreWorkSuite:
             "reward": 0.75,
             "average_precision": 0.25,
             "failure": "",
+            "failure_reason": None,
+            "stopped_at_step": None,
             "consumed": True,
             "reused_from": None,
         }
@@ -219,6 +225,8 @@ class StoreWorkSuite:
             "reward": None,
             "average_precision": None,
             "failure": "loss is nan at step 3",
+            "failure_reason": "diverged",
+            "stopped_at_step": None,
             "consumed": True,
             "reused_from": None,
         }

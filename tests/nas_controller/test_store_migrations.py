@@ -41,6 +41,7 @@ from tests.conformance.store_cases import (
     finished,
     make_checkpoint,
     make_draft,
+    make_insight,
     make_measurement,
     make_request,
     make_snapshot,
@@ -286,7 +287,37 @@ def test_the_release_before_the_sixth_is_left_no_entry_that_it_does_not_know(tmp
     engine.dispose()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
+def test_a_database_of_the_seventh_schema_is_read_and_continued(tmp_path: Path) -> None:
+    """`schema_0007.sql` is the sixth's search, brought forward, with an insight into it."""
+    store = open_store(_golden_database(tmp_path, "schema_0007.sql"))
+    assert store.read_insight("s1") == make_insight(28, written_at=at(100))
+    assert store.count_failed_attempts("s1") == {(AttemptState.FAILED, FailureReason.DIVERGED): 1}
+    # Trial 1 took 1 s, 4 took 4 s, 6 took 7 s, and trial 1 took 1 s once more; of the others nothing is known.
+    assert store.worker_seconds("s1", at(0)) == {"worker-1": 13.0, "worker-2": 0.0}
+    lease = store.claim_search("s1", "new release", at(DAY), 60)
+    assert lease is not None
+    store.write_insight(lease, make_insight(28, document={"format": 2}, written_at=at(DAY)))
+    kept = store.read_insight("s1", after=27)
+    assert kept is not None
+    assert kept.document == {"format": 2}
+    store.close()
+
+
+def test_entries_before_the_seventh_schema_are_told_what_trials_cost_and_why_they_ended(tmp_path: Path) -> None:
+    """In `schema_0006.sql`, trial 4 diverged and trial 6 was stopped at step 50; all cost what `make_draft` says."""
+    store = open_store(_golden_database(tmp_path, "schema_0006.sql"))
+    created = store.read_ledger("s1", kinds=[EntryKind.TRIAL_CREATED])
+    assert [entry.trial_number for entry in created] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert {(e.payload["multiply_adds"], e.payload["parameters"]) for e in created} == {(22, 11)}
+    ended = {e.trial_number: e.payload for e in store.read_ledger("s1", kinds=[EntryKind.TRIAL_FINISHED])}
+    reasons = {number: (payload["failure_reason"], payload["stopped_at_step"]) for number, payload in ended.items()}
+    nothing = (None, None)
+    assert reasons == {1: nothing, 2: nothing, 4: ("diverged", None), 5: nothing, 6: (None, 50)}
+    assert store.read_insight("s1") is None
+    store.close()
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006"])
 def test_a_migration_forward_and_back_changes_nothing(tmp_path: Path, revision: str) -> None:
     engine = make_engine(_golden_database(tmp_path, f"schema_{revision}.sql"))
     before = _dump(engine)

@@ -1,0 +1,55 @@
+"""The insight of a claimed search, written now and then: not once for each trial."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from nas_controller.insight.following import follow, restored
+from nas_controller.insight.insight import Insight
+from nas_controller.insight.kept import KeptInsight
+from nas_controller.records import SearchLease
+from nas_controller.search_config import SearchConfig
+from nas_controller.store.base import Store
+
+MAX_ENTRIES_BEHIND = 500
+"""The row is at most about so many entries old: what each request reads after it."""
+MAX_SECONDS_BEHIND = 10.0
+
+
+@dataclass
+class InsightKeeping:
+    """Keeps the insight of one claim of a search.
+
+    Between two rows nothing is read or folded: the entries since the last one are taken in when the next is written.
+    """
+
+    store: Store
+    search_id: str
+    config: SearchConfig
+    insight: Insight = field(init=False)
+    written_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.insight = Insight(self.config)
+
+    def restore(self) -> None:
+        """Goes on with the row that is kept."""
+        self.insight = restored(self.config, self.store.read_insight(self.search_id))
+
+    def is_due(self, sequence: int, now: datetime) -> bool:
+        """Whether to write a row, where the ledger has come to this entry."""
+        behind = sequence - self.insight.sequence
+        if behind <= 0 or self.written_at is None:
+            return behind > 0
+        return behind >= MAX_ENTRIES_BEHIND or (now - self.written_at).total_seconds() >= MAX_SECONDS_BEHIND
+
+    def write(self, lease: SearchLease, at: datetime) -> None:
+        """Takes in all that was committed, and keeps it in place of the row before.
+
+        Raises:
+            LeaseLostError: another controller took over; nothing was written.
+        """
+        follow(self.store, self.search_id, self.insight)
+        self.written_at = at
+        document = self.insight.to_document()
+        kept = KeptInsight(search_id=self.search_id, sequence=self.insight.sequence, document=document, written_at=at)
+        self.store.write_insight(lease, kept)
