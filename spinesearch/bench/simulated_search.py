@@ -1,0 +1,204 @@
+"""A whole search without training: the service's own loop over a memory store, with simulated workers.
+
+What a worker gives is an objective's value with noise, as an AP; some trainings fail, and how long one takes depends on
+the architecture. Everything else is what a real search goes through.
+"""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nas_controller.algorithms.table import make_algorithm
+from nas_controller.dispatch.simulated import SimulatedDispatcher, VirtualClock
+from nas_controller.records import EntryKind, Failure, FailureReason, SearchLease, TrialState
+from nas_controller.running_search import RunningSearch
+from nas_controller.search_config import SearchConfig
+from nas_controller.search_loop import LEASE_SECONDS, run_search
+from nas_controller.setup import SearchSetup, measurement_key
+from nas_controller.store.base import Store
+from nas_controller.store.memory import MemoryStore
+from search_space.spaces import find_space
+from search_space.spec import ArchitectureSpec, BlockType
+from spinesearch.bench.objectives.base import Standardised
+from spinesearch.bench.objectives.synthetic import normal
+from trainer.task import CocoSource, DataSource, Evaluation, EvaluationRequest
+
+NOISE = 0.25
+"""Standard deviation of a reward, in that of the values: an intraclass correlation of 0.94, as docs/noise.md has it."""
+FAILING_SHARE = 0.02
+MEAN_AP, AP_SPREAD = 0.3, 0.03
+"""Of random architectures, as far as APs of short trainings go."""
+TRAINING_SECONDS, DURATION_SPREAD = 600.0, 0.47
+"""Of a training: median, and spread of its logarithm (a coefficient of variation of one half)."""
+PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """What is searched, and by how many.
+
+    Args:
+        algorithm: its name, and its own settings.
+        seed: of the search: of the algorithm, the noise, the failures and the durations.
+    """
+
+    objective: Standardised
+    algorithm: str
+    seed: int
+    num_trials: int
+    num_workers: int
+    settings: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What became of a search.
+
+    Args:
+        observed, true: of each trained trial in the order in which they ended; None for both where it failed.
+        virtual_seconds: when each ended.
+        controller_seconds: wall time of asking and telling, all together.
+        arms: which part of the algorithm proposed each.
+    """
+
+    observed: tuple[float | None, ...]
+    true: tuple[float | None, ...]
+    virtual_seconds: tuple[float, ...]
+    arms: tuple[str, ...]
+    controller_seconds: float
+
+    def incumbent_at(self, num_trials: int) -> float:
+        """The true value of the trial that looked best among the first so many; -inf where all failed."""
+        pairs = [
+            (observed, true)
+            for observed, true in zip(self.observed[:num_trials], self.true[:num_trials], strict=True)
+            if observed is not None and true is not None
+        ]
+        return max(pairs)[1] if pairs else -math.inf
+
+
+def run_simulated(work: Workload) -> Course:
+    """Runs the search to its end."""
+    config = _config(work)
+    clock, store = VirtualClock(), MemoryStore()
+    evaluator = SimulatedTraining(work.objective, work.seed)
+    dispatcher = SimulatedDispatcher(work.num_workers, evaluator.seconds, evaluator.evaluate, clock)
+    search = _claimed(store, config, dispatcher, clock)
+    for _state in run_search(search):
+        pass
+    watch = search.stopwatch.seconds
+    return _course(store, search.search_id, evaluator, watch.get("ask", 0.0) + watch.get("tell", 0.0))
+
+
+class SimulatedTraining:
+    """What a training gives, and how long it takes; a pure function of the request."""
+
+    def __init__(self, objective: Standardised, seed: int) -> None:
+        self._objective = objective
+        self._seed = seed
+        self.true: dict[str, float] = {}
+        """Values by the name of the spec, which is the trial's own."""
+
+    def evaluate(self, request: EvaluationRequest) -> Evaluation | Failure:
+        """The true value with noise, as an AP in [0, 1]."""
+        value = self._objective.value(request.spec)
+        self.true[request.spec.name] = value
+        if _uniform(self._seed, "failure", request.seed) < FAILING_SHARE:
+            return Failure(reason=FailureReason.DIVERGED, message="the loss is not a number")
+        observed = value + NOISE * normal(self._seed, "noise", request.seed)
+        return Evaluation(
+            average_precision=min(max(MEAN_AP + AP_SPREAD * observed, 0.0), 1.0),
+            num_images=1,
+            train_seconds=0.0,
+            eval_seconds=0.0,
+            setup_seconds=0.0,
+            parameters=0,
+            multiply_adds=0,
+            peak_memory_bytes=0,
+            device="none",
+        )
+
+    def seconds(self, request: EvaluationRequest) -> float:
+        """Log-normal, and the longer the more bottlenecks."""
+        share = _bottleneck_share(request.spec)
+        return TRAINING_SECONDS * (0.75 + 0.5 * share) * math.exp(DURATION_SPREAD * normal(self._seed, request.seed))
+
+
+def _uniform(seed: int, *about: object) -> float:
+    """A number in (0, 1) that depends on the arguments alone."""
+    return 0.5 * math.erfc(-normal(seed, *about) / math.sqrt(2))
+
+
+def _bottleneck_share(spec: ArchitectureSpec) -> float:
+    return sum(block.block_type is BlockType.BOTTLENECK for block in spec.blocks) / len(spec.blocks)
+
+
+def _config(work: Workload) -> SearchConfig:
+    """A search of which no candidate is off budget."""
+    space = work.objective.objective.space
+    document: dict[str, Any] = {
+        "name": "simulated",
+        "space": space.name,
+        "data": "generated",
+        "budget": {"relative_to": space.budget_reference, "tolerance": 1.0},
+        "algorithm": {"name": work.algorithm, "seed": work.seed, "settings": work.settings},
+        "limits": {"trials": work.num_trials, "failures": 1.0},
+        "workers": [{"count": work.num_workers}],
+        "reevaluate": {"top": 0},
+        "evaluator": "spinesearch.bench.dispatch_work:no_op",
+    }
+    return SearchConfig.from_document(SearchConfig.from_document(document).to_document())
+
+
+def _claimed(store: Store, config: SearchConfig, dispatcher: SimulatedDispatcher, clock: VirtualClock) -> RunningSearch:
+    store.create_search("simulated", config.name, config.to_document(), clock.now())
+    lease = store.claim_search("simulated", "bench", clock.now(), LEASE_SECONDS)
+    assert isinstance(lease, SearchLease)
+    nowhere = CocoSource(images=Path("images"), annotations=Path("annotations.json"))
+    setup = SearchSetup(
+        search_id="simulated",
+        config=config,
+        space=find_space(config.space),
+        budget=config.flops_budget(),
+        target=config.target_network(),
+        task=config.task(),
+        data=DataSource(train=nowhere, val=nowhere),
+        num_classes=3,
+        measurement_key=measurement_key(config, ""),
+    )
+    algorithm = make_algorithm(config.algorithm.name, setup.space, config.algorithm.seed, config.algorithm.settings)
+    return RunningSearch(
+        setup=setup,
+        store=store,
+        algorithm=algorithm,
+        stopping_rule=None,
+        dispatcher=dispatcher,
+        artifacts=None,
+        lease=lease,
+        now=clock.now,
+    )
+
+
+def _course(store: Store, search_id: str, evaluator: SimulatedTraining, controller_seconds: float) -> Course:
+    observed, true, seconds, arms = [], [], [], []
+    began = store.get_search(search_id).created_at
+    after = 0
+    while entries := store.read_ledger(search_id, after, PAGE, [EntryKind.TRIAL_FINISHED]):
+        after = entries[-1].sequence
+        for entry in entries:
+            assert entry.trial_number is not None
+            trial = store.get_trial(search_id, entry.trial_number)
+            is_whole = trial.state is TrialState.COMPLETED
+            reward = trial.reward
+            observed.append(reward if is_whole else None)
+            true.append(evaluator.true.get(str(trial.draft.spec["name"])) if is_whole else None)
+            seconds.append((entry.at - began).total_seconds())
+            arms.append(trial.draft.arm)
+    return Course(
+        observed=tuple(observed),
+        true=tuple(true),
+        virtual_seconds=tuple(seconds),
+        arms=tuple(arms),
+        controller_seconds=controller_seconds,
+    )
