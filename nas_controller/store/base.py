@@ -32,7 +32,7 @@ A training is measured a few times (`ProxyTask.measure_at`), so each measurement
 every step would have to be batched, at most once a second for each trial.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -58,6 +58,8 @@ from nas_controller.records import (
     TrialState,
 )
 from nas_controller.requests import RequestDraft, RequestState, SearchEdit, SearchOrder, TrialRequest
+from nas_controller.store.tokens import TokenStore
+from nas_controller.store.webhooks import WebhookStore
 from nas_controller.tallies import Heartbeat, Tallies
 from trainer.session import Measurement, Progress
 
@@ -67,7 +69,7 @@ class StoreError(Exception):
 
 
 class NotFoundError(StoreError):
-    """No such search, trial, job or artifact."""
+    """No such search, trial, job, artifact, token or webhook."""
 
 
 class ConflictError(StoreError):
@@ -80,10 +82,10 @@ class StaleError(StoreError):
 
 
 class LeaseLostError(StoreError):
-    """Another controller holds a newer lease on the search; nothing was written."""
+    """Another process holds a newer lease on the search or the webhook; nothing was written."""
 
 
-class Store(ABC):
+class Store(TokenStore, WebhookStore):
     """The one truth. Lists come in the order their docstring says."""
 
     # Searches

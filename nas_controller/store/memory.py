@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from nas_controller.access_tokens import AccessToken
 from nas_controller.insight.kept import KeptInsight
 from nas_controller.records import (
     Artifact,
@@ -31,18 +32,22 @@ from nas_controller.records import (
 from nas_controller.requests import RequestDraft, RequestState, SearchEdit, SearchOrder, TrialRequest
 from nas_controller.store import rules, shelf_counting
 from nas_controller.store.base import ConflictError, NotFoundError, Store
+from nas_controller.store.memory_tokens import MemoryTokens
+from nas_controller.store.memory_webhooks import KeptWebhook, MemoryWebhooks
 from nas_controller.store.shelf import Shelf
 from nas_controller.tallies import Heartbeat, Tallies
 from trainer.session import Checkpoint, Measurement, Progress
 
 
-class MemoryStore(Store):
+class MemoryStore(MemoryTokens, MemoryWebhooks, Store):
     """Dictionaries behind one lock; the same promises as the SQL store, but for durability."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._shelves: dict[str, Shelf] = {}
         self._heartbeats: dict[str, Heartbeat] = {}
+        self._tokens: dict[str, AccessToken] = {}
+        self._webhooks: dict[str, KeptWebhook] = {}
 
     def create_search(
         self,
@@ -123,6 +128,7 @@ class MemoryStore(Store):
                 shelf = self._shelves[search_id]
                 rules.require_deletable(shelf.search, shelf.lease, at)
                 del self._shelves[search_id]
+                self._forget_search(search_id)
 
     def add_requests(
         self, search_id: str, drafts: Sequence[RequestDraft], at: datetime, lease: SearchLease | None = None

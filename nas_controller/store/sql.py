@@ -35,12 +35,14 @@ from nas_controller.requests import RequestDraft, RequestState, SearchEdit, Tria
 from nas_controller.store import rows, rules, tables
 from nas_controller.store.base import ConflictError, NotFoundError
 from nas_controller.store.sql_reading import SqlReading, search_row
+from nas_controller.store.sql_tokens import SqlTokens
+from nas_controller.store.sql_webhooks import SqlWebhooks
 from nas_controller.store.writing import Writing
 from nas_controller.tallies import Heartbeat
 from trainer.session import Checkpoint, Progress
 
 
-class SqlStore(SqlReading):
+class SqlStore(SqlTokens, SqlWebhooks, SqlReading):
     """The store behind a SQLAlchemy engine; its schema is there already (`store.open`)."""
 
     @contextmanager

@@ -6,7 +6,9 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
+    Date,
     DateTime,
     Dialect,
     Float,
@@ -244,4 +246,53 @@ heartbeat = Table(
     Column("search_id", String(64)),
     Column("at", UtcDateTime, nullable=False),
     Column("numbers", JSON, nullable=False),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("secret_sha256", String(64), nullable=False, unique=True),
+    Column("scope", String(16), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Column("last_used_on", Date),
+    Index(None, "created_at", "id"),
+)
+
+webhook = Table(
+    "webhook",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("types", JSON, nullable=False),
+    Column("search_id", String(64), ForeignKey("search.id", ondelete="CASCADE")),
+    Column("secret_sha256", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("test_asked_at", UtcDateTime),
+    Column("disabled_at", UtcDateTime),
+    Column("num_delivered", BigInteger, nullable=False),
+    Column("num_given_up", BigInteger, nullable=False),
+    Column("last_delivery", JSON(none_as_null=True)),
+    Column("lease_owner", String(255), nullable=False),
+    Column("lease_token", BigInteger, nullable=False),
+    Column("lease_expires_at", UtcDateTime),
+    Index(None, "search_id"),
+)
+
+webhook_cursor = Table(
+    "webhook_cursor",
+    metadata,
+    Column("webhook_id", String(32), ForeignKey("webhook.id", ondelete="CASCADE"), primary_key=True),
+    Column("search_id", String(64), ForeignKey("search.id", ondelete="CASCADE"), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("num_done", Integer, nullable=False),
+    Column("course", JSON(none_as_null=True)),
+    Column("num_attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcDateTime),
+    Column("is_closed", Boolean, nullable=False),
+    Index(None, "search_id"),
+    Index(None, "webhook_id", "is_closed"),
 )

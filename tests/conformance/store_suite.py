@@ -34,8 +34,10 @@ from tests.conformance.store_request_suite import StoreRequestSuite
 from tests.conformance.store_reuse_suite import StoreReuseSuite
 from tests.conformance.store_snapshot_suite import StoreSnapshotSuite
 from tests.conformance.store_starting_suite import StoreStartingSuite
+from tests.conformance.store_token_suite import StoreTokenSuite
 from tests.conformance.store_usage_suite import StoreUsageSuite
 from tests.conformance.store_watching_suite import StoreWatchingSuite
+from tests.conformance.store_webhook_suite import StoreWebhookSuite
 from tests.conformance.store_work_suite import StoreWorkSuite
 
 S = SearchState
@@ -79,6 +81,8 @@ class StoreSuite(
     StoreInsightSuite,
     StoreReadingSuite,
     StoreWatchingSuite,
+    StoreTokenSuite,
+    StoreWebhookSuite,
 ):
     """Searches, states, leases, the ledger and artifacts; the rest is in the suites it is made of."""
 

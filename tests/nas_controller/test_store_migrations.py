@@ -15,6 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect
 
+from nas_controller.access_tokens import Scope
 from nas_controller.records import (
     AttemptState,
     EntryKind,
@@ -31,6 +32,7 @@ from nas_controller.store.open import SchemaError, alembic_config, migrate, open
 from nas_controller.store.revisions import MIGRATIONS
 from nas_controller.store.tables import metadata
 from nas_controller.tallies import Group
+from nas_controller.webhooks.records import MessageType, Outcome
 from tests.conformance.store_cases import (
     CONFIG,
     DAY,
@@ -47,7 +49,9 @@ from tests.conformance.store_cases import (
     make_snapshot,
 )
 from tests.conformance.store_snapshot_suite import without_file
+from tests.conformance.store_token_suite import make_token
 from tests.conformance.store_watching_suite import make_heartbeat
+from tests.conformance.store_webhook_suite import COURSE, leased, make_cursor, make_delivery, make_webhook
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -317,7 +321,33 @@ def test_entries_before_the_seventh_schema_are_told_what_trials_cost_and_why_the
     store.close()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006"])
+def test_a_database_of_the_eighth_schema_is_read_and_continued(tmp_path: Path) -> None:
+    """`schema_0008.sql` is the seventh's, brought forward, with a token, one that was revoked, a webhook whose next
+    message failed once, and one of s1 to which a test is to be sent."""
+    store = open_store(_golden_database(tmp_path, "schema_0008.sql"))
+    token = make_token(1, last_used_on=START.date())
+    revoked = make_token(2, name="a colleague", scope=Scope.READ, expires_at=None, revoked_at=at(120))
+    assert store.list_tokens(10) == [revoked, token]
+    assert store.find_token(token.secret_sha256) == token
+    failed = make_delivery(
+        125, message_id="w1_s1_29_state", outcome=Outcome.FAILED, status=500, error="answered with 500"
+    )
+    webhook = make_webhook(1, created_at=at(121), last_delivery=failed)
+    of_search = make_webhook(2, created_at=at(122), search_id="s1", types=(MessageType.SEARCH_FAILING,))
+    assert store.list_webhooks() == [webhook, replace(of_search, test_asked_at=at(123))]
+    assert store.claim_webhook("w1", "new release", at(125), 60) is None
+    search_lease = store.claim_search("s1", "new release", at(DAY), 60)
+    assert search_lease is not None
+    finished(store, search_lease, 9, 0.5)
+    cursor = make_cursor(sequence=28, course=COURSE, num_attempts=1, next_attempt_at=at(130))
+    assert store.webhook_cursors("w1") == [cursor]
+    lease = leased(store, seconds=2 * DAY)
+    store.record_delivery(lease, make_delivery(DAY), replace(cursor, sequence=29, num_attempts=0, next_attempt_at=None))
+    assert store.get_webhook("w1").num_delivered == 1
+    store.close()
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006", "0007"])
 def test_a_migration_forward_and_back_changes_nothing(tmp_path: Path, revision: str) -> None:
     engine = make_engine(_golden_database(tmp_path, f"schema_{revision}.sql"))
     before = _dump(engine)

@@ -58,7 +58,8 @@ def engine(url: str) -> Iterator[Engine]:
     """Connections to the database, emptied."""
     engine = make_engine(url)
     with engine.begin() as connection:
-        connection.execute(text("DELETE FROM search"))
+        for table in ("search", "token", "webhook"):
+            connection.execute(text(f"DELETE FROM {table}"))
     yield engine
     engine.dispose()
 

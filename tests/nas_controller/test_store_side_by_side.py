@@ -14,6 +14,7 @@ from nas_controller.requests import RequestState, RequestVerb, SearchEdit, Searc
 from nas_controller.store.base import Store, StoreError
 from nas_controller.store.memory import MemoryStore
 from nas_controller.store.open import open_store
+from nas_controller.webhooks.records import Outcome
 from tests.conformance.store_cases import (
     CONFIG,
     LOST_WORKER,
@@ -29,6 +30,8 @@ from tests.conformance.store_cases import (
     make_snapshot,
     readable,
 )
+from tests.conformance.store_token_suite import make_token
+from tests.conformance.store_webhook_suite import make_cursor, make_delivery, make_webhook
 
 SEARCHES = st.sampled_from(["s1", "s2"])
 STATES = st.sampled_from(list(SearchState))
@@ -245,6 +248,34 @@ class SideBySide(RuleBasedStateMachine):
         if search_id not in [search.id for search in self.stores[0].list_searches(10)]:
             self.acknowledged = {key: trial for key, trial in self.acknowledged.items() if key[0] != search_id}
 
+    @rule(number=SMALL, revoke=st.booleans())
+    def let_in(self, number: int, revoke: bool) -> None:
+        now = self.now()
+        self.both(lambda store: store.create_token(make_token(number)))
+        self.both(lambda store: store.record_token_use(f"t{number}", now.date()))
+        if revoke:
+            self.both(lambda store: store.revoke_token(f"t{number}", now))
+
+    @rule(number=SMALL, search_id=st.sampled_from([None, "s1", "s2"]), is_deleted=st.booleans())
+    def watch(self, number: int, search_id: str | None, is_deleted: bool) -> None:
+        if is_deleted:
+            self.both(lambda store: store.delete_webhook(f"w{number}"))
+        self.both(lambda store: store.create_webhook(make_webhook(number, search_id=search_id)))
+
+    @rule(number=SMALL, search_id=SEARCHES, outcome=st.sampled_from(list(Outcome)), is_test=st.booleans(), back=SMALL)
+    def deliver(self, number: int, search_id: str, outcome: Outcome, is_test: bool, back: int) -> None:
+        now, webhook_id = self.now(), f"w{number}"
+        claimed = [
+            self.both(lambda store, owner=owner: store.claim_webhook(webhook_id, owner, now, 2))
+            for owner in ("a", "b")  # type: ignore[misc]
+        ]
+        self.both(lambda store: store.ask_webhook_test(webhook_id, now))
+        delivery = make_delivery(self.seconds, outcome=outcome)
+        cursor = make_cursor(search_id, webhook_id=webhook_id, sequence=back, is_closed=back == 4)
+        for lease in claimed:
+            if lease is not None:
+                self.both(lambda store: store.record_delivery(lease, delivery, None if is_test else cursor))  # noqa: B023
+
     @rule()
     def open_again(self) -> None:
         self.stores[1].close()
@@ -256,11 +287,17 @@ class SideBySide(RuleBasedStateMachine):
         assert everything[0] == everything[1]
         tallies = [store.tallies(at(0), (1.0, 60.0)) for store in self.stores]
         assert tallies[0] == tallies[1]
+        assert self.told(self.stores[0]) == self.told(self.stores[1])
         for search in everything[0].values():
             self.check(search)
         for (search_id, number), trial in self.acknowledged.items():
             stored = everything[0][search_id]["trials"][number - 1]
             assert (stored.state, stored.reward) == (trial.state, trial.reward), "a reward that was committed stays"
+
+    def told(self, store: Store) -> Any:
+        """Who is let in, and who is told of what."""
+        webhooks = store.list_webhooks()
+        return store.list_tokens(10), webhooks, [store.webhook_cursors(webhook.id) for webhook in webhooks]
 
     def check(self, search: dict[str, Any]) -> None:
         """What holds in every search at every time."""

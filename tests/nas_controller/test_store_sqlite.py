@@ -34,6 +34,7 @@ from tests.conformance.store_cases import (
 )
 from tests.conformance.store_snapshot_suite import with_entries, without_file
 from tests.conformance.store_suite import StoreSuite
+from tests.conformance.store_webhook_suite import make_webhook
 
 FRESH = multiprocessing.get_context("forkserver")
 FRESH.set_forkserver_preload([processes.__name__])
@@ -332,6 +333,8 @@ def test_hot_queries_read_only_what_they_need(sqlite_store: SqlStore) -> None:
         lambda: store.measured_at("s1", 25),
         lambda: store.complete_attempt(lease, job.id, 2, evaluation(0.5), 0.5, at(52)),
         lambda: reevaluated(store, lease, measured, 7, 0.5),
+        lambda: store.find_token("5e" * 32),
+        lambda: store.webhook_cursors(store.create_webhook(make_webhook()).id),
     ):
         steps = _plans(store, call)
         assert steps
