@@ -83,7 +83,7 @@ class RunningSearch:
         self.limits = LimitWatch(self.store, self.search_id, config)
         self.replay = Replay(self.store, self.search_id, self.algorithm)
         self.snapshots = Snapshots(self.replay, config, self.artifacts)
-        self.insight = InsightKeeping(self.store, self.search_id, config)
+        self.insight = InsightKeeping(self.store, self.search_id, config, self.algorithm.diagnostics)
 
     @property
     def search_id(self) -> str:

@@ -70,6 +70,17 @@ class DecisionPoint:
     subject_type: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided at a decision point: the option taken there, and what the point was about."""
+
+    kind: DecisionKind
+    subject: int
+    option: Option
+    subject_level: int = 0
+    subject_type: str = ""
+
+
 class Rounding(StrEnum):
     """How the multipliers of a genotype become widths (Du et al. 2020b, equation 4); see `resources`.
 
@@ -133,6 +144,27 @@ class SearchSpace(ABC):
         Raises:
             ValueError: the prefix is too long, or an index in it was not offered.
         """
+
+    @property
+    def points(self) -> tuple[tuple[DecisionKind, int], ...]:
+        """Kind and subject of each decision point; they do not depend on what was decided before."""
+        decisions = self.decisions((0,) * self.genotype_length)
+        return tuple((decision.kind, decision.subject) for decision in decisions)
+
+    def decisions(self, genotype: Sequence[int]) -> tuple[Decision, ...]:
+        """What a complete genotype decided, point by point: the options that a walk along `options` takes.
+
+        Raises:
+            ValueError: the genotype has another length, or an index was not offered.
+        """
+        self.check(genotype)
+        decided = []
+        for position, index in enumerate(genotype):
+            point = self.options(genotype[:position])
+            assert point is not None
+            option = point.options[index]
+            decided.append(Decision(point.kind, point.subject, option, point.subject_level, point.subject_type))
+        return tuple(decided)
 
     @abstractmethod
     def decode(self, genotype: Sequence[int], name: str = "") -> ArchitectureSpec:

@@ -17,11 +17,11 @@ Drawing every option uniformly draws permutations, parent pairs, adjustments, ty
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cache, cached_property
 from random import Random
 from typing import TypeVar
 
-from search_space.decisions import DecisionKind, DecisionPoint, Genotype, Option, SearchSpace
+from search_space.decisions import Decision, DecisionKind, DecisionPoint, Genotype, Option, SearchSpace
 from search_space.moves import Choices, Offer, moved
 from search_space.size import SpaceSize, count_space, levels_can_match
 from search_space.spec import MAX_LEVEL, MIN_LEVEL, ArchitectureSpec, BlockSpec, BlockType, Stem
@@ -82,7 +82,7 @@ class ScalePermutedSpace(SearchSpace):
         return tuple(counts)
 
     @cached_property
-    def _points(self) -> tuple[tuple[DecisionKind, int], ...]:
+    def points(self) -> tuple[tuple[DecisionKind, int], ...]:
         """Kind and subject, a feature index, of each decision point."""
         searched = range(self._offer.first, self._offer.first + self.num_searched_blocks)
         points = [(DecisionKind.INTERMEDIATE_LEVEL, feature) for feature in searched[: len(self.pool)]]
@@ -119,7 +119,7 @@ class ScalePermutedSpace(SearchSpace):
         choices = self._read(prefix)
         if len(prefix) == self.genotype_length:
             return None
-        kind, subject = self._points[len(prefix)]
+        kind, subject = self.points[len(prefix)]
         place = subject - self._offer.first
         if kind is DecisionKind.INTERMEDIATE_LEVEL:
             return DecisionPoint(kind, subject, _pick_options(self.pool, choices.picks))
@@ -128,16 +128,16 @@ class ScalePermutedSpace(SearchSpace):
             return DecisionPoint(kind, subject, _pick_options(OUTPUT_LEVELS, taken))
         if kind is DecisionKind.LEVEL_ADJUSTMENT:
             base = self.pool[choices.picks[place]]
-            options = tuple(Option(f"{by:+d}", level=base + by, adjustment=by) for by in self.adjustments)
+            options = tuple(_adjusted(base, by) for by in self.adjustments)
             return DecisionPoint(kind, subject, options, subject_level=base)
         level = self._all_levels(choices)[subject]
         if kind is DecisionKind.BLOCK_TYPE:
-            options = tuple(Option(block_type, block_type=block_type) for block_type in self.block_types)
+            options = tuple(_of_type(block_type) for block_type in self.block_types)
             return DecisionPoint(kind, subject, options, subject_level=level)
         if kind is DecisionKind.PARENT:
             options = self._parent_options(choices, place)
         else:
-            options = tuple(Option(f"x{share:g}", multiplier=share) for share in self.multipliers)
+            options = tuple(_of_share(share) for share in self.multipliers)
         subject_type = self._all_types(choices)[subject]
         return DecisionPoint(kind, subject, options, subject_level=level, subject_type=subject_type)
 
@@ -146,17 +146,33 @@ class ScalePermutedSpace(SearchSpace):
         subject = self._offer.first + place
         taken = choices.parents[place] if place < len(choices.parents) else ()
         levels, types = self._all_levels(choices), self._all_types(choices)
-        return tuple(
-            Option(
-                f"{feature}: L{levels[feature]} {types[feature]}",
-                feature=feature,
-                level=levels[feature],
-                block_type=types[feature],
-                distance=subject - feature,
-            )
-            for feature in self._offer.candidates[place]
-            if feature not in taken
-        )
+        left = [feature for feature in self._offer.candidates[place] if feature not in taken]
+        return tuple(_parent(feature, subject, levels[feature], types[feature]) for feature in left)
+
+    def decisions(self, genotype: Sequence[int]) -> tuple[Decision, ...]:
+        """What a complete genotype decided, read once: a walk along `options` reads it at every point."""
+        self.check(genotype)
+        choices = self._read(genotype)
+        levels, types = self._all_levels(choices), self._all_types(choices)
+        bases = [self.pool[pick] for pick in choices.picks]
+        options = [_picked(pick, level) for pick, level in zip(choices.picks, bases, strict=True)]
+        options += [_picked(OUTPUT_LEVELS.index(level), level) for level in choices.outputs]
+        num_adjusted = self._num_adjustment_points
+        options += [_adjusted(base, by) for base, by in zip(bases, choices.adjustments, strict=True)][:num_adjusted]
+        options += [_of_type(block_type) for block_type in choices.types[: self._num_type_points]]
+        for subject, pair in enumerate(choices.parents, start=self._offer.first):
+            options += [_parent(feature, subject, levels[feature], types[feature]) for feature in pair]
+        options += [_of_share(share) for share in choices.multipliers[: self._num_multiplier_points]]
+        decided = []
+        for (kind, subject), option in zip(self.points, options, strict=True):
+            level, block_type = 0, ""
+            if kind is DecisionKind.LEVEL_ADJUSTMENT:
+                level = option.level - option.adjustment
+            elif kind not in (DecisionKind.INTERMEDIATE_LEVEL, DecisionKind.OUTPUT_LEVEL):
+                level = levels[subject]
+                block_type = "" if kind is DecisionKind.BLOCK_TYPE else types[subject]
+            decided.append(Decision(kind, subject, option, level, block_type))
+        return tuple(decided)
 
     def decode(self, genotype: Sequence[int], name: str = "") -> ArchitectureSpec:
         """The architecture that a complete genotype decided."""
@@ -227,7 +243,7 @@ class ScalePermutedSpace(SearchSpace):
 
     def describe_point(self, position: int) -> str:
         """What a decision point decides."""
-        kind, subject = self._points[position]
+        kind, subject = self.points[position]
         return f"{kind} of block {subject}"
 
     def _write(self, choices: Choices) -> Genotype:
@@ -332,7 +348,34 @@ def _without_shares(stem: Stem) -> Stem:
 
 def _pick_options(levels: Sequence[int], taken: Sequence[int]) -> tuple[Option, ...]:
     left = [(position, level) for position, level in enumerate(levels) if position not in taken]
-    return tuple(Option(f"L{level}", feature=position, level=level) for position, level in left)
+    return tuple(_picked(position, level) for position, level in left)
+
+
+# Most options are made again and again, and making one takes longer than finding it.
+@cache
+def _picked(position: int, level: int) -> Option:
+    return Option(f"L{level}", feature=position, level=level)
+
+
+@cache
+def _adjusted(base: int, by: int) -> Option:
+    return Option(f"{by:+d}", level=base + by, adjustment=by)
+
+
+@cache
+def _of_type(block_type: BlockType) -> Option:
+    return Option(block_type, block_type=block_type)
+
+
+@cache
+def _of_share(share: float) -> Option:
+    return Option(f"x{share:g}", multiplier=share)
+
+
+@cache
+def _parent(feature: int, subject: int, level: int, block_type: BlockType) -> Option:
+    label = f"{feature}: L{level} {block_type}"
+    return Option(label, feature=feature, level=level, block_type=block_type, distance=subject - feature)
 
 
 def _taken(items: Sequence[T], indices: Sequence[int]) -> tuple[T, ...]:

@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nas_controller.insight.choices import Choices
 from nas_controller.insight.course import Course
+from nas_controller.insight.policy import Policy
 from nas_controller.insight.rises import Rises
 from nas_controller.records import LedgerEntry
 from nas_controller.search_config import SearchConfig
+from search_space.spaces import find_space
 
-FORMAT = 1
+FORMAT = 2
 """Of the document. A part that folds otherwise, or keeps other things, is another format: then all is folded again."""
 
 
@@ -34,11 +37,20 @@ class Insight:
     sequence: int = 0
     course: Course = field(default_factory=Course)
     rises: Rises = field(default_factory=Rises)
+    policy: Policy = field(init=False)
+    choices: Choices = field(init=False)
+
+    def __post_init__(self) -> None:
+        space = find_space(self.config.space)
+        self.policy = Policy(space)
+        self.choices = Choices(space)
 
     def apply(self, entry: LedgerEntry) -> None:
         """Takes in the next entry of the ledger."""
         self.course.apply(entry)
         self.rises.apply(entry)
+        self.policy.apply(entry)
+        self.choices.apply(entry)
         self.sequence = entry.sequence
 
     def to_document(self) -> dict[str, Any]:
@@ -48,6 +60,8 @@ class Insight:
             "sequence": self.sequence,
             "course": self.course.to_document(),
             "rises": self.rises.to_document(),
+            "policy": self.policy.to_document(),
+            "choices": self.choices.to_document(),
         }
 
     @classmethod
@@ -59,9 +73,12 @@ class Insight:
         """
         if document.get("format") != FORMAT:
             raise InsightFormatError(f"insight of format {document.get('format')}: this release has {FORMAT}")
-        return cls(
+        insight = cls(
             config,
             document["sequence"],
             course=Course.from_document(document["course"]),
             rises=Rises.from_document(document["rises"]),
         )
+        insight.policy = Policy.from_document(insight.policy.space, document["policy"])
+        insight.choices = Choices.from_document(insight.choices.space, document["choices"])
+        return insight

@@ -1,5 +1,6 @@
 """The insight of a claimed search, written now and then: not once for each trial."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -20,11 +21,15 @@ class InsightKeeping:
     """Keeps the insight of one claim of a search.
 
     Between two rows nothing is read or folded: the entries since the last one are taken in when the next is written.
+
+    Args:
+        diagnostics: what the algorithm says of itself now; it is noted with each row.
     """
 
     store: Store
     search_id: str
     config: SearchConfig
+    diagnostics: Callable[[], Mapping[str, float]] = dict
     insight: Insight = field(init=False)
     written_at: datetime | None = None
 
@@ -49,6 +54,8 @@ class InsightKeeping:
             LeaseLostError: another controller took over; nothing was written.
         """
         follow(self.store, self.search_id, self.insight)
+        policy = self.insight.policy
+        policy.diagnostics.note(policy.num_told, at, self.diagnostics())
         self.written_at = at
         document = self.insight.to_document()
         kept = KeptInsight(search_id=self.search_id, sequence=self.insight.sequence, document=document, written_at=at)

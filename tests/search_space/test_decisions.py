@@ -96,6 +96,21 @@ def test_option_counts_are_those_of_the_options(drawn: SpaceAndGenotype) -> None
 
 
 @given(spaces_with_genotypes())
+def test_decisions_are_what_a_walk_takes(drawn: SpaceAndGenotype) -> None:
+    space, genotype = drawn
+    steps = [(p.kind, p.subject, option, p.subject_level, p.subject_type) for p, option in walk(space, genotype)]
+    decisions = space.decisions(genotype)
+    assert [(d.kind, d.subject, d.option, d.subject_level, d.subject_type) for d in decisions] == steps
+    assert space.points == tuple((d.kind, d.subject) for d in decisions)
+
+
+def test_decisions_of_no_genotype() -> None:
+    for genotype in ((0,) * 69, (0,) * 71, (10,) + (0,) * 69):
+        with pytest.raises(ValueError, match="genotype"):
+            SPINENET_49.decisions(genotype)
+
+
+@given(spaces_with_genotypes())
 def test_parents_follow_the_window(drawn: SpaceAndGenotype) -> None:
     space, genotype = drawn
     assume(isinstance(space, ScalePermutedSpace))
