@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
+from pydantic import Field
 
 from api import schemas, views
 from api.context import ApiContext, Context
@@ -19,6 +20,7 @@ from nas_controller.store.base import ConflictError, NotFoundError
 from search_space.reference import reference
 from search_space.spec import ArchitectureSpec
 
+Numbered = Annotated[int, Field(ge=1, le=2**31 - 1)]
 router = APIRouter(prefix="/v1/searches/{search_id}", tags=["trials"], responses=problem_docs(400, 401, 404, 422))
 
 
@@ -29,9 +31,14 @@ def list_trials(
     page_size: PageSize = 100,
     page_token: Annotated[int, Query(ge=0, le=2**31 - 1, description="`next_page_token` of the page before")] = 0,
     state: Annotated[tuple[TrialState, ...], Query(description="only trials in these states")] = (),
+    number: Annotated[tuple[Numbered, ...], Query(max_length=100, description="only these trials, on one page")] = (),
 ) -> schemas.TrialPage:
     """One page of trials, references included."""
     context.store.get_search(search_id)
+    if number:
+        asked = [context.store.get_trial(search_id, each) for each in sorted(set(number))]
+        found = [views.trial_summary(trial) for trial in asked if not state or trial.state in state]
+        return schemas.TrialPage(trials=found, next_page_token=None)
     trials = context.store.list_trials(search_id, page_size + 1, after=page_token, states=state)
     return schemas.TrialPage(
         trials=[views.trial_summary(trial) for trial in trials[:page_size]],

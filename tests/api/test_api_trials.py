@@ -36,6 +36,15 @@ def test_trials_can_be_asked_for_by_state(client: httpx.Client) -> None:
     assert [(trial["number"], trial["state"]) for trial in page["trials"]] == [(2, "infeasible"), (3, "failed")]
 
 
+def test_trials_can_be_asked_for_by_number(client: httpx.Client) -> None:
+    page = client.get(f"{BASE}/trials", params={"number": [4, 2, 4]}).json()
+    assert ([trial["number"] for trial in page["trials"]], page["next_page_token"]) == ([2, 4], None)
+    page = client.get(f"{BASE}/trials", params={"number": [2, 3, 4], "state": "failed"}).json()
+    assert [trial["number"] for trial in page["trials"]] == [3]
+    assert client.get(f"{BASE}/trials", params={"number": 7}).status_code == 404
+    assert client.get(f"{BASE}/trials", params={"number": list(range(1, 102))}).status_code == 422
+
+
 def test_a_trial_shows_jobs_attempts_and_the_failure(client: httpx.Client) -> None:
     trial = client.get(f"{BASE}/trials/3").json()
     assert trial["failure"] == "loss is not a number at step 17"

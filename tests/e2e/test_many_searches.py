@@ -4,6 +4,7 @@ from playwright.sync_api import Page, expect
 
 from nas_controller.records import SearchState
 from nas_controller.store.base import Store
+from search_space.reference import reference
 from tests.api.searches import DOCUMENT, SearchWriter, write_small_search
 
 ROWS = "#searches tbody tr"
@@ -85,6 +86,24 @@ def test_searches_are_compared_on_one_chart(page: Page, url: str, store: Store, 
     expect(page.locator("#chart .xtitle")).to_have_text("Hours since the start")
     page.get_by_role("link", name="Leave out").first.click()
     expect(page.locator("#chart .scatterlayer .trace")).to_have_count(1)
+    assert complaints == []
+
+
+def test_cost_is_compared_where_it_is_known(page: Page, url: str, store: Store, complaints: list[str]) -> None:
+    write_small_search(store)
+    priced = {**DOCUMENT, "price": {"cpu_hour": 36.0}}
+    writer = SearchWriter(store, "priced-000002", priced)
+    writer.run()
+    for reward in (0.1, 0.2):
+        writer.complete(writer.add(reference("spinenet-49")), reward)
+    page.goto(f"{url}/compare?searches=blood-cells-000001,priced-000002&x=cost")
+    expect(page.locator("#chart .scatterlayer .trace")).to_have_count(1)
+    expect(page.locator("#no-price")).to_be_visible()
+    # Two trainings of 5 s on one core at 0.01 EUR a second: each counts 0.05.
+    expect(page.locator("#figures tbody tr").nth(1)).to_contain_text("0.10 EUR")
+    expect(page.locator("#chart .xtitle")).to_have_text("Cost (EUR)")
+    x = page.evaluate("() => document.getElementById('chart').data[0].x.map((value) => Number(value.toFixed(6)))")
+    assert x == [0.05, 0.1, 0.1]
     assert complaints == []
 
 

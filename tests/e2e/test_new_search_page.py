@@ -160,6 +160,16 @@ def test_a_form_can_begin_with_another_search(page: Page, url: str, store: Store
         "algorithm": {"seed": 7},
         "proxy": {"preset": "cpu-tiny", "steps": 200},
     }
+    page.get_by_label("trials", exact=True).fill("12")
+    page.locator("#start").click()
+    expect(page.locator("h1")).to_have_text("blood cells 2")
+    clone = store.list_searches(1)[0]
+    assert clone.cloned_from == writer.search_id
+    # Nothing but what was written: the horizon of REINFORCE follows the limit again.
+    source = store.get_search(writer.search_id).config
+    wanted = {**source, "name": "blood cells 2", "limits": {**source["limits"], "trials": 12}}
+    wanted["algorithm"] = {**source["algorithm"], "settings": {"horizon": 12.0}}
+    assert clone.config == wanted
     assert complaints == []
 
 

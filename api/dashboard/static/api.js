@@ -45,11 +45,25 @@ export const getCourses = async (ids) => (await ask(`/v1/searches:courses?${ids.
 export const getReferences = async () => (await ask("/v1/references")).json();
 export const getSchema = async () => (await ask("/v1/schema/search")).json();
 export const createSearch = async (config, key) => (await post("/v1/searches", config, { "Idempotency-Key": key })).json();
+export const cloneSearch = async (id, patch, key) => {
+  const headers = { "Content-Type": "application/merge-patch+json", "Idempotency-Key": key };
+  return (await post(`${searchPath(id)}:clone`, patch, headers)).json();
+};
 export const validateSearch = async (config) => (await ifThere(post("/v1/searches:validate", config)))?.json() ?? null;
 export const estimateSearch = async (config) => (await ifThere(post("/v1/searches:estimate", config)))?.json() ?? null;
 export const getSearch = async (id) => (await ask(searchPath(id))).json();
 export const getHistory = async (id) => (await ask(`${searchPath(id)}/history`)).json();
-export const getBest = async (id) => (await ask(`${searchPath(id)}/trials:best?limit=10`)).json();
+export const getBest = async (id, limit = 10) => (await ask(`${searchPath(id)}/trials:best?limit=${limit}`)).json();
+/** Trials by number; `filters` may have `number` (a list), `state`, `page_size`, `page_token`; empty ones are left out. */
+export async function getTrials(id, filters) {
+  const pairs = Object.entries(filters).flatMap(([name, value]) => [value].flat().filter((each) => each !== "").map((each) => [name, String(each)]));
+  return (await ask(`${searchPath(id)}/trials?${new URLSearchParams(pairs)}`)).json();
+}
+export const getPareto = async (id, cost) => (await ask(`${searchPath(id)}/pareto?cost=${cost}`)).json();
+export const getFailures = async (id) => (await ask(`${searchPath(id)}/failures`)).json();
+export const getController = async (id) => (await ask(`${searchPath(id)}/controller`)).json();
+export const getChoices = async (id, top) => (await ask(`${searchPath(id)}/choices?top=${top}`)).json();
+export const getWorkers = async (id) => (await ask(`${searchPath(id)}/workers`)).json();
 export const getTrial = async (id, number) => (await ask(`${searchPath(id)}/trials/${number}`)).json();
 export const getMeasurements = async (id, number) => (await ask(`${searchPath(id)}/trials/${number}/measurements`)).json();
 export const exportPath = (id, number, format) => `${searchPath(id)}/trials/${number}/export?format=${format}`;
@@ -61,6 +75,7 @@ export const getComparison = async (id, number, other) => (await ask(comparisonP
 export const comparisonDrawingPath = (id, number, other) => comparisonPath(id, number, other, "/drawing");
 export const referenceDrawingPath = (name) => `/v1/references/${encodeURIComponent(name)}/export?format=svg`;
 export const artifactPath = (id, key) => `${searchPath(id)}/artifacts/${key}`;
+export const logPath = (id, number, job, attempt) => `${trialPath(id, number)}/jobs/${encodeURIComponent(job)}/logs?attempt=${attempt}`;
 export const getText = async (path) => (await ask(path)).text();
 export const getDrawing = (id, number) => getText(exportPath(id, number, "svg"));
 export const askTrial = async (id, number, verb) => (await ask(`${trialPath(id, number)}:${verb}`, { method: "POST" })).json();

@@ -2,10 +2,9 @@
 
 import { exportPath } from "./api.js";
 import { byId, element, fill, show } from "./dom.js";
+import { FORMATS } from "./export_formats.js";
 import { amount, ap, apWithError, NONE, signed } from "./format.js";
 import { reuseNote } from "./reuse.js";
-
-const FORMATS = ["spec", "pytorch", "svg"];
 
 function difference(trial) {
   if (!trial.difference) return NONE;
@@ -16,8 +15,8 @@ function difference(trial) {
 }
 
 function exports(searchId, number, label) {
-  return FORMATS.map((format) => [
-    element("a", { href: exportPath(searchId, number, format), download: true, "aria-label": `Export ${label} as ${format}` }, format),
+  return FORMATS.map(([format, text]) => [
+    element("a", { href: exportPath(searchId, number, format), download: true, title: text, "aria-label": `Export ${label} as ${format}` }, format),
     " ",
   ]);
 }

@@ -1,36 +1,32 @@
 // Several searches beside each other: one chart, their figures, and what differs in their documents.
 
+import { remember, said } from "./address.js";
 import { getCourses, getSearch } from "./api.js";
 import { explain, showBanner } from "./banner.js";
 import { drawCourses, lookOf } from "./compare_chart.js";
 import { byId, element, fill, show } from "./dom.js";
 import { ap, apWithError, duration, NONE, whole } from "./format.js";
+import { zoomRanges } from "./plotly_look.js";
 import { FINAL, stateLabel } from "./state.js";
 import { number, table, word } from "./table.js";
 
 const REFRESH_MS = 5000;
-const query = new URLSearchParams(location.search);
-const ids = [...new Set((query.get("searches") ?? "").split(",").filter((id) => id !== ""))].slice(0, 12);
+const ids = [...new Set((said("searches") ?? "").split(",").filter((id) => id !== ""))].slice(0, 12);
 
 let searches = [];
 let courses = [];
 
-function remember(name, value) {
-  if (value === null) query.delete(name);
-  else query.set(name, value);
-  history.replaceState(null, "", `?${query.toString().replaceAll("%2C", ",")}`);
+const UNITS = ["trials", "hours", "cost"];
+const unit = () => (UNITS.includes(said("x")) ? said("x") : "trials");
+const onZoom = (zoom) => remember("zoom", zoom);
+
+/** The currency of the first search that has a price. */
+const currency = () => searches.find((search) => search.usage.currency !== null)?.usage.currency ?? null;
+
+/** What a training of a search has cost until now, in that currency; null where that is not known. */
+function price({ usage, progress }) {
+  return usage.cost === null || usage.currency !== currency() || progress.trained === 0 ? null : usage.cost / progress.trained;
 }
-
-const unit = () => (query.get("x") === "hours" ? "hours" : "trials");
-
-/** "zoom=x0,x1,y0,y1" */
-function zoom() {
-  const ends = (query.get("zoom") ?? "").split(",").map(Number);
-  return ends.length === 4 && ends.every(Number.isFinite) ? { x: ends.slice(0, 2), y: ends.slice(2) } : null;
-}
-
-const rounded = (value) => Number(value.toPrecision(4));
-const onZoom = (next) => remember("zoom", next && [...next.x, ...next.y].map(rounded).join(","));
 
 /** Names where they differ, else ids. */
 function labels() {
@@ -51,7 +47,9 @@ async function draw() {
   show("chart", hasReward);
   show("chart-empty", !hasReward);
   if (!hasReward) return;
-  await drawCourses(byId("chart"), courses, labels(), unit(), zoom(), onZoom);
+  const prices = searches.map(price);
+  show("no-price", unit() === "cost" && prices.includes(null));
+  await drawCourses(byId("chart"), { courses, labels: labels(), prices, currency: currency(), unit: unit(), zoom: zoomRanges(said("zoom")) }, onZoom);
   byId("chart").setAttribute("aria-label", words());
 }
 
@@ -76,6 +74,7 @@ function figureRow(search, index) {
     last ? [`${whole(last.trained)} trainings`, element("span", { class: "quiet second" }, duration(last.seconds))] : NONE,
     onVal,
     duration(progress.elapsed_seconds),
+    search.usage.cost === null ? NONE : `${search.usage.cost.toFixed(2)} ${search.usage.currency}`,
     without(search.id),
   ];
 }
@@ -89,6 +88,7 @@ const HEAD = [
   number("reached after", "trainings, and time since the start"),
   number("AP on val of the best"),
   number("Time"),
+  number("Cost"),
   word(""),
 ];
 

@@ -1,16 +1,10 @@
 // What a training did over its steps, as small drawings of their own.
 
 import { ap } from "./format.js";
+import { svg } from "./svg.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT] = [320, 72];
 const DOT = 3;
-
-function svg(tag, attributes) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  return node;
-}
 
 /** A figure of (step, value) points, at least one; the step axis ends at `lastStep`. */
 function curve(points, lastStep, label, hasDots) {

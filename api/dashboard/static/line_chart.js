@@ -1,16 +1,10 @@
 // A small line chart with axes, as SVG of our own. Its points are written out for those who do not see it.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { svg } from "./svg.js";
+
 const [WIDTH, HEIGHT] = [440, 210];
 const MARGIN = { left: 46, right: 14, top: 10, bottom: 38 };
 const TICKS = 4;
-
-function svg(tag, attributes, ...children) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
 
 /** Round numbers from 0 to at least `highest`, about `TICKS` of them. */
 export function ticks(highest) {

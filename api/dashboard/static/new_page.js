@@ -1,20 +1,22 @@
 // Starting a search: a form out of the published schema, the document beside it, checked and estimated as it is written.
 
-import { createSearch, estimateSearch, getSchema, getSearch, validateSearch } from "./api.js";
+import { cloneSearch, createSearch, estimateSearch, getSchema, getSearch, validateSearch } from "./api.js";
 import { explain, showBanner } from "./banner.js";
 import { complain } from "./complaints.js";
 import { byId, element, fill, show } from "./dom.js";
 import { estimateList } from "./estimate.js";
 import { searchForm } from "./new_form.js";
-import { closest, withoutDefaults, withValue } from "./places.js";
+import { closest, patchTo, withoutDefaults, withValue } from "./places.js";
 import { PRESETS } from "./presets.js";
 import { resolver } from "./schema_form.js";
 import { toYaml } from "./yaml.js";
 
 const CHECK_AFTER_MS = 800;
 const query = new URLSearchParams(location.search);
+const from = query.get("from");
 
 let draft = {};
+let source = null;
 let form = null;
 let timer = null;
 let round = 0;
@@ -89,7 +91,8 @@ async function submit(event) {
   byId("start").disabled = true;
   showVerdict("Starting …");
   try {
-    const search = await createSearch(draft, keyFor(JSON.stringify(draft)));
+    const key = keyFor(JSON.stringify(draft));
+    const search = source === null ? await createSearch(draft, key) : await cloneSearch(source.id, patchTo(source.config, draft), key);
     location.assign(`/searches/${encodeURIComponent(search.id)}`);
   } catch (error) {
     byId("start").disabled = false;
@@ -103,6 +106,7 @@ function presetButtons() {
     const choose = () => {
       history.replaceState(null, "", `?preset=${name}`);
       byId("origin").textContent = "";
+      source = null;
       begin(preset.document);
     };
     return element("button", { type: "button", class: "preset", onclick: choose }, element("strong", {}, preset.label), element("span", { class: "quiet" }, preset.note));
@@ -120,11 +124,11 @@ function withoutFilledIn(config, schema, resolve) {
 
 /** The document that the address asks for: a search's, a preset's, or the smallest. */
 async function firstDocument(schema, resolve) {
-  const from = query.get("from");
   if (from === null) return (PRESETS[query.get("preset")] ?? PRESETS["try-it"]).document;
-  const search = await getSearch(from);
-  byId("origin").replaceChildren("As in ", element("a", { href: `/searches/${encodeURIComponent(from)}` }, search.name), ", which stays as it is.");
-  return { ...withoutFilledIn(search.config, schema, resolve), name: `${search.name} 2`.slice(-64) };
+  source = await getSearch(from);
+  const link = element("a", { href: `/searches/${encodeURIComponent(from)}` }, source.name);
+  byId("origin").replaceChildren("As in ", link, ", which stays as it is. The new search will say that it is cloned from it.");
+  return { ...withoutFilledIn(source.config, schema, resolve), name: `${source.name} 2`.slice(-64) };
 }
 
 async function copy() {

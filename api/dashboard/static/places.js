@@ -46,3 +46,10 @@ export function closest(value, examples, name) {
   const best = examples.reduce((one, other) => (differing(other).length < differing(one).length ? other : one));
   return { [name]: best[name], ...Object.fromEntries(differing(best)) };
 }
+
+/** The JSON merge patch (RFC 7396) that makes `wanted` of a document. Values that stay are in it too: they are wanted as they are. */
+export function patchTo(document, wanted) {
+  const gone = Object.keys(document).filter((key) => !(key in wanted)).map((key) => [key, null]);
+  const kept = Object.entries(wanted).map(([key, value]) => [key, isMapping(value) ? patchTo(isMapping(document[key]) ? document[key] : {}, value) : value]);
+  return Object.fromEntries([...gone, ...kept]);
+}

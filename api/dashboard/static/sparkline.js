@@ -1,8 +1,8 @@
 // How the best reward rose, small enough for a table.
 
 import { ap, whole } from "./format.js";
+import { svg, titled } from "./svg.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT, PAD] = [96, 24, 2];
 
 /** The corners of the step line, in drawing units, over the trials that the search may train. */
@@ -20,14 +20,8 @@ function corners({ steps, trained }, trials) {
 /** The picture of a search's course; null before the first reward. */
 export function sparkline(course, trials) {
   if (!course || course.steps.length === 0) return null;
-  const picture = document.createElementNS(SVG, "svg");
   const last = course.steps.at(-1);
   const words = `Best reward from ${ap(course.steps[0].reward)} to ${ap(last.reward)}, reached after ${whole(last.trained)} of ${whole(course.trained)} trainings`;
-  for (const [name, value] of Object.entries({ viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "sparkline", role: "img", "aria-label": words })) picture.setAttribute(name, value);
-  const title = document.createElementNS(SVG, "title");
-  title.textContent = words;
-  const line = document.createElementNS(SVG, "polyline");
-  line.setAttribute("points", corners(course, trials).map((corner) => corner.join(",")).join(" "));
-  picture.append(title, line);
-  return picture;
+  const points = corners(course, trials).map((corner) => corner.join(",")).join(" ");
+  return svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "sparkline", role: "img", "aria-label": words }, titled(words), svg("polyline", { points }));
 }

@@ -4,6 +4,7 @@ import { exportPath, getDrawing, getMeasurements, getTrial } from "./api.js";
 import { lossCurve, precisionCurve } from "./curves.js";
 import { byId, element, fill, show } from "./dom.js";
 import { drawing } from "./drawing.js";
+import { FORMATS } from "./export_formats.js";
 import { amount, ap, apWithError, duration, NONE, secondsBetween, time } from "./format.js";
 import { reuseNote } from "./reuse.js";
 import { stateLabel } from "./state.js";
@@ -68,16 +69,6 @@ function failures(trial) {
     element("details", { class: "failure" }, element("summary", {}, `Attempt ${number}, ${failure.reason.replaceAll("_", " ")}: ${failure.message}`), element("pre", {}, failure.traceback || "No traceback.")),
   );
 }
-
-const FORMATS = [
-  ["spec", "block specs (JSON)"],
-  ["pytorch", "PyTorch file"],
-  ["torchvision", "torchvision training"],
-  ["tf-vision", "TF-Vision block specs"],
-  ["mmdet", "MMDetection file"],
-  ["svg", "drawing (SVG)"],
-  ["card", "model card"],
-];
 
 /** Links to files. What an architecture cannot be written as is refused with the reason, which the browser then shows. */
 function exports(searchId, number) {
