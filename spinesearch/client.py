@@ -236,6 +236,14 @@ class Client:
         """Arrays over the trials: number, state, reward, best so far."""
         return self._json("GET", f"/v1/searches/{search_id}/history")
 
+    def pareto(self, search_id: str, cost: str = "multiply_adds") -> Document:
+        """The Pareto front of average precision against multiply-adds or parameters, and its hypervolume."""
+        return self._json("GET", f"/v1/searches/{search_id}/pareto", params={"cost": cost})
+
+    def failures(self, search_id: str) -> Document:
+        """Why trials have no whole reward, and attempts no evaluation, counted by reason."""
+        return self._json("GET", f"/v1/searches/{search_id}/failures")
+
     def export(self, search_id: str, number: int, format_name: str) -> str:
         """One architecture as text in a format."""
         path = f"/v1/searches/{search_id}/trials/{number}/export"

@@ -10,13 +10,15 @@ from typing import Any
 
 from nas_controller.insight.choices import Choices
 from nas_controller.insight.course import Course
+from nas_controller.insight.front import Fronts
+from nas_controller.insight.outcomes import Outcomes
 from nas_controller.insight.policy import Policy
 from nas_controller.insight.rises import Rises
-from nas_controller.records import LedgerEntry
+from nas_controller.records import EntryKind, LedgerEntry
 from nas_controller.search_config import SearchConfig
 from search_space.spaces import find_space
 
-FORMAT = 2
+FORMAT = 3
 """Of the document. A part that folds otherwise, or keeps other things, is another format: then all is folded again."""
 
 
@@ -37,6 +39,8 @@ class Insight:
     sequence: int = 0
     course: Course = field(default_factory=Course)
     rises: Rises = field(default_factory=Rises)
+    fronts: Fronts = field(default_factory=Fronts)
+    outcomes: Outcomes = field(init=False)
     policy: Policy = field(init=False)
     choices: Choices = field(init=False)
 
@@ -44,9 +48,13 @@ class Insight:
         space = find_space(self.config.space)
         self.policy = Policy(space)
         self.choices = Choices(space)
+        self.outcomes = Outcomes(self.config.flops_budget().centre)
 
     def apply(self, entry: LedgerEntry) -> None:
         """Takes in the next entry of the ledger."""
+        ended = self.course.point(entry.trial_number) if entry.kind is EntryKind.TRIAL_FINISHED else None
+        self.fronts.apply(entry, ended)
+        self.outcomes.apply(entry, ended)
         self.course.apply(entry)
         self.rises.apply(entry)
         self.policy.apply(entry)
@@ -62,6 +70,8 @@ class Insight:
             "rises": self.rises.to_document(),
             "policy": self.policy.to_document(),
             "choices": self.choices.to_document(),
+            "fronts": self.fronts.to_document(),
+            "outcomes": self.outcomes.to_document(),
         }
 
     @classmethod
@@ -78,7 +88,9 @@ class Insight:
             document["sequence"],
             course=Course.from_document(document["course"]),
             rises=Rises.from_document(document["rises"]),
+            fronts=Fronts.from_document(document["fronts"]),
         )
         insight.policy = Policy.from_document(insight.policy.space, document["policy"])
         insight.choices = Choices.from_document(insight.choices.space, document["choices"])
+        insight.outcomes = Outcomes.from_document(insight.outcomes.budget_centre, document["outcomes"])
         return insight

@@ -481,7 +481,7 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, Store):
         with self._lock:
             attempts = [attempt for of_job in self._shelf(search_id).attempts.values() for attempt in of_job]
         in_vain = [attempt for attempt in attempts if attempt.state in rules.IN_VAIN]
-        return Counter((each.state, each.failure and each.failure.reason) for each in in_vain)
+        return Counter((each.state, None if each.failure is None else each.failure.reason) for each in in_vain)
 
     def list_snapshots(self, search_id: str) -> list[Snapshot]:
         with self._lock:
