@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+from nas_controller.attempt_logs import keep_log_part, take_rest
 from nas_controller.dispatch.base import AttemptKey, AttemptOutcome
 from nas_controller.dispatch.results import KeptResult
 from nas_controller.failures import is_tried_again, retry_at
@@ -21,7 +22,7 @@ from nas_controller.records import (
 )
 from nas_controller.reward import reward_of
 from nas_controller.running_search import RunningSearch, SearchFailedError
-from trainer.session import Checkpoint
+from trainer.session import Checkpoint, LogPart
 from trainer.task import Evaluation
 
 _log = logging.getLogger(__name__)
@@ -63,6 +64,9 @@ def take_progress(search: RunningSearch) -> None:
     for key, progress in search.dispatcher.progress():
         job = search.running.get(key)
         if job is None:
+            continue
+        if isinstance(progress, LogPart):
+            keep_log_part(search, key, progress)
             continue
         replaced = search.store.get_job(job.id).checkpoint
         search.store.record_progress(search.lease, key.job_id, key.number, progress, search.now())
@@ -115,6 +119,8 @@ def record(search: RunningSearch, outcome: AttemptOutcome) -> Trial | None:
         SearchFailedError: the data set is broken; that is committed, and no architecture is to blame.
     """
     job = search.running.pop(outcome.key)
+    if outcome.failure is not None:
+        take_rest(search, outcome.key)
     outcome = _as_kept(search, outcome)
     trial = _commit(search, job, outcome)
     if search.results is not None:
@@ -133,10 +139,12 @@ def _as_kept(search: RunningSearch, outcome: AttemptOutcome) -> AttemptOutcome:
 
 
 def take_kept(search: RunningSearch, kept: KeptResult) -> AttemptOutcome:
-    """The outcome, after what was measured on the way is committed."""
+    """The outcome, after what was measured and logged on the way is committed."""
     key = kept.outcome.key
     for measurement in kept.measurements:
         search.store.record_progress(search.lease, key.job_id, key.number, measurement, search.now())
+    for part in kept.log_parts:
+        keep_log_part(search, key, part)
     return kept.outcome
 
 

@@ -308,7 +308,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One run of a job on a worker; `number` is 1 for the first."""
+    """One run of a job on a worker; `number` is 1 for the first.
+
+    Args:
+        log_bytes: how long its log is so far, parts that are left out included; 0 for none.
+    """
 
     job_id: str
     number: int
@@ -317,6 +321,7 @@ class Attempt:
     started_at: datetime
     finished_at: datetime | None = None
     failure: Failure | None = None
+    log_bytes: int = 0
 
 
 class EntryKind(StrEnum):

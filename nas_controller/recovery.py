@@ -3,6 +3,7 @@
 import logging
 from datetime import datetime, timedelta
 
+from nas_controller.attempt_logs import sweep_output, take_rest
 from nas_controller.attempts import complete, forget_checkpoint, queue
 from nas_controller.dispatch.base import AttemptKey
 from nas_controller.dispatch.results import ResultSpool
@@ -32,6 +33,8 @@ def take_over(search: RunningSearch) -> None:
             _log.info("attempt %d of another controller: %s", key.number, found, extra=attempt_ids(job, key.number))
         if kept is not None:
             search.returned.append(kept)
+        elif key not in adopted:
+            take_rest(search, key)
     keep = [key.job_id for key in search.running]
     for job in search.store.requeue_lost_attempts(search.lease, search.now(), keep):
         _log.warning("attempt lost with its controller: queued again", extra=attempt_ids(job, job.num_attempts))
@@ -40,6 +43,8 @@ def take_over(search: RunningSearch) -> None:
             queue(search, job)
     if search.results is not None:
         sweep_results(search.store, search.results, search.now())
+    if search.setup.artifact_dir is not None:
+        sweep_output(search.store, search.setup.artifact_dir, search.now())
 
 
 def _forget_unknown_results(search: RunningSearch) -> None:

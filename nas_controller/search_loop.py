@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 
 from nas_controller.asked import next_draft, take_requests, warm_start
+from nas_controller.attempt_logs import take_rest
 from nas_controller.attempts import forget_checkpoint, give, record, submit_queued, take_kept, take_progress
 from nas_controller.dispatch.base import AttemptOutcome
 from nas_controller.log_ids import log_ids
@@ -51,6 +52,7 @@ def run_search(search: RunningSearch) -> Iterator[SearchState]:
                 raise
     for key in search.running:
         search.dispatcher.cancel(key)
+        take_rest(search, key)
     for job in [*search.running.values(), *search.queued]:
         forget_checkpoint(search, job.id)
     if state.is_final:

@@ -4,6 +4,7 @@ Legend: B images of a batch, D detections, 7 = image id, x, y, width, height, sc
 """
 
 import logging
+import math
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -41,6 +42,8 @@ from trainer.session import LoneSession, Measurement, TrainingSession, TrainingS
 from trainer.task import TRAINER_VERSION, Evaluation, EvaluationRequest, TrainingDiverged
 
 EVAL_BATCH_SIZE = 16
+PARTS_SAID = 10
+"""The log has the loss after each of so many parts of a training."""
 _ALONE = LoneSession()
 _log = logging.getLogger(__name__)
 
@@ -101,6 +104,8 @@ def _evaluate(request: EvaluationRequest, session: TrainingSession) -> Evaluatio
         _go_on_from_checkpoint(parts, session)
         deadline = Deadline(training, request.time_limit_seconds, started - training.all_seconds)
         setup_seconds = time.perf_counter() - started
+        words = "%s: %d steps on %d images, on %s"
+        _log.info(words, request.spec.name, training.num_steps, train_images.num_images, on.describe())
         scores, stopped_at_step = _train_and_measure(parts, session, deadline)
     report = cost(plan)
     return Evaluation(
@@ -138,9 +143,12 @@ def _train_and_measure(parts: _Parts, session: TrainingSession, deadline: Deadli
     the training, and its step."""
     request, training = parts.request, parts.training
     measured_at = measured_steps(request.task, training.num_steps)
+    said_at = {math.ceil(training.num_steps * part / PARTS_SAID) for part in range(1, PARTS_SAID + 1)}
     measured: tuple[CocoScores, int] | None = None
     for step in train_steps(training, parts.anchors_A4, parts.train_images, request.task, request.seed, parts.on):
         deadline.check()
+        if step in said_at:
+            _log.info("step %d of %d: loss %.4g", step, training.num_steps, float(training.losses_S.cpu()[step - 1]))
         if step in measured_at:
             measured = _measured(parts, deadline), step
             try:
@@ -182,6 +190,8 @@ def _measured(parts: _Parts, deadline: Deadline) -> CocoScores:
     ground_truth = coco_ground_truth(request.data, request.split.value)
     scores = coco_scores(_first_images(ground_truth, parts.num_eval_images), rows_D7, request.task.coco_eval)
     parts.training.measuring_seconds += time.perf_counter() - started
+    words = "AP %.4f on %d images, after step %d"
+    _log.info(words, scores.average_precision, parts.num_eval_images, parts.training.step)
     return scores
 
 

@@ -52,7 +52,30 @@ class Checkpoint:
     num_bytes: int
 
 
-Progress = Measurement | Checkpoint
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPart:
+    """A stretch of what an attempt logged and printed, kept where everybody can read it.
+
+    Args:
+        start: where it begins, in bytes of the attempt's whole log.
+        num_bytes: of the log that it has; a longer part with the same start takes its place.
+        key: of the artifact.
+    """
+
+    start: int
+    num_bytes: int
+    key: str
+
+    @property
+    def end(self) -> int:
+        """Where it ends, in bytes of the whole log."""
+        return self.start + self.num_bytes
+
+
+TrainingEvent = Measurement | Checkpoint
+"""What a training tells."""
+Progress = TrainingEvent | LogPart
+"""What a worker tells of an attempt on the way."""
 
 
 class TrainingSession(ABC):

@@ -93,10 +93,11 @@ class Dispatcher(ABC):
 
     @abstractmethod
     def progress(self) -> list[tuple[AttemptKey, Progress]]:
-        """Measurements and checkpoints of running attempts that were not given before, those of one attempt in
-        order; never of an attempt whose outcome was given. To a caller that asks before each `wait`, nothing is
-        lost of an attempt whose worker lives; what a worker reported in its last second may die with it. Does not
-        wait: what was told since the last `wait` or `free_workers` may come after the next one."""
+        """Measurements, checkpoints and parts of the logs of running attempts that were not given before, those of one
+        attempt in order; never of an attempt whose outcome was given. Only workers that are processes have logs. To a
+        caller that asks before each `wait`, nothing is lost of an attempt whose worker lives; what a worker reported in
+        its last second may die with it. Does not wait: what was told since the last `wait` or `free_workers` may come
+        after the next one."""
 
     @abstractmethod
     def stop(self, key: AttemptKey) -> None:

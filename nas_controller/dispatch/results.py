@@ -2,8 +2,8 @@
 the way between them.
 
 One JSON file for each attempt, in a folder of the artifact store that every worker reaches:
-``{"sha256": of the rest, "job_id": ..., "attempt": ..., "evaluation" or "failure": {...}, "measurements": [...]}``. The
-controller removes it when the outcome is committed.
+``{"sha256": of the rest, "job_id": ..., "attempt": ..., "evaluation" or "failure": {...}, "measurements": [...],
+"log_parts": [...]}``. The controller removes it when the outcome is committed.
 """
 
 import builtins
@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote
 from nas_controller.artifacts.directory import sync_directory, write_aside
 from nas_controller.dispatch.base import AttemptKey, AttemptOutcome
 from nas_controller.records import Failure, FailureReason
-from trainer.session import Measurement, Progress
+from trainer.session import LogPart, Measurement, Progress
 from trainer.task import Evaluation
 
 FOLDER = "results"
@@ -37,10 +37,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptResult:
-    """What an attempt gave, and all that it had measured on the way: its last reports may have been lost."""
+    """What an attempt gave, and all that it had measured and logged on the way: its last reports may have been lost."""
 
     outcome: AttemptOutcome
     measurements: tuple[Measurement, ...] = ()
+    log_parts: tuple[LogPart, ...] = ()
 
 
 class ResultSpool:
@@ -107,7 +108,7 @@ class ResultSpool:
 
 
 def keep_result(artifact_dir: Path | None, outcome: AttemptOutcome, events: Sequence[Progress]) -> None:
-    """Puts the outcome, and what was measured of the events, where there is a folder for it.
+    """Puts the outcome, and what was measured and logged of the events, where there is a folder for it.
 
     Where it cannot be written, that is logged: the worker still reports it, and only its own death then costs the
     attempt.
@@ -116,7 +117,9 @@ def keep_result(artifact_dir: Path | None, outcome: AttemptOutcome, events: Sequ
         return
     try:
         measurements = tuple(event for event in events if isinstance(event, Measurement))
-        ResultSpool(artifact_dir).put(KeptResult(outcome=outcome, measurements=measurements))
+        log_parts = tuple(event for event in events if isinstance(event, LogPart))
+        result = KeptResult(outcome=outcome, measurements=measurements, log_parts=log_parts)
+        ResultSpool(artifact_dir).put(result)
     except OSError as error:
         _log.warning(
             "the result of attempt %d of job %s is not kept: %r", outcome.key.number, outcome.key.job_id, error
@@ -127,6 +130,7 @@ def _to_json(result: KeptResult) -> bytes:
     outcome = result.outcome
     document: dict[str, Any] = {"job_id": outcome.key.job_id, "attempt": outcome.key.number}
     document["measurements"] = [asdict(measurement) for measurement in result.measurements]
+    document["log_parts"] = [asdict(part) for part in result.log_parts]
     if outcome.evaluation is not None:
         document["evaluation"] = outcome.evaluation.to_document()
     else:
@@ -147,7 +151,8 @@ def _from_json(content: bytes, key: AttemptKey) -> KeptResult:
     evaluation = document.get("evaluation")
     given = _failure(document["failure"]) if evaluation is None else _checked(Evaluation.from_document(evaluation))
     measurements = tuple(Measurement(**each) for each in document["measurements"])
-    return KeptResult(outcome=AttemptOutcome.of(key, given), measurements=measurements)
+    log_parts = tuple(LogPart(**each) for each in document.get("log_parts", ()))  # older workers told none
+    return KeptResult(outcome=AttemptOutcome.of(key, given), measurements=measurements, log_parts=log_parts)
 
 
 def _failure(document: dict[str, Any]) -> Failure:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from nas_controller.artifacts.base import ArtifactMissingError
 from nas_controller.artifacts.directory import DirectoryArtifactStore
-from trainer.session import Checkpoint, Measurement, Progress, TrainingSession, TrainingStopped
+from trainer.session import Checkpoint, Measurement, TrainingEvent, TrainingSession, TrainingStopped
 from trainer.task import EvaluationRequest
 
 Given = TypeVar("Given")
@@ -29,7 +29,7 @@ class WorkerSession(TrainingSession):
     def __init__(
         self,
         request: EvaluationRequest,
-        report: Callable[[Progress], object],
+        report: Callable[[TrainingEvent], object],
         is_stopped: Callable[[], bool],
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:

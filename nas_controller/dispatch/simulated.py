@@ -9,7 +9,7 @@ from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, Dispatcher
 from nas_controller.dispatch.results import keep_result
 from nas_controller.dispatch.session import WorkerSession, call_evaluator
 from nas_controller.records import Failure, FailureReason
-from trainer.session import Measurement, Progress
+from trainer.session import Measurement, Progress, TrainingEvent
 from trainer.task import Evaluation, EvaluationRequest
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,7 +31,7 @@ class VirtualClock:
         self.seconds = max(self.seconds, seconds)
 
 
-Report = tuple[float, Progress]
+Report = tuple[float, TrainingEvent]
 """An event, and the virtual second at which the attempt tells it."""
 
 
@@ -112,7 +112,7 @@ class SimulatedDispatcher(Dispatcher):
         def now() -> float:
             return reports[-1][0] if reports else started_at
 
-        def report(event: Progress) -> None:
+        def report(event: TrainingEvent) -> None:
             share = event.step / event.num_steps if isinstance(event, Measurement) else None
             reports.append((now() if share is None else started_at + seconds * share, event))
 

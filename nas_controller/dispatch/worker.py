@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 
 from nas_controller.dispatch.base import AttemptKey, AttemptOutcome
+from nas_controller.dispatch.output import kept_output
 from nas_controller.dispatch.results import keep_result
 from nas_controller.dispatch.session import WorkerSession, call_evaluator
 from nas_controller.records import Failure, FailureReason
@@ -141,7 +142,8 @@ class Worker:
     thread may ask or tell it in the meantime.
 
     Args:
-        report: called with each event of an attempt, in the attempt's thread; `progress` has them too.
+        report: called with each event of an attempt, in the attempt's thread, with parts of its log in another one;
+            `progress` has them too.
     """
 
     def __init__(self, evaluator_name: str, report: Callable[[Progress], object] | None = None) -> None:
@@ -191,7 +193,8 @@ class Worker:
                 self._report(event)
 
         session = WorkerSession(request, take, lambda: self._stopped == key)
-        result = run_evaluation(evaluator, request, session)
+        with kept_output(request.artifact_dir, key, take):
+            result = run_evaluation(evaluator, request, session)
         at = time.time()
         keep_result(request.artifact_dir, AttemptOutcome.of(key, result), events)
         return at, result, events

@@ -61,7 +61,7 @@ from nas_controller.requests import RequestDraft, RequestState, SearchEdit, Sear
 from nas_controller.store.tokens import TokenStore
 from nas_controller.store.webhooks import WebhookStore
 from nas_controller.tallies import Heartbeat, Tallies
-from trainer.session import Measurement, Progress
+from trainer.session import LogPart, Measurement, Progress
 
 
 class StoreError(Exception):
@@ -270,7 +270,8 @@ class Store(TokenStore, WebhookStore):
         """Keeps what a running attempt reported. A `Measurement` of a PROXY job is added to its trial's curve and
         writes `trial.measured`; a step that the curve has already (an attempt that went on from a checkpoint) is
         left as it was. A `Checkpoint` replaces the job's: the next attempt goes on from it. Of an attempt that is
-        not RUNNING, or a job that is final, nothing is kept."""
+        not RUNNING, or a job that is final, nothing of these is kept. A `LogPart` is kept whatever became of its
+        attempt, as `artifacts.log_parts.with_part` says: it may take the place of others."""
 
     @abstractmethod
     def requeue_lost_attempts(self, lease: SearchLease, at: datetime, keep: Collection[str] = ()) -> list[Job]:
@@ -343,6 +344,11 @@ class Store(TokenStore, WebhookStore):
         """Attempts of a job by number."""
 
     @abstractmethod
+    @abstractmethod
+    def list_log_parts(self, job_id: str, attempt_number: int) -> list[LogPart]:
+        """What there is of an attempt's log, by start. `NotFoundError` for no such attempt."""
+
+    @abstractmethod
     def read_ledger(
         self, search_id: str, after: int = 0, limit: int = 1000, kinds: Sequence[EntryKind] = ()
     ) -> list[LedgerEntry]:
@@ -395,8 +401,8 @@ class Store(TokenStore, WebhookStore):
 
     @abstractmethod
     def needed_artifacts(self, keys: Sequence[str], finished_before: datetime | None = None) -> set[str]:
-        """Those of the keys that are recorded as artifacts, that a snapshot has, or that a QUEUED or RUNNING job has as
-        its checkpoint; of all searches, but for those that were final before `finished_before`."""
+        """Those of the keys that are recorded as artifacts, that a snapshot or a log has, or that a QUEUED or RUNNING
+        job has as its checkpoint; of all searches, but for those that were final before `finished_before`."""
 
     @abstractmethod
     def close(self) -> None:

@@ -36,7 +36,7 @@ from nas_controller.store.memory_tokens import MemoryTokens
 from nas_controller.store.memory_webhooks import KeptWebhook, MemoryWebhooks
 from nas_controller.store.shelf import Shelf
 from nas_controller.tallies import Heartbeat, Tallies
-from trainer.session import Checkpoint, Measurement, Progress
+from trainer.session import Checkpoint, LogPart, Measurement, Progress
 
 
 class MemoryStore(MemoryTokens, MemoryWebhooks, Store):
@@ -361,7 +361,10 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, Store):
         with self._lock:
             shelf = self._leased(lease)
             job = self._job(shelf, job_id)
-            if not rules.is_running(job, self._attempt(shelf, job, attempt_number)):
+            attempt = self._attempt(shelf, job, attempt_number)
+            if isinstance(progress, LogPart):
+                shelf.add_log_part(attempt, progress)
+            if isinstance(progress, LogPart) or not rules.is_running(job, attempt):
                 return
             if isinstance(progress, Checkpoint):
                 shelf.jobs[job_id] = replace(job, checkpoint=progress)
@@ -460,6 +463,12 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, Store):
         with self._lock:
             return list(self._shelf_of_job(job_id).attempts[job_id])
 
+    def list_log_parts(self, job_id: str, attempt_number: int) -> list[LogPart]:
+        with self._lock:
+            shelf = self._shelf_of_job(job_id)
+            self._attempt(shelf, shelf.jobs[job_id], attempt_number)
+            return shelf.log_parts.get((job_id, attempt_number), [])
+
     def read_ledger(
         self, search_id: str, after: int = 0, limit: int = 1000, kinds: Sequence[EntryKind] = ()
     ) -> list[LedgerEntry]:
@@ -526,7 +535,8 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, Store):
             kept = [shelf for shelf in shelves if shelf.is_kept(finished_before)]
             recorded = {artifact.key for shelf in kept for artifact in shelf.artifacts}
             snapshots = {key for shelf in kept for key in shelf.snapshot_files().values()}
-            return (checkpoints | recorded | snapshots).intersection(keys)
+            logs = {part.key for shelf in kept for parts in shelf.log_parts.values() for part in parts}
+            return (checkpoints | recorded | snapshots | logs).intersection(keys)
 
     def close(self) -> None:
         """Nothing to give back."""

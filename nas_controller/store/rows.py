@@ -32,7 +32,7 @@ from nas_controller.records import (
 )
 from nas_controller.requests import RequestDraft, RequestState, RequestVerb, TrialRequest
 from nas_controller.tallies import Heartbeat, ProcessRole
-from trainer.session import Checkpoint, Measurement
+from trainer.session import Checkpoint, LogPart, Measurement
 
 Row = RowMapping
 Values = dict[str, Any]
@@ -234,6 +234,7 @@ def attempt_of(row: Row) -> Attempt:
         started_at=row["started_at"],
         finished_at=row["finished_at"],
         failure=failure_of(row["failure"]),
+        log_bytes=row["log_bytes"],
     )
 
 
@@ -258,6 +259,11 @@ def _seconds(started_at: datetime | None, finished_at: datetime | None) -> float
 def outcome_of(row: Row) -> tuple[AttemptState, FailureReason | None]:
     """How an attempt ended; one that was lost has no reason."""
     return AttemptState(row["state"]), FailureReason(row["failure_reason"]) if row["failure_reason"] else None
+
+
+def log_part_of(row: Row) -> LogPart:
+    """The part of a log in a row."""
+    return LogPart(**{name: row[name] for name in LogPart.__dataclass_fields__})
 
 
 def entry_of(row: Row) -> LedgerEntry:

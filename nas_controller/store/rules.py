@@ -38,6 +38,7 @@ from nas_controller.requests import (
 )
 from nas_controller.store.base import ConflictError, LeaseLostError, StaleError
 from nas_controller.tallies import FORGOTTEN_SECONDS, Group, Heartbeat
+from trainer.session import LogPart
 
 REFERENCE_ARM = "reference"
 CLAIMABLE = (SearchState.PENDING, SearchState.RUNNING, SearchState.STOPPING)
@@ -402,6 +403,11 @@ def may_complete(job: Job, attempt: Attempt) -> bool:
 def is_running(job: Job, attempt: Attempt) -> bool:
     """Whether a failure, a measurement or a checkpoint counts."""
     return not job.state.is_final and attempt.state is AttemptState.RUNNING
+
+
+def with_log(attempt: Attempt, part: LogPart) -> Attempt:
+    """The attempt whose log goes to this part's end at least."""
+    return replace(attempt, log_bytes=max(attempt.log_bytes, part.end))
 
 
 def require_reward(kind: JobKind, reward: float | None) -> None:

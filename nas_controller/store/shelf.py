@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from nas_controller.artifacts.log_parts import with_part
 from nas_controller.insight.kept import KeptInsight
 from nas_controller.records import (
     Artifact,
@@ -25,7 +26,7 @@ from nas_controller.records import (
 from nas_controller.requests import RequestDraft, RequestState, TrialRequest
 from nas_controller.store import rules
 from nas_controller.store.base import NotFoundError
-from trainer.session import Measurement
+from trainer.session import LogPart, Measurement
 
 
 @dataclass
@@ -44,6 +45,7 @@ class Shelf:
     insight: KeptInsight | None = None
     artifacts: list[Artifact] = field(default_factory=list)
     requests: dict[int, TrialRequest] = field(default_factory=dict)
+    log_parts: dict[tuple[str, int], list[LogPart]] = field(default_factory=dict)
     first_config: Mapping[str, Any] | None = None
 
     def append(self, kind: EntryKind, trial_number: int | None, payload: Mapping[str, Any], at: datetime) -> None:
@@ -124,6 +126,12 @@ class Shelf:
         if measurement.step not in [other.step for other in curve]:
             curve.append(measurement)
             self.append(EntryKind.TRIAL_MEASURED, trial_number, asdict(measurement), at)
+
+    def add_log_part(self, attempt: Attempt, part: LogPart) -> None:
+        """One more part of an attempt's log."""
+        key = attempt.job_id, attempt.number
+        self.log_parts[key] = with_part(self.log_parts.get(key, []), part)
+        self.attempts[attempt.job_id][attempt.number - 1] = rules.with_log(attempt, part)
 
     def is_kept(self, finished_before: datetime | None) -> bool:
         """Whether the search has its files still: it is not final, or was so only later."""

@@ -39,7 +39,7 @@ from nas_controller.store.sql_tokens import SqlTokens
 from nas_controller.store.sql_webhooks import SqlWebhooks
 from nas_controller.store.writing import Writing
 from nas_controller.tallies import Heartbeat
-from trainer.session import Checkpoint, Progress
+from trainer.session import Checkpoint, LogPart, Progress
 
 
 class SqlStore(SqlTokens, SqlWebhooks, SqlReading):
@@ -300,7 +300,10 @@ class SqlStore(SqlTokens, SqlWebhooks, SqlReading):
         at = rules.in_utc(at)
         with self._write(lease.search_id, lease) as writing:
             job = writing.job(job_id)
-            if not rules.is_running(job, writing.attempt(job, attempt_number)):
+            attempt = writing.attempt(job, attempt_number)
+            if isinstance(progress, LogPart):
+                writing.add_log_part(attempt, progress)
+            if isinstance(progress, LogPart) or not rules.is_running(job, attempt):
                 return
             if isinstance(progress, Checkpoint):
                 writing.put_job(replace(job, checkpoint=progress))

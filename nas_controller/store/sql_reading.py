@@ -29,7 +29,7 @@ from nas_controller.store.engine import DatabaseFile, for_one_read, for_writing
 from nas_controller.store.revisions import schema_problem
 from nas_controller.store.writing import IN_ORDER_MADE, OPEN_JOBS, only
 from nas_controller.tallies import Heartbeat, Tallies
-from trainer.session import Measurement
+from trainer.session import LogPart, Measurement
 
 OPEN_SEARCHES = [state.value for state in SearchState if not state.is_final]
 """Only these have open jobs; they are few, and each finds its own by an index."""
@@ -180,6 +180,15 @@ class SqlReading(Store):
         statement = select(tables.attempt).where(tables.attempt.c.job_id == job_id).order_by("number")
         return [rows.attempt_of(row) for row in self._rows(statement)]
 
+    def list_log_parts(self, job_id: str, attempt_number: int) -> list[LogPart]:
+        table = tables.log_part
+        of_attempt = [table.c.job_id == job_id, table.c.attempt_number == attempt_number]
+        found = [rows.log_part_of(row) for row in self._rows(select(table).where(*of_attempt).order_by("start"))]
+        if not found:
+            attempts = [attempt for attempt in self.list_attempts(job_id) if attempt.number == attempt_number]
+            only(attempts, f"job {job_id} has no attempt {attempt_number}")
+        return found
+
     def read_ledger(
         self, search_id: str, after: int = 0, limit: int = 1000, kinds: Sequence[EntryKind] = ()
     ) -> list[LedgerEntry]:
@@ -265,10 +274,9 @@ class SqlReading(Store):
             needed = set(connection.execute(checkpoints).scalars())
             for first in range(0, len(keys), KEYS_AT_ONCE):
                 some = keys[first : first + KEYS_AT_ONCE]
-                for column in (tables.artifact.c.key, tables.snapshot.c.artifact_key):
-                    named = select(column).where(column.in_(some))
+                for named in _named(some):
                     if finished_before is not None:
-                        named = named.join(tables.search).where(_is_kept(rules.in_utc(finished_before)))
+                        named = named.where(_is_kept(rules.in_utc(finished_before)))
                     needed.update(connection.execute(named).scalars())
         return needed.intersection(keys)
 
@@ -283,6 +291,17 @@ def search_row(search_id: str) -> Select[Any]:
 def _requests(search_id: str) -> Select[Any]:
     table = tables.trial_request
     return select(table).where(table.c.search_id == search_id).order_by(table.c.number)
+
+
+def _named(keys: Sequence[str]) -> list[Select[Any]]:
+    """Those of the keys that rows of a search name beside its jobs, joined with the search."""
+    artifact, snapshot, part, job = tables.artifact, tables.snapshot, tables.log_part, tables.job
+    of_job, of_search = job.c.id == part.c.job_id, tables.search.c.id == job.c.search_id
+    return [
+        select(artifact.c.key).where(artifact.c.key.in_(keys)).join(tables.search),
+        select(snapshot.c.artifact_key).where(snapshot.c.artifact_key.in_(keys)).join(tables.search),
+        select(part.c.key).where(part.c.key.in_(keys)).join(job, of_job).join(tables.search, of_search),
+    ]
 
 
 def _is_kept(finished_before: datetime) -> ColumnElement[bool]:

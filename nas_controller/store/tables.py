@@ -169,10 +169,23 @@ attempt = Table(
     Column("seconds", Float),
     # Of its job.
     Column("search_id", String(64), nullable=False, server_default=""),
+    Column("log_bytes", BigInteger, nullable=False, server_default="0"),
     Index(None, "state", "failure_reason", "seconds"),
     # All that counting the attempts of a search reads.
     Index(None, "search_id", "state", "failure_reason", "worker", "seconds"),
     Index(None, "search_id", "started_at"),
+)
+
+log_part = Table(
+    "log_part",
+    metadata,
+    Column("job_id", String(160), primary_key=True),
+    Column("attempt_number", Integer, primary_key=True, autoincrement=False),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("num_bytes", Integer, nullable=False),
+    Column("key", String(64), nullable=False),
+    ForeignKeyConstraint(["job_id", "attempt_number"], ["attempt.job_id", "attempt.number"], ondelete="CASCADE"),
+    Index(None, "key"),
 )
 
 ledger = Table(

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
+from nas_controller.artifacts.log_parts import with_part
 from nas_controller.insight.kept import KeptInsight
 from nas_controller.records import (
     Attempt,
@@ -27,7 +28,7 @@ from nas_controller.records import (
 from nas_controller.requests import RequestDraft, RequestState, TrialRequest
 from nas_controller.store import rows, rules, tables
 from nas_controller.store.base import NotFoundError
-from trainer.session import Measurement
+from trainer.session import LogPart, Measurement
 
 T = TypeVar("T")
 OPEN_JOBS = (JobState.QUEUED.value, JobState.RUNNING.value)
@@ -248,6 +249,21 @@ class Writing:
             self.append(EntryKind.TRIAL_MEASURED, trial_number, document, at)
             values = {"search_id": self.search.id, "trial_number": trial_number, "sequence": self.search.last_sequence}
             self.connection.execute(insert(table).values(**values, **document))
+
+    def add_log_part(self, attempt: Attempt, part: LogPart) -> None:
+        """One more part of an attempt's log; those whose place it takes are gone."""
+        table = tables.log_part
+        of_attempt = [table.c.job_id == attempt.job_id, table.c.attempt_number == attempt.number]
+        statement = select(table).where(*of_attempt).order_by(table.c.start)
+        before = [rows.log_part_of(row) for row in self.connection.execute(statement).mappings()]
+        after = with_part(before, part)
+        gone = [known.start for known in before if known not in after]
+        if gone:
+            self.connection.execute(delete(table).where(*of_attempt, table.c.start.in_(gone)))
+        for new in [each for each in after if each not in before]:
+            values = {"job_id": attempt.job_id, "attempt_number": attempt.number, **asdict(new)}
+            self.connection.execute(insert(table).values(**values))
+        self.put_attempt(rules.with_log(attempt, part))
 
     def add_snapshot(self, snapshot: Snapshot) -> list[str]:
         """One more snapshot; the keys of the files that no snapshot of the search has any more."""

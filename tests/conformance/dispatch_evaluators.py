@@ -3,12 +3,16 @@
 ``ok``, ``sleep:SECONDS``, ``kill`` (the worker's own process), ``stand still`` (the same, by SIGSTOP), or a key of
 `ERRORS` to raise, or ``wrong`` (a value that is no evaluation), or ``steps:NUMBER:SECONDS``: so many steps of so many
 seconds, each of them measured, with a checkpoint where one is wanted, from the step of the checkpoint that it goes on
-from.
+from. ``talk:SECONDS`` says something in every way that there is, then sleeps; ``crash`` ends by a native fault.
 """
 
+import ctypes
 import errno
+import logging
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -67,7 +71,7 @@ def seconds_of(request: EvaluationRequest) -> float:
     word, *numbers = request.spec.name.split(":")
     if word == "steps":
         return int(numbers[0]) * float(numbers[1])
-    return float(numbers[0]) if word == "sleep" else 0.0
+    return float(numbers[0]) if word in ("sleep", "talk") else 0.0
 
 
 def measurement(step: int, num_steps: int) -> Measurement:
@@ -136,7 +140,21 @@ def evaluate(request: EvaluationRequest, session: TrainingSession) -> Evaluation
         os.kill(os.getpid(), signal.SIGKILL)
     if request.spec.name == "stand still":
         os.kill(os.getpid(), signal.SIGSTOP)
+    if request.spec.name.startswith("talk"):
+        talk()
+    if request.spec.name == "crash":
+        print("it is about to crash")
+        ctypes.string_at(0)
     return simulate(request, session, time.sleep)
+
+
+def talk() -> None:
+    """Says something in every way that a process has."""
+    print("printed")
+    print("as an error", file=sys.stderr)
+    logging.getLogger("tests").info("logged: %d", 7)
+    subprocess.run(["echo", "by a child"], check=True)
+    os.write(2, b"by native code\n")
 
 
 def evaluate_alone(request: EvaluationRequest) -> Evaluation:

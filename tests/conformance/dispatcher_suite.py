@@ -233,7 +233,7 @@ class DispatcherSuite:
     def test_a_stopped_attempt_ends_with_its_next_measurement(self, dispatcher: Dispatcher) -> None:
         worker, key = until_free(dispatcher, 2)[1], AttemptKey("hopeless", 1)
         dispatcher.submit(worker, key, make_request("steps:600:0.1", 9))
-        before = [event for _, event in next_reports(dispatcher)]
+        before = [event for _, event in next_reports(dispatcher) if isinstance(event, Measurement)]
         dispatcher.stop(key)
         after, outcome = watch(dispatcher, key)
         assert outcome.evaluation is not None
@@ -241,7 +241,7 @@ class DispatcherSuite:
         last = outcome.evaluation.stopped_at_step
         assert last is not None
         assert before[-1].step <= last < 600
-        assert before + after == [measurement(step, 600) for step in range(1, last + 1)]
+        assert [*before, *after] == [measurement(step, 600) for step in range(1, last + 1)]
         dispatcher.stop(key)
 
     def test_an_attempt_may_be_stopped_as_soon_as_it_is_submitted(self, dispatcher: Dispatcher) -> None:

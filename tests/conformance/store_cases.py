@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from nas_controller.artifacts.log_parts import PART_BYTES
 from nas_controller.insight.kept import KeptInsight
 from nas_controller.records import (
     Artifact,
@@ -20,7 +21,7 @@ from nas_controller.records import (
 )
 from nas_controller.requests import RequestDraft, RequestVerb
 from nas_controller.store.base import Store
-from trainer.session import Checkpoint, Measurement
+from trainer.session import Checkpoint, LogPart, Measurement
 
 START = datetime(2026, 3, 1, 9, 30, 0, 250_000, tzinfo=UTC)
 CONFIG = {"space": "spinenet-49", "limits": {"trials": 20}, "tolerance": 0.05, "budget": None}
@@ -77,6 +78,11 @@ def make_measurement(step: int, average_precision: float) -> Measurement:
 def make_checkpoint(step: int) -> Checkpoint:
     """Each step has its own key."""
     return Checkpoint(step=step, key=f"{step:064x}", num_bytes=2**33 + step)
+
+
+def make_log_part(start: int, num_bytes: int = PART_BYTES) -> LogPart:
+    """Each place and length has its own key."""
+    return LogPart(start=start, num_bytes=num_bytes, key=f"{start:032x}{num_bytes:032x}")
 
 
 def make_artifact(search_id: str, **changes: Any) -> Artifact:
@@ -189,6 +195,7 @@ def readable_search(store: Store, search_id: str) -> dict[str, Any]:
         "jobs": jobs,
         "open": store.list_jobs(search_id, open_only=True),
         "attempts": [store.list_attempts(job.id) for job in jobs],
+        "logs": [store.list_log_parts(job.id, n) for job in jobs for n in range(1, job.num_attempts + 1)],
         "ledger": store.read_ledger(search_id, limit=10_000),
         "snapshots": store.list_snapshots(search_id),
         "insight": store.read_insight(search_id),

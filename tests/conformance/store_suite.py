@@ -28,6 +28,7 @@ from tests.conformance.store_cases import (
 )
 from tests.conformance.store_editing_suite import StoreEditingSuite
 from tests.conformance.store_insight_suite import StoreInsightSuite
+from tests.conformance.store_log_suite import StoreLogSuite
 from tests.conformance.store_progress_suite import StoreProgressSuite
 from tests.conformance.store_reading_suite import StoreReadingSuite
 from tests.conformance.store_request_suite import StoreRequestSuite
@@ -73,6 +74,7 @@ class StoreSuite(
     StoreWorkSuite,
     StoreStartingSuite,
     StoreProgressSuite,
+    StoreLogSuite,
     StoreReuseSuite,
     StoreEditingSuite,
     StoreRequestSuite,

@@ -23,7 +23,8 @@ from tests.conformance.dispatcher_suite import (
     until_free,
     watch,
 )
-from trainer.session import Checkpoint, Progress
+from tests.conformance.log_suite import LogSuite
+from trainer.session import Checkpoint, Measurement, Progress
 
 EVALUATOR = "tests.conformance.dispatch_evaluators:evaluate"
 
@@ -49,7 +50,7 @@ if __name__ == "__main__":
 """
 
 
-class TestLocalDispatcher(DispatcherSuite):
+class TestLocalDispatcher(DispatcherSuite, LogSuite):
     @pytest.fixture(scope="class")
     @classmethod
     def dispatcher(cls) -> Iterator[Dispatcher]:
@@ -122,7 +123,9 @@ def test_a_checkpoint_outlives_a_kill_and_the_next_attempt_goes_on_from_it(tmp_p
         newest = [event for event in [*events, *last_events] if isinstance(event, Checkpoint)][-1]
         until_free(dispatcher, 1)
         dispatcher.submit(worker, second, replace(request, resume_from=newest.key))
-        assert next_reports(dispatcher)[0][1].step == newest.step + 1
+        (_, report), *_ = next_reports(dispatcher)
+        assert isinstance(report, Measurement | Checkpoint)
+        assert report.step == newest.step + 1
         dispatcher.stop(second)
         assert watch(dispatcher, second)[1].evaluation is not None
     finally:

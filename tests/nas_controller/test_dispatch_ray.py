@@ -20,6 +20,7 @@ from nas_controller.dispatch.standing import START_SECONDS
 from nas_controller.records import FailureReason
 from tests.conformance.dispatch_evaluators import make_request
 from tests.conformance.dispatcher_suite import LEASE_SECONDS, DispatcherSuite, next_outcomes, until_free
+from tests.conformance.log_suite import LogSuite
 
 EVALUATOR = "tests.conformance.dispatch_evaluators:evaluate"
 REPOSITORY = Path(__file__).parents[2]
@@ -74,7 +75,7 @@ if end == "placement":
 """
 
 
-class TestRayDispatcher(DispatcherSuite):
+class TestRayDispatcher(DispatcherSuite, LogSuite):
     @pytest.fixture(scope="class")
     @classmethod
     def dispatcher(cls) -> Iterator[Dispatcher]:

@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect
 
 from nas_controller.access_tokens import Scope
+from nas_controller.artifacts.log_parts import PART_BYTES
 from nas_controller.records import (
     AttemptState,
     EntryKind,
@@ -44,6 +45,7 @@ from tests.conformance.store_cases import (
     make_checkpoint,
     make_draft,
     make_insight,
+    make_log_part,
     make_measurement,
     make_request,
     make_snapshot,
@@ -347,7 +349,21 @@ def test_a_database_of_the_eighth_schema_is_read_and_continued(tmp_path: Path) -
     store.close()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006", "0007"])
+def test_a_database_of_the_ninth_schema_is_read_and_continued(tmp_path: Path) -> None:
+    """`schema_0009.sql` is the eighth's, brought forward, with logs of the attempts of trials 4 and 7."""
+    store = open_store(_golden_database(tmp_path, "schema_0009.sql"))
+    failed, running = store.list_jobs("s1", 4)[0], store.list_jobs("s1", 7)[0]
+    assert store.list_log_parts(failed.id, 1) == [make_log_part(0, 12)]
+    assert store.list_log_parts(running.id, 1) == [make_log_part(0), make_log_part(PART_BYTES, 7)]
+    assert store.list_attempts(running.id)[0].log_bytes == PART_BYTES + 7
+    lease = store.claim_search("s1", "new release", at(2 * DAY), 60)
+    assert lease is not None
+    store.record_progress(lease, running.id, 1, make_log_part(PART_BYTES, 9), at(2 * DAY))
+    assert store.list_log_parts(running.id, 1) == [make_log_part(0), make_log_part(PART_BYTES, 9)]
+    store.close()
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"])
 def test_a_migration_forward_and_back_changes_nothing(tmp_path: Path, revision: str) -> None:
     engine = make_engine(_golden_database(tmp_path, f"schema_{revision}.sql"))
     before = _dump(engine)
