@@ -10,6 +10,7 @@ from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 
+from api.access import Access
 from api.auth import Auth, utc_now
 from api.context import ApiContext, CheckSearch
 from api.errors import add_error_handlers
@@ -34,6 +35,7 @@ from api.routes import (
     searches,
     spaces,
     tables,
+    tokens,
     trials,
 )
 from api.routes import artifacts as artifact_routes
@@ -70,6 +72,7 @@ def create_app(
         process_name: of this process among all that work on one database.
     """
     auth = auth or Auth(settings, clock)
+    access = Access(auth, store, clock)
     api_metrics = api_metrics or ApiMetrics()
     api_metrics.registry.register(StoreCollector(store, clock))
     failures = RateLimit(settings.failures_per_minute, clock)
@@ -80,6 +83,7 @@ def create_app(
         artifacts=artifacts,
         settings=settings,
         auth=auth,
+        access=access,
         failures=failures,
         metrics=api_metrics,
         readiness=Readiness(store, process_name, clock),
@@ -88,10 +92,10 @@ def create_app(
         insights=Insights(store),
         templates=Jinja2Templates(_DASHBOARD / "templates"),
     )
-    app.add_middleware(Gate, settings=settings, auth=auth, failures=failures, writes=writes)
+    app.add_middleware(Gate, settings=settings, access=access, failures=failures, writes=writes)
     app.add_middleware(Observation, metrics=api_metrics)
     add_error_handlers(app)
-    token = Depends(HTTPBearer(auto_error=False, description="the access token; `/healthz` and `/readyz` need none"))
+    token = Depends(HTTPBearer(auto_error=False, description="an access token; `/healthz` and `/readyz` need none"))
     for routes in (
         searches,
         planning,
@@ -105,6 +109,7 @@ def create_app(
         export,
         artifact_routes,
         spaces,
+        tokens,
         metrics,
     ):
         app.include_router(routes.router, dependencies=[token])

@@ -8,7 +8,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.templating import Jinja2Templates
 
-from api.auth import Auth
+from api.access import Access
+from api.auth import Auth, Grant
 from api.insights import Insights
 from api.limits import RateLimit
 from api.metrics import ApiMetrics
@@ -30,6 +31,7 @@ class ApiContext:
     artifacts: ArtifactStore
     settings: ApiSettings
     auth: Auth
+    access: Access
     failures: RateLimit
     metrics: ApiMetrics
     readiness: Readiness
@@ -46,3 +48,12 @@ def context_of(request: Request) -> ApiContext:
 
 
 Context = Annotated[ApiContext, Depends(context_of)]
+
+
+def grant_of(request: Request) -> Grant:
+    """What who sent this request may do; of routes that are not open, on which nobody was asked."""
+    grant: Grant = request.state.grant
+    return grant
+
+
+Granted = Annotated[Grant, Depends(grant_of)]

@@ -1,11 +1,12 @@
 """A search's ledger as server-sent events.
 
 The event id is the ledger's sequence number, so a client that reconnects with `Last-Event-ID` misses nothing
-and sees nothing twice. The stream ends when the search is final and all of its events were sent.
+and sees nothing twice. The stream ends when the search is final and all of its events were sent, and when whoever reads
+it is let in no more.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from fastapi.sse import format_sse_event
 from starlette.concurrency import run_in_threadpool
@@ -32,12 +33,14 @@ def read_page(store: Store, search_id: str, after: int, limit: int = _PAGE) -> s
     return schemas.EventPage(events=[event(entry) for entry in entries], is_final=is_final)
 
 
-async def stream(store: Store, search_id: str, after: int, settings: ApiSettings) -> AsyncIterator[bytes]:
+async def stream(
+    store: Store, search_id: str, after: int, settings: ApiSettings, is_let_in: Callable[[], bool]
+) -> AsyncIterator[bytes]:
     """The events after a sequence number as they happen, with a comment whenever nothing did for long."""
     loop = asyncio.get_running_loop()
     spoke_at = loop.time()
     yield format_sse_event(comment="stream of " + search_id, retry=RETRY_MILLISECONDS)
-    while True:
+    while await run_in_threadpool(is_let_in):
         page = await run_in_threadpool(read_page, store, search_id, after)
         for item in page.events:
             yield _encode(item)

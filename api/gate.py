@@ -1,22 +1,24 @@
-"""What every request passes before a route sees it: host, token, origin, rate, body; and headers on every answer.
+"""What every request passes before a route sees it: host, token, origin, scope, rate, body; headers on each answer.
 
 It stands before routing, so a route that forgets about access cannot exist.
 """
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.auth import SESSION_COOKIE, Auth
+from api.access import Access, DeniedError
+from api.auth import SESSION_COOKIE, Grant
 from api.bodies import read_body, refused_body, replay
 from api.errors import problem_response
 from api.limits import RateLimit, peer_of, too_many
+from api.scopes import SAFE_METHODS, needed_scope
 from api.settings import ApiSettings
 
 READINESS = "/readyz"
 """Open, for a probe has no token; but it says more to who has one, so one that is sent must be right."""
-SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 CONTENT_SECURITY_POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -46,10 +48,12 @@ def is_open(path: str) -> bool:
 class Gate:
     """ASGI middleware; the only one."""
 
-    def __init__(self, app: ASGIApp, settings: ApiSettings, auth: Auth, failures: RateLimit, writes: RateLimit) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: ApiSettings, access: Access, failures: RateLimit, writes: RateLimit
+    ) -> None:
         self._app = app
         self._settings = settings
-        self._auth = auth
+        self._access = access
         self._failures = failures
         self._writes = writes
 
@@ -70,7 +74,9 @@ class Gate:
 
         headers = Headers(scope=scope)
         refusal = (
-            self._refused_host(headers) or self._refused_access(scope, headers) or self._refused_rate(scope, headers)
+            self._refused_host(headers)
+            or await self._refused_access(scope, headers)
+            or self._refused_rate(scope, headers)
         )
         body = await read_body(headers, receive, self._settings, is_wanted=refusal is None)
         refusal = refusal or refused_body(body, self._settings)
@@ -88,38 +94,44 @@ class Gate:
             return None
         return problem_response(400, "host.not_allowed", "this service does not answer to that host name")
 
-    def _refused_access(self, scope: Scope, headers: Headers) -> Response | None:
+    async def _refused_access(self, scope: Scope, headers: Headers) -> Response | None:
         if is_open(scope["path"]) and not (scope["path"] == READINESS and "authorization" in headers):
             return None
-        authorization = headers.get("authorization")
-        if authorization is not None:
-            scheme, _, token = authorization.partition(" ")
-            if scheme.lower() == "bearer" and self._auth.is_token(token.strip()):
-                return None
+        try:
+            grant = await self._access.grant(headers)
+        except DeniedError as error:
+            return self._denied(scope, headers, error)
+        except SQLAlchemyError:
+            return problem_response(503, "store.unavailable", "the database does not answer: try again")
+        is_change = scope["method"] not in SAFE_METHODS
+        if is_change and "authorization" not in headers and not _is_same_origin(scope, headers):
+            return problem_response(403, "auth.cross_origin", "a browser may change things from our own pages only")
+        needed = needed_scope(scope["method"], scope["path"])
+        if not grant.scope.covers(needed):
+            detail = f"this wants a token with the scope {needed}, yours has {grant.scope}"
+            return problem_response(403, f"auth.needs_{needed}", detail)
+        scope.setdefault("state", {})["grant"] = grant
+        return None
+
+    def _denied(self, scope: Scope, headers: Headers, error: DeniedError) -> Response:
+        if "authorization" in headers:
             seconds = self._failures.take(peer_of(scope))
             if seconds:
                 return too_many(seconds)
-        elif self._auth.is_session(cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE, "")):
-            if scope["method"] in SAFE_METHODS or _is_same_origin(scope, headers):
-                return None
-            return problem_response(403, "auth.cross_origin", "a browser may change things from our own pages only")
         if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
             return RedirectResponse("/login", 303)
-        return problem_response(
-            401,
-            "auth.required",
-            "send the access token as `Authorization: Bearer ...`, or open the link that `spinesearch up` prints",
-            headers={"WWW-Authenticate": 'Bearer realm="spinesearch"'},
-        )
+        return problem_response(401, error.code, str(error), headers={"WWW-Authenticate": 'Bearer realm="spinesearch"'})
 
     def _refused_rate(self, scope: Scope, headers: Headers) -> Response | None:
-        """Who has passed with a credential is known by it; on open paths nobody can spend what is another's."""
+        """Who has passed with a token, or a session made by it, is known by it; who has another session, by that. On
+        open paths nobody can spend what is another's."""
         if scope["method"] in SAFE_METHODS:
             return None
-        if is_open(scope["path"]):
+        grant: Grant | None = scope.get("state", {}).get("grant")
+        if grant is None:
             key = peer_of(scope)
-        elif "authorization" in headers:
-            key = "token"
+        elif grant.token_id or "authorization" in headers:
+            key = f"token {grant.token_id}"
         else:
             key = cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE, "")
         seconds = self._writes.take(key)

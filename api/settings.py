@@ -45,7 +45,8 @@ class ApiSettings:
     """Settings of one API process.
 
     Args:
-        token_sha256: `hash_token` of the access token.
+        token_sha256: `hash_token` of the service's own access token, with all rights; those that are made with it are
+            in the store.
         session_secret: key that signs sign-in links and browser sessions. Every process that serves the same
             users, or prints links for them, has the same one.
         allowed_hosts: names in a request's Host header that are answered, without port.

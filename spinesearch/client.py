@@ -146,6 +146,22 @@ class Client:
         """What became of something that was asked: an architecture, another try, an early end."""
         return self._json("GET", f"/v1/searches/{search_id}/requests/{number}")
 
+    def create_token(self, name: str, scope: str, days: int | None = None) -> Document:
+        """A token for somebody, with its `secret`: nobody can show that again. `scope`: read, write or admin."""
+        return self._json("POST", "/v1/tokens", json={"name": name, "scope": scope, "days": days})
+
+    def list_tokens(self) -> Iterator[Document]:
+        """All tokens, newest first, with those that expired or were revoked."""
+        return self._pages("/v1/tokens", "tokens")
+
+    def revoke_token(self, token_id: str) -> None:
+        """A token opens nothing any more."""
+        self._send("DELETE", f"/v1/tokens/{token_id}")
+
+    def create_sign_in_link(self) -> Document:
+        """`path`: what signs one browser in, once, with this client's scope."""
+        return self._json("POST", "/v1/sign-in-links")
+
     def pause(self, search_id: str) -> Document:
         """Running trials finish, nothing new starts."""
         return self._json("POST", f"/v1/searches/{search_id}:pause")

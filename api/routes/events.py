@@ -7,7 +7,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from api import schemas
-from api.context import Context
+from api.context import Context, Granted
 from api.errors import problem_docs
 from api.events import read_page, stream
 from api.routes.parameters import SearchId
@@ -40,6 +40,7 @@ Sequence = Annotated[int, Query(ge=0, le=2**53, description="only events after t
 async def stream_events(
     search_id: SearchId,
     context: Context,
+    grant: Granted,
     after: Sequence = 0,
     poll: Annotated[bool, Query(description="answer with what there is, as JSON, instead of a stream")] = False,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
@@ -53,5 +54,5 @@ async def stream_events(
         return Response(page.model_dump_json(), media_type="application/json")
     if page.is_final and not page.events:
         return Response(status_code=204)
-    body = stream(context.store, search_id, after, context.settings)
+    body = stream(context.store, search_id, after, context.settings, lambda: context.access.holds(grant))
     return StreamingResponse(body, media_type="text/event-stream", headers=_STREAM_HEADERS)

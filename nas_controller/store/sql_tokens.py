@@ -49,9 +49,7 @@ class SqlTokens(TokenStore):
         statement = select(tokens).order_by(*newest_first).limit(limit)
         if before is not None:
             last = self.get_token(before)
-            statement = statement.where(
-                tuple_(tokens.c.created_at, tokens.c.id) < tuple_(last.created_at, last.id)  # type: ignore[arg-type]
-            )
+            statement = statement.where(tuple_(tokens.c.created_at, tokens.c.id) < tuple_(last.created_at, last.id))
         with self._reader.begin() as connection:
             return [_token_of(row) for row in connection.execute(statement).mappings()]
 

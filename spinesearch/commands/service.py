@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from nas_controller.access_tokens import Scope
+
 internal = typer.Typer(no_args_is_help=True)
 
 Port = Annotated[int, typer.Option(help="port on 127.0.0.1")]
@@ -51,13 +53,14 @@ def controller(
 
 def sign_in(
     url: Annotated[str, typer.Argument(help="address of the service as the browser sees it")] = "http://127.0.0.1:8080",
+    scope: Annotated[Scope, typer.Option(help="what the browser may do then")] = Scope.ADMIN,
 ) -> None:
     """Print a link that signs a browser in, once, within a few minutes."""
-    from api.auth import Auth
+    from api.auth import Auth, Grant
     from spinesearch.home import Home
     from spinesearch.supervisor import api_settings
 
-    code = Auth(api_settings(Home.from_environment())).issue_login_code()
+    code = Auth(api_settings(Home.from_environment())).issue_login_code(Grant(scope=scope))
     print(f"{url.rstrip('/')}/login?code={code}")
 
 

@@ -13,10 +13,12 @@ import pytest
 from starlette.routing import Mount, Route
 
 from api.app import create_app
-from api.auth import SESSION_COOKIE, Auth
+from api.auth import SESSION_COOKIE
+from nas_controller.access_tokens import Scope
 from nas_controller.artifacts.directory import DirectoryArtifactStore
 from nas_controller.records import SearchState
 from nas_controller.store.memory import MemoryStore
+from tests.api.granting import add_token, bearer, session, token_id_of
 from tests.api.searches import write_small_search
 from tests.api.serving import BEARER, TOKEN, make_settings, serve
 
@@ -25,12 +27,21 @@ READING = ("GET", "HEAD", "OPTIONS")
 OPEN = {"/healthz", "/readyz", "/login", "/static/plotly.min.js", "/static/dashboard.css", "/static/nothing.js"}
 BESIDE_THE_TABLE = {"/static/dashboard.css", "/static/nothing.js", "/docs", "/redoc", "/nothing", "/v1", "/v1/nothing"}
 SEARCH_ID = "blood-cells-000001"
+GONE_BY, REVOKED, UNKNOWN = 7, 8, 9
+SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
+READING_POSTS = {"/v1/searches:validate", "/v1/searches:estimate", "/v1/sign-in-links", "/logout"}
+"""What only looks, or concerns nobody else."""
 
 
 def app_with_a_search(folder: Path) -> object:
     """The application over one search that is final, so that its event stream ends."""
     store = MemoryStore()
     write_small_search(store).finish(SearchState.SUCCEEDED, "")
+    for number, scope in enumerate(Scope):
+        add_token(store, number, scope)
+    now = datetime.now(UTC)
+    add_token(store, GONE_BY, Scope.ADMIN, expires_at=now - timedelta(seconds=1))
+    add_token(store, REVOKED, Scope.ADMIN, revoked_at=now)
     return create_app(store, DirectoryArtifactStore(folder), make_settings())
 
 
@@ -55,13 +66,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, set[
     app = app_with_a_search(tmp_path_factory.mktemp("artifacts"))
     with serve(app) as url:  # type: ignore[arg-type]
         yield url, route_paths(app) | BESIDE_THE_TABLE
-
-
-def session(age: timedelta = timedelta()) -> dict[str, str]:
-    """A cookie that was made so long ago."""
-    auth = Auth(make_settings(), lambda: datetime.now(UTC) - age)
-    cookie = auth.redeem_login_code(auth.issue_login_code())
-    return {"Cookie": f"{SESSION_COOKIE}={cookie}"}
 
 
 EXPIRED = timedelta(seconds=make_settings().session_seconds + 1)
@@ -101,7 +105,11 @@ def test_the_route_table_is_what_we_think(served: tuple[str, set[str]]) -> None:
         ),
         pytest.param({"Cookie": f"{SESSION_COOKIE}={TOKEN}; token={TOKEN}"}, {}, id="token as cookie"),
         pytest.param({"X-Authorization": f"Bearer {TOKEN}", "X-Ray-Authorization": f"Bearer {TOKEN}"}, {}, id="header"),
-        pytest.param(session(EXPIRED), {}, id="expired session"),
+        pytest.param(session(age=EXPIRED), {}, id="expired session"),
+        pytest.param(bearer(UNKNOWN), {}, id="unknown token"),
+        pytest.param(bearer(GONE_BY), {}, id="expired token"),
+        pytest.param(bearer(REVOKED), {}, id="revoked token"),
+        pytest.param(session(token_id=token_id_of(REVOKED)), {}, id="session of a revoked token"),
         pytest.param({"Authorization": "Bearer wrong", **session()}, {}, id="wrong token beside a session"),
     ],
 )
@@ -113,6 +121,42 @@ def test_without_a_good_credential_only_the_open_paths_answer(
     answered = {key for key, status in found.items() if status < 400}
     assert answered <= {(method, path) for method in READING for path in OPEN}
     assert ("GET", "/healthz") in answered
+
+
+def needed(method: str, path: str) -> Scope:
+    """What `README` promises."""
+    if re.match(r"/v1/(tokens|webhooks)\b", path):
+        return Scope.ADMIN
+    is_reading = method in READING or (method == "POST" and path in READING_POSTS)
+    return Scope.READ if is_reading else Scope.WRITE
+
+
+@pytest.mark.parametrize(
+    ("by", "number"), [("token", 0), ("token", 1), ("token", 2), ("session", 2), ("session of a token", 0)]
+)
+def test_everybody_may_do_what_the_scope_says_and_nothing_else(
+    served: tuple[str, set[str]], by: str, number: int
+) -> None:
+    scope = list(Scope)[number]
+    token_id = token_id_of(number) if by == "session of a token" else ""
+    headers = bearer(number) if by == "token" else {**session(scope, token_id), **SAME_ORIGIN}
+    ranks = list(Scope)
+    found = {key: status for key, status in statuses(served, headers).items() if key[1] not in OPEN}
+    for (method, path), status in found.items():
+        if ranks.index(needed(method, path)) <= number:
+            assert status not in (401, 403, 500), (method, path)
+        else:
+            assert status == 403, (method, path)
+    assert {("POST", path) for path in READING_POSTS} <= set(found)
+
+
+def test_a_refusal_names_the_scope_that_is_needed(served: tuple[str, set[str]]) -> None:
+    with httpx.Client(base_url=served[0]) as client:
+        by_read = client.post("/v1/searches", headers=bearer(0))
+        by_write = client.get("/v1/tokens", headers=bearer(1))
+    assert by_read.headers["content-type"] == "application/problem+json"
+    assert (by_read.json()["code"], by_write.json()["code"]) == ("auth.needs_write", "auth.needs_admin")
+    assert by_write.json()["detail"] == "this wants a token with the scope admin, yours has write"
 
 
 @pytest.mark.parametrize("origin", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://evil.example"}, {}])

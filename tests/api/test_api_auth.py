@@ -7,8 +7,9 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.auth import SESSION_COOKIE, Auth
+from api.auth import SESSION_COOKIE, Auth, Grant
 from api.settings import hash_token, read_or_create_secret
+from nas_controller.access_tokens import Scope
 from nas_controller.store.memory import MemoryStore
 from tests.api.searches import START
 from tests.api.serving import BEARER, TOKEN, make_settings, serve
@@ -48,16 +49,16 @@ def test_codes_and_sessions_expire_and_cannot_be_exchanged() -> None:
     settings = make_settings()
     auth = Auth(settings, lambda: now)
     code = auth.issue_login_code()
-    assert not auth.is_session(code)
+    assert auth.session_grant(code) is None
     session = auth.redeem_login_code(code)
     assert session is not None
     assert auth.redeem_login_code(session) is None
     late = auth.issue_login_code()
     now = START + timedelta(seconds=settings.login_seconds)
     assert auth.redeem_login_code(late) is None
-    assert auth.is_session(session)
+    assert auth.session_grant(session) is not None
     now = START + timedelta(seconds=settings.session_seconds)
-    assert not auth.is_session(session)
+    assert auth.session_grant(session) is None
 
 
 @pytest.mark.parametrize("change", [{"token_sha256": hash_token("another")}, {"session_secret": "t" * 32}])
@@ -65,12 +66,25 @@ def test_another_token_or_secret_ends_sessions(change: dict[str, str]) -> None:
     auth = Auth(make_settings())
     session = auth.redeem_login_code(auth.issue_login_code())
     assert session is not None
-    assert not Auth(make_settings(**change)).is_session(session)
+    assert Auth(make_settings(**change)).session_grant(session) is None
 
 
-@pytest.mark.parametrize("value", ["", "..", "1.2", "1.2.3.4", "9999999999..", "x.y.z", "é.1.1", "9999999999.a.b"])
+@pytest.mark.parametrize(
+    "value", ["", "..", "1.2", "1.2.3.4", "9999999999....", "x.y.z", "é.1.1", "9999999999.a.admin..b", "é....é"]
+)
 def test_a_malformed_cookie_is_no_session(value: str) -> None:
-    assert not Auth(make_settings()).is_session(value)
+    assert Auth(make_settings()).session_grant(value) is None
+
+
+def test_a_session_has_the_scope_of_its_link_and_no_other() -> None:
+    auth = Auth(make_settings())
+    cookie = auth.redeem_login_code(auth.issue_login_code(Grant(scope=Scope.READ, token_id="3f9a1c2b4d5e")))
+    assert cookie is not None
+    grant = auth.session_grant(cookie)
+    assert grant is not None
+    assert (grant.scope, grant.token_id) == (Scope.READ, "3f9a1c2b4d5e")
+    for was, forged in ((".read.", ".admin."), (".3f9a1c2b4d5e.", "."), (".3f9a1c2b4d5e.", "..")):
+        assert auth.session_grant(cookie.replace(was, forged)) is None
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def make_webhook(number: int = 1, **changes: Any) -> Webhook:
     return replace(webhook, **changes)
 
 
-def make_delivery(number: int = 1, **changes: Any) -> Delivery:
+def make_delivery(number: float = 1, **changes: Any) -> Delivery:
     """An attempt that succeeded, so many seconds after the start."""
     delivery = Delivery(
         message_id=f"w1_s1_{number}_state",

@@ -53,7 +53,14 @@ def _ran_service(folder: Path, port: int) -> Traces:
     with log.open("wb") as output, running_service(folder / "home", output, **settings) as (process, client):
         search_id = client.create_search(SEARCH, idempotency_key="once")["id"]
         code = _sign_in(log)
-        _ask_wrongly(str(client._http.base_url), client)
+        made = client.create_token("a reader", "read")
+        with Client(str(client._http.base_url), made["secret"]) as reader:
+            reader.get_search(search_id)
+            for asking in (client, reader):
+                _ask_wrongly(str(client._http.base_url), asking)
+        revoked = client.create_token("somebody who left", "admin")
+        client.revoke_token(revoked["id"])
+        assert httpx.get(f"{client._http.base_url}v1/tokens", headers=_bearer(revoked["secret"])).status_code == 401
         wait_until(lambda: client.get_search(search_id)["counts"]["completed"] >= 4, 120)
         processes = [psutil.Process(process.pid), *descendants(process.pid)]
         texts = {f"command line of {p.pid}": " ".join(p.cmdline()).encode() for p in processes}
@@ -63,7 +70,13 @@ def _ran_service(folder: Path, port: int) -> Traces:
     home = _files(folder / "home")
     secrets = {name: home.pop(str(folder / "home" / name)).decode() for name in sorted(KEEPS_SECRETS)}
     texts |= home | {"output": log.read_bytes(), **_rows(port)}
-    return Traces(texts, {**secrets, "database password": PASSWORD, "token of Ray": ray_token}, code)
+    secrets |= {"database password": PASSWORD, "token of Ray": ray_token}
+    secrets |= {"made token": made["secret"], "revoked token": revoked["secret"]}
+    return Traces(texts, secrets, code)
+
+
+def _bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
 
 
 def _sign_in(log: Path) -> str:
@@ -80,10 +93,10 @@ def _sign_in(log: Path) -> str:
 def _ask_wrongly(url: str, client: Client) -> None:
     """Requests that are refused while they carry the token."""
     token = client._http.headers["Authorization"].removeprefix("Bearer ")
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = _bearer(token)
     assert httpx.get(f"{url}/nothing", headers=headers).status_code == 404
     assert httpx.get(f"{url}/v1/searches/none/artifacts/{token}", headers=headers).status_code == 404
-    assert httpx.post(f"{url}/v1/searches", content=b"{", headers=headers).status_code == 422
+    assert httpx.post(f"{url}/v1/searches", content=b"{", headers=headers).status_code in (403, 422)
     assert httpx.get(f"{url}/v1/searches", params={"token": token}).status_code == 401
     assert httpx.get(f"{url}/v1/searches", headers={"Authorization": f"Basic {token}"}).status_code == 401
 
@@ -105,6 +118,7 @@ def _rows(port: int) -> dict[str, bytes]:
 def test_the_search_left_something_to_look_through(traces: Traces) -> None:
     places = list(traces.texts)
     assert len(traces.texts["table trial"]) > 1_000
+    assert traces.texts["table token"].count(b"\n") == 1, "two tokens"
     assert any("/ray/" in place and place.endswith(".log") for place in places)
     assert sum(place.startswith("command line") for place in places) >= 6
     assert b"/login?code=" in traces.texts["output"]
