@@ -38,6 +38,7 @@ from datetime import datetime
 from typing import Any
 
 from nas_controller.insight.kept import KeptInsight
+from nas_controller.insight.workers import WorkSpan
 from nas_controller.records import (
     Artifact,
     Attempt,
@@ -344,6 +345,10 @@ class Store(TokenStore, WebhookStore):
         """Attempts of a job by number."""
 
     @abstractmethod
+    def last_attempts(self, search_id: str, limit: int) -> list[WorkSpan]:
+        """At most `limit` attempts of the search with what they worked on, those first that started last; at the same
+        time by job and number, falling."""
+
     @abstractmethod
     def list_log_parts(self, job_id: str, attempt_number: int) -> list[LogPart]:
         """What there is of an attempt's log, by start. `NotFoundError` for no such attempt."""

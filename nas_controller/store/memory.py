@@ -9,6 +9,7 @@ from typing import Any
 
 from nas_controller.access_tokens import AccessToken
 from nas_controller.insight.kept import KeptInsight
+from nas_controller.insight.workers import WorkSpan
 from nas_controller.records import (
     Artifact,
     Attempt,
@@ -462,6 +463,10 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, Store):
     def list_attempts(self, job_id: str) -> list[Attempt]:
         with self._lock:
             return list(self._shelf_of_job(job_id).attempts[job_id])
+
+    def last_attempts(self, search_id: str, limit: int) -> list[WorkSpan]:
+        with self._lock:
+            return self._shelf(search_id).work_spans()[:limit]
 
     def list_log_parts(self, job_id: str, attempt_number: int) -> list[LogPart]:
         with self._lock:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from nas_controller.insight.kept import KeptInsight
+from nas_controller.insight.workers import WorkSpan
 from nas_controller.records import (
     Artifact,
     Attempt,
@@ -236,6 +237,11 @@ def attempt_of(row: Row) -> Attempt:
         failure=failure_of(row["failure"]),
         log_bytes=row["log_bytes"],
     )
+
+
+def work_span_of(row: Row) -> WorkSpan:
+    """The attempt in a row that has its job's trial and kind too."""
+    return WorkSpan(trial_number=row["trial_number"], kind=JobKind(row["kind"]), attempt=attempt_of(row))
 
 
 def attempt_values(attempt: Attempt) -> Values:

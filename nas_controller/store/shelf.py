@@ -7,6 +7,7 @@ from typing import Any
 
 from nas_controller.artifacts.log_parts import with_part
 from nas_controller.insight.kept import KeptInsight
+from nas_controller.insight.workers import WorkSpan
 from nas_controller.records import (
     Artifact,
     Attempt,
@@ -102,6 +103,15 @@ class Shelf:
         attempts = self.attempts[job_id]
         for attempt in [a for a in attempts if a.state is AttemptState.RUNNING]:
             attempts[attempt.number - 1] = replace(attempt, state=state, finished_at=at)
+
+    def work_spans(self) -> list[WorkSpan]:
+        """All attempts, those first that started last."""
+        spans = [
+            WorkSpan(trial_number=job.trial_number, kind=job.kind, attempt=attempt)
+            for job in self.jobs.values()
+            for attempt in self.attempts[job.id]
+        ]
+        return sorted(spans, key=lambda s: (s.attempt.started_at, s.attempt.job_id, s.attempt.number), reverse=True)
 
     def same_trial(self, draft: TrialDraft, at: datetime) -> Trial | None:
         """The trial that was made of this draft at this time: by the same call, whose answer was lost."""

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, Select, collate, func, or_, select, tuple_
 
 from nas_controller.insight.kept import KeptInsight
+from nas_controller.insight.workers import WorkSpan
 from nas_controller.records import (
     Artifact,
     Attempt,
@@ -179,6 +180,18 @@ class SqlReading(Store):
         self.get_job(job_id)
         statement = select(tables.attempt).where(tables.attempt.c.job_id == job_id).order_by("number")
         return [rows.attempt_of(row) for row in self._rows(statement)]
+
+    def last_attempts(self, search_id: str, limit: int) -> list[WorkSpan]:
+        attempt, job = tables.attempt, tables.job
+        last_first = (attempt.c.started_at, self._by_bytes(attempt.c.job_id), attempt.c.number)
+        statement = (
+            select(attempt, job.c.trial_number, job.c.kind)
+            .join(job, job.c.id == attempt.c.job_id)
+            .where(attempt.c.search_id == search_id)
+            .order_by(*(each.desc() for each in last_first))
+            .limit(limit)
+        )
+        return [rows.work_span_of(row) for row in self._rows_of(search_id, statement)]
 
     def list_log_parts(self, job_id: str, attempt_number: int) -> list[LogPart]:
         table = tables.log_part

@@ -40,6 +40,7 @@ from tests.conformance.store_usage_suite import StoreUsageSuite
 from tests.conformance.store_watching_suite import StoreWatchingSuite
 from tests.conformance.store_webhook_suite import StoreWebhookSuite
 from tests.conformance.store_work_suite import StoreWorkSuite
+from tests.conformance.store_workers_suite import StoreWorkersSuite
 
 S = SearchState
 # What the API may ask for, by the state that holds (`Store.request_state`); the rest conflicts.
@@ -72,6 +73,7 @@ def brought_to(store: Store, state: SearchState, search_id: str = "s1") -> Searc
 
 class StoreSuite(
     StoreWorkSuite,
+    StoreWorkersSuite,
     StoreStartingSuite,
     StoreProgressSuite,
     StoreLogSuite,

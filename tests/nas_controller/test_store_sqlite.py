@@ -360,3 +360,13 @@ def test_what_was_measured_is_found_in_the_order_of_time(sqlite_store: SqlStore)
     index = "USING INDEX ix_trial_measurement_key_fingerprint_finished_at (measurement_key=? AND fingerprint=?)"
     assert steps[0] == f"SEARCH trial {index}"
     assert "USE TEMP B-TREE FOR ORDER BY" not in steps  # only equal times are sorted
+
+
+def test_the_last_attempts_are_found_without_reading_the_others(sqlite_store: SqlStore) -> None:
+    """They are read in the order of time, from the last one on; each finds its job by the primary key."""
+    claimed(sqlite_store)
+    assert _plans(sqlite_store, lambda: sqlite_store.last_attempts("s1", 10))[:3] == [
+        "SEARCH attempt USING INDEX ix_attempt_search_id_started_at (search_id=?)",
+        "SEARCH job USING INDEX sqlite_autoindex_job_1 (id=?)",
+        "USE TEMP B-TREE FOR RIGHT PART OF ORDER BY",  # only equal times are sorted
+    ]
