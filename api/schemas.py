@@ -223,6 +223,15 @@ class AttemptDetail(BaseModel):
     started_at: datetime
     finished_at: datetime | None
     failure: FailureDetail | None
+    log_bytes: int = Field(description="length of its log so far; 0 where it logged and printed nothing")
+
+
+class LogText(BaseModel):
+    """A stretch of an attempt's log."""
+
+    text: str
+    next: int = Field(description="the offset after it, in bytes of the whole log")
+    is_final: bool = Field(description="whether the attempt has ended and nothing more comes")
 
 
 class JobDetail(BaseModel):

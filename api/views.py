@@ -193,6 +193,7 @@ def _job(job: Job, attempts: list[Attempt]) -> schemas.JobDetail:
                 started_at=attempt.started_at,
                 finished_at=attempt.finished_at,
                 failure=_failure(attempt.failure),
+                log_bytes=attempt.log_bytes,
             )
             for attempt in attempts
         ],

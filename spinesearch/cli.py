@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from spinesearch.commands import architecture, bench, data, evaluator, export, replay, search, service, token
+from spinesearch.commands import architecture, bench, data, evaluator, export, logs, replay, search, service, token
 
 app = typer.Typer(
     name="spinesearch",
@@ -20,6 +20,7 @@ app.command("controller")(service.controller)
 app.command("health")(service.health)
 app.command("sign-in")(service.sign_in)
 app.add_typer(search.app, name="search", help="Start, watch and steer searches.")
+app.command("logs")(logs.logs)
 app.add_typer(token.app, name="token", help="Tokens for others, and what each may do.")
 app.command("replay")(replay.replay)
 app.command("export")(export.export)

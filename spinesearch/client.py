@@ -237,6 +237,27 @@ class Client:
         jobs: list[Document] = self._json("GET", f"/v1/searches/{search_id}/trials/{number}/jobs")["jobs"]
         return jobs
 
+    def trial_logs(self, search_id: str, number: int) -> str:
+        """All that workers logged and printed for a trial."""
+        return self._send("GET", f"/v1/searches/{search_id}/trials/{number}/logs").text
+
+    def follow_log(self, search_id: str, number: int, job_id: str, attempt: int) -> Iterator[str]:
+        """What one attempt logs and prints, as it comes, until it has ended; also where the connection is cut or the
+        service is started again meanwhile."""
+        path, after = f"/v1/searches/{search_id}/trials/{number}/jobs/{job_id}/logs", 0
+        while True:
+            with suppress(httpx.TransportError):
+                for data in self._stream(path, {"attempt": attempt}, after):
+                    after = data["next"]
+                    yield data["text"]
+            answer = self._send("GET", path, params={"attempt": attempt, "after": after})
+            after = int(answer.headers["X-Log-Next"])
+            if answer.text:
+                yield answer.text
+            if answer.headers["X-Log-Is-Final"] == "true":
+                return
+            time.sleep(RETRY_INTERVAL_SECONDS)
+
     def list_measurements(self, search_id: str, number: int) -> list[Document]:
         """AP and loss while a trial was trained, by rising step."""
         measurements: list[Document] = self._json("GET", f"/v1/searches/{search_id}/trials/{number}/measurements")[
@@ -274,9 +295,9 @@ class Client:
         where the connection is cut or the service is started again meanwhile."""
         while True:
             with suppress(httpx.TransportError):
-                for event in self._stream(search_id, after):
-                    after = event.sequence
-                    yield event
+                for document in self._stream(f"/v1/searches/{search_id}/events", {}, after):
+                    after = document["sequence"]
+                    yield _event(document)
             page = self._event_page(search_id, after)
             for document in page["events"]:
                 after = document["sequence"]
@@ -289,11 +310,11 @@ class Client:
         """Ledger entries above `after` that are committed now."""
         return [_event(document) for document in self._event_page(search_id, after)["events"]]
 
-    def _stream(self, search_id: str, after: int) -> Iterator[Event]:
-        """The events of one connection."""
-        path = f"/v1/searches/{search_id}/events"
+    def _stream(self, path: str, params: Mapping[str, Any], after: int) -> Iterator[Document]:
+        """What the events of one connection say."""
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
-        with self._http.stream("GET", path, headers=headers, timeout=self._stream_timeout) as response:
+        arguments: dict[str, Any] = {"params": params, "headers": headers, "timeout": self._stream_timeout}
+        with self._http.stream("GET", path, **arguments) as response:
             _check(response)
             fields: dict[str, str] = {}
             for line in response.iter_lines():
@@ -301,7 +322,7 @@ class Client:
                 if name and value:
                     fields[name] = value
                 elif not line and "data" in fields:
-                    yield _event(json.loads(fields["data"]))
+                    yield json.loads(fields["data"])
                     fields = {}
 
     def _event_page(self, search_id: str, after: int) -> Document:

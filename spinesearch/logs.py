@@ -67,7 +67,7 @@ class TextLines(logging.Formatter):
         fields = "".join(f" {name}={value}" for name, value in _fields_of(record, self._search).items())
         text = f"{_time_of(record)} {record.levelname:7} {self._role}: {record.getMessage()}{fields}"
         exception = _exception_of(self, record).splitlines()
-        return "\n    ".join(_printable(line) for line in [text, *exception])
+        return "\n    ".join(printable(line) for line in [text, *exception])
 
 
 def _time_of(record: logging.LogRecord) -> str:
@@ -85,7 +85,8 @@ def _exception_of(formatter: logging.Formatter, record: logging.LogRecord) -> st
     return formatter.formatException(record.exc_info) if record.exc_info else ""
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text with what cannot be printed escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 

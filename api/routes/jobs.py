@@ -13,5 +13,5 @@ router = APIRouter(prefix="/v1/searches/{search_id}", tags=["trials"], responses
 @router.get("/trials/{number}/jobs", operation_id="listJobs", summary="The work on a trial")
 def list_jobs(search_id: SearchId, number: TrialNumber, context: Context) -> schemas.TrialJobs:
     """Jobs with their attempts, evaluations and failures, without the trial's architecture: small enough to be asked
-    for again and again while it is trained. What workers print is not kept; of a failure the traceback is."""
+    for again and again while it is trained. What workers print is at `logs`."""
     return views.trial_jobs(context.store, context.store.get_trial(search_id, number))

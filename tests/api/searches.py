@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from nas_controller.artifacts.base import ArtifactStore
+from nas_controller.artifacts.log_parts import pack
 from nas_controller.records import (
     Failure,
     FailureReason,
@@ -23,7 +25,7 @@ from search_space.plan import TargetNetwork, resolve
 from search_space.reference import reference
 from search_space.spaces import SPINENET_49
 from search_space.spec import ArchitectureSpec
-from trainer.session import Measurement
+from trainer.session import LogPart, Measurement
 from trainer.task import Evaluation
 
 START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
@@ -136,6 +138,14 @@ class SearchWriter:
         job = self.store.list_jobs(self.search_id, number, open_only=True)[-1]
         point = Measurement(step=step, num_steps=300, loss=300 / step, average_precision=value, seconds=step / 4)
         self.store.record_progress(self.lease, job.id, 1, point, self.tick())
+
+    def log(self, artifacts: ArtifactStore, number: int, start: int, text: str) -> None:
+        """The newest attempt of the trial's open job has said a part of its log."""
+        job = self.store.list_jobs(self.search_id, number, open_only=True)[-1]
+        content, attempt = text.encode(), job.num_attempts
+        key = artifacts.put(pack(content, f"{job.id}.{attempt}.{start}"))
+        part = LogPart(start=start, num_bytes=len(content), key=key)
+        self.store.record_progress(self.lease, job.id, attempt, part, self.tick())
 
     def stop(self, number: int, step: int, value: float) -> None:
         """The trial, which runs, is stopped early where it is measured."""
