@@ -281,6 +281,18 @@ class Client:
         """Why trials have no whole reward, and attempts no evaluation, counted by reason."""
         return self._json("GET", f"/v1/searches/{search_id}/failures")
 
+    def controller(self, search_id: str) -> Document:
+        """The controller over time: entropy of its decisions, staleness, duplicates, and what it says of itself."""
+        return self._json("GET", f"/v1/searches/{search_id}/controller")
+
+    def choices(self, search_id: str, top: int = 20) -> Document:
+        """What each decision was worth, and what the `top` best have in common."""
+        return self._json("GET", f"/v1/searches/{search_id}/choices", params={"top": top})
+
+    def workers(self, search_id: str) -> Document:
+        """The workers, and the last 1,000 attempts."""
+        return self._json("GET", f"/v1/searches/{search_id}/workers")
+
     def export(self, search_id: str, number: int, format_name: str) -> str:
         """One architecture as text in a format."""
         path = f"/v1/searches/{search_id}/trials/{number}/export"

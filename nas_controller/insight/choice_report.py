@@ -15,7 +15,7 @@ _SHARE_DIGITS = 4
 
 
 def choice_fields(choices: Choices, top: int) -> dict[str, Any]:
-    """Fields of `api.insight_schemas.ChoiceInsight`.
+    """Fields of `api.inside_schemas.ChoiceInsight`.
 
     Args:
         top: compared are the trials with the best rewards, so many or as many as there are.
@@ -30,6 +30,7 @@ def choice_fields(choices: Choices, top: int) -> dict[str, Any]:
         "buckets": [_limits(choices, place) for place in range(len(choices.asked))],
         "decisions": [
             {
+                "position": place,
                 "kind": kind.value,
                 "subject": subject,
                 "label": label,

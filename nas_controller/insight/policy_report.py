@@ -16,7 +16,7 @@ MIN_LAST_ASKED = 15
 
 
 def controller_fields(policy: Policy) -> dict[str, Any]:
-    """Buckets, diagnostics and warnings: fields of `api.insight_schemas.ControllerInsight`."""
+    """Buckets, diagnostics and warnings: fields of `api.inside_schemas.ControllerInsight`."""
     return {
         "buckets": [_bucket_fields(policy, place) for place in range(len(policy.buckets))],
         "diagnostics": [
