@@ -29,7 +29,7 @@ test-slow: install
 # About an hour on two idle cores; the last command takes most of it.
 test-chaos: install
 	$(BIN)/python -m pytest -m chaos --numprocesses 2 --dist worksteal
-	$(BIN)/python -m tests.chaos.simulated_kills --kills 300
+	$(BIN)/python -m tests.chaos.simulated_kills --kills 900
 	$(BIN)/python -m tests.chaos.service_kills --kills 100 --lanes 2 --minutes 36
 
 # The compiler's optimizer is off: it takes longer than it saves these tests.

@@ -12,11 +12,11 @@ import signal
 import sys
 import tempfile
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
-from threading import Lock
 
 from nas_controller.store.open import open_store
 from tests.chaos.oracle import check_search, lost_results, num_duplicates
@@ -37,12 +37,27 @@ class Toll:
     num_duplicates: int = 0
     longest_resume_seconds: float = 0.0
     wrong: list[str] = field(default_factory=list)
-    lock: Lock = field(default_factory=Lock)
+
+    def add(self, other: "Toll") -> None:
+        """Takes in what another lane did."""
+        self.kills += other.kills
+        self.num_searches += other.num_searches
+        self.num_restarts += other.num_restarts
+        self.num_results += other.num_results
+        self.num_lost += other.num_lost
+        self.num_duplicates += other.num_duplicates
+        self.longest_resume_seconds = max(self.longest_resume_seconds, other.longest_resume_seconds)
+        self.wrong += other.wrong
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much, and how. `points` are those of a whole search, with how often it reaches them."""
+    """How much, and how.
+
+    Args:
+        kills: of each lane.
+        points: those of a whole search, with how often it reaches them.
+    """
 
     kills: int
     mean_seconds: float
@@ -59,11 +74,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     folder, toll = Path(tempfile.mkdtemp(prefix="chaos-")), Toll()
-    plan = Plan(arguments.kills, arguments.mean_seconds, arguments.trials, whole_search(folder / "whole"))
-    with ThreadPoolExecutor(arguments.lanes) as lanes:
+    kills = -(-arguments.kills // arguments.lanes)
+    plan = Plan(kills, arguments.mean_seconds, arguments.trials, whole_search(folder / "whole"))
+    # In processes: two threads that wait for children of one process take exit codes from each other.
+    with ProcessPoolExecutor(arguments.lanes, get_context("spawn")) as lanes:
         places = [folder / f"lane-{lane}" for lane in range(arguments.lanes)]
-        for lane in [lanes.submit(kill_searches, place, plan, toll, arguments.seed) for place in places]:
-            lane.result()
+        for lane in [lanes.submit(kill_searches, place, plan, arguments.seed) for place in places]:
+            toll.add(lane.result())
     print_toll(toll)
     if not toll.wrong:
         shutil.rmtree(folder)
@@ -79,23 +96,23 @@ def whole_search(folder: Path) -> dict[str, int]:
     return points
 
 
-def kill_searches(folder: Path, plan: Plan, toll: Toll, seed: int) -> None:
+def kill_searches(folder: Path, plan: Plan, seed: int) -> Toll:
     """One search after the other, each killed until it ends, until there were kills enough."""
-    random = Random(f"{seed} {folder.name}")
+    random, toll = Random(f"{seed} {folder.name}"), Toll()
     while toll.kills.total() < plan.kills:
-        with toll.lock:
-            toll.num_searches += 1
-            scenario = Scenario(
-                folder=folder / str(toll.num_searches),
-                trials=plan.trials,
-                algorithm=random.choice(["random", "reinforce"]),
-                diverging=0.05,
-                flaky=0.03,
-                document=WATCHED,
-            )
+        toll.num_searches += 1
+        scenario = Scenario(
+            folder=folder / str(toll.num_searches),
+            trials=plan.trials,
+            algorithm=random.choice(["random", "reinforce"]),
+            diverging=0.05,
+            flaky=0.03,
+            document=WATCHED,
+        )
         scenario.create()
         kill_until_it_ends(scenario, plan, toll, random)
         judge(scenario, toll)
+    return toll
 
 
 def kill_until_it_ends(scenario: Scenario, plan: Plan, toll: Toll, random: Random) -> None:
@@ -115,9 +132,8 @@ def kill_until_it_ends(scenario: Scenario, plan: Plan, toll: Toll, random: Rando
         process.join()
         code = process.exitcode or 0
         if code == -signal.SIGKILL:
-            with toll.lock:
-                toll.kills[kind_of(deadly)] += 1
-                toll.num_restarts += 1
+            toll.kills[kind_of(deadly)] += 1
+            toll.num_restarts += 1
     if code != 0:
         toll.wrong.append(f"{scenario.folder}: a process ended with {code}")
 
@@ -140,11 +156,10 @@ def judge(scenario: Scenario, toll: Toll) -> None:
     lost, duplicates = len(lost_results(store, scenario)), num_duplicates(store)
     store.close()
     resumes = [float(line) for line in (scenario.folder / RESUMES).read_text().split()]
-    with toll.lock:
-        toll.num_results += scenario.trials
-        toll.num_lost += lost
-        toll.num_duplicates += duplicates
-        toll.longest_resume_seconds = max([toll.longest_resume_seconds, *resumes])
+    toll.num_results += scenario.trials
+    toll.num_lost += lost
+    toll.num_duplicates += duplicates
+    toll.longest_resume_seconds = max([toll.longest_resume_seconds, *resumes])
     try:
         check_search(scenario)
     except AssertionError as error:
