@@ -43,7 +43,7 @@ def difference_interval(one: Share, other: Share) -> tuple[float, float]:
 
 def exact_chance(one: Share, other: Share) -> float:
     """The probability of a difference that is as rare as this one, or rarer, where whoever has it has nothing to do
-    with the group: Fisher's exact test, both sides (Fisher 1922). It goes through all permutations of the trials."""
+    with the group: Fisher's exact test, both sides (Fisher 1935). It goes through all permutations of the trials."""
     number, total = one.number, one.number + other.number
     having = one.count + other.count
     lowest, highest = max(0, number + having - total), min(number, having)
