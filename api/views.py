@@ -11,7 +11,6 @@ from nas_controller.records import (
     Attempt,
     Failure,
     Job,
-    JobKind,
     LedgerEntry,
     Search,
     SearchState,
@@ -52,7 +51,7 @@ def search_summary(store: Store, search: Search, now: datetime) -> schemas.Searc
 
 def search_detail(store: Store, search: Search, now: datetime) -> schemas.SearchDetail:
     """The search, whole."""
-    kinds = [job.kind for job in store.list_jobs(search.id, open_only=True)]
+    open_jobs = store.count_open_jobs(search.id)
     return schemas.SearchDetail(
         **dict(search_summary(store, search, now)),
         notes=search.notes,
@@ -60,7 +59,7 @@ def search_detail(store: Store, search: Search, now: datetime) -> schemas.Search
         usage=_usage(search, store.worker_seconds(search.id, now)),
         config=search.config,
         last_sequence=search.last_sequence,
-        open_jobs=schemas.OpenJobs(proxy=kinds.count(JobKind.PROXY), reevaluate=kinds.count(JobKind.REEVALUATE)),
+        open_jobs=schemas.OpenJobs(**{kind.value: count for kind, count in open_jobs.items()}),
     )
 
 

@@ -32,7 +32,7 @@ def get_artifact(
 ) -> StreamingResponse:
     """The content, always as a download: what a worker wrote is never shown as a page of ours."""
     context.store.get_search(search_id)
-    names = [artifact.name for artifact in context.store.list_artifacts(search_id) if artifact.key == key]
+    names = [artifact.name for artifact in context.store.list_artifacts(search_id, key=key)]
     if not names:
         raise NotFoundError(f"search {search_id} has no artifact {key}")
     try:

@@ -337,6 +337,10 @@ class Store(TokenStore, WebhookStore):
         """Jobs of the search, or of one trial, in the order made; with `open_only` those QUEUED or RUNNING."""
 
     @abstractmethod
+    def count_open_jobs(self, search_id: str) -> Mapping[JobKind, int]:
+        """Jobs of the search that are QUEUED or RUNNING, by kind; kinds without one are left out."""
+
+    @abstractmethod
     def get_job(self, job_id: str) -> Job:
         """The job, or `NotFoundError`."""
 
@@ -401,8 +405,10 @@ class Store(TokenStore, WebhookStore):
         """Records a stored file. The same (key, search, trial, name) again changes nothing."""
 
     @abstractmethod
-    def list_artifacts(self, search_id: str, trial_number: int | None = None) -> list[Artifact]:
-        """Artifacts of a search, or of one trial, in the order added."""
+    def list_artifacts(
+        self, search_id: str, trial_number: int | None = None, *, key: str | None = None
+    ) -> list[Artifact]:
+        """Artifacts of a search, or of one trial, in the order added; with `key` those of that content."""
 
     @abstractmethod
     def needed_artifacts(self, keys: Sequence[str], finished_before: datetime | None = None) -> set[str]:

@@ -456,6 +456,9 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, Store):
                 if (trial_number is None or job.trial_number == trial_number) and not (open_only and job.state.is_final)
             ]
 
+    def count_open_jobs(self, search_id: str) -> Mapping[JobKind, int]:
+        return Counter(job.kind for job in self.list_jobs(search_id, open_only=True))
+
     def get_job(self, job_id: str) -> Job:
         with self._lock:
             return self._job(self._shelf_of_job(job_id), job_id)
@@ -527,10 +530,13 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, Store):
             if same not in [(other.key, other.trial_number, other.name) for other in shelf.artifacts]:
                 shelf.artifacts.append(artifact)
 
-    def list_artifacts(self, search_id: str, trial_number: int | None = None) -> list[Artifact]:
+    def list_artifacts(
+        self, search_id: str, trial_number: int | None = None, *, key: str | None = None
+    ) -> list[Artifact]:
         with self._lock:
             artifacts = self._shelf(search_id).artifacts
-            return [a for a in artifacts if trial_number is None or a.trial_number == trial_number]
+            of_trial = [a for a in artifacts if trial_number is None or a.trial_number == trial_number]
+            return [a for a in of_trial if key is None or a.key == key]
 
     def needed_artifacts(self, keys: Sequence[str], finished_before: datetime | None = None) -> set[str]:
         with self._lock:

@@ -15,6 +15,7 @@ from nas_controller.records import (
     EntryKind,
     FailureReason,
     Job,
+    JobKind,
     LedgerEntry,
     Search,
     SearchState,
@@ -172,6 +173,12 @@ class SqlReading(Store):
             statement = statement.where(tables.job.c.state.in_(OPEN_JOBS))
         return [rows.job_of(row) for row in self._rows_of(search_id, statement)]
 
+    def count_open_jobs(self, search_id: str) -> Mapping[JobKind, int]:
+        job = tables.job
+        is_open = [job.c.search_id == search_id, job.c.state.in_(OPEN_JOBS)]
+        statement = select(job.c.kind, func.count().label("jobs")).where(*is_open).group_by(job.c.kind)
+        return {JobKind(row["kind"]): row["jobs"] for row in self._rows_of(search_id, statement)}
+
     def get_job(self, job_id: str) -> Job:
         found = [rows.job_of(row) for row in self._rows(select(tables.job).where(tables.job.c.id == job_id))]
         return only(found, f"no job {job_id}")
@@ -270,10 +277,14 @@ class SqlReading(Store):
         with self._engine.begin() as connection:
             return schema_problem(connection)
 
-    def list_artifacts(self, search_id: str, trial_number: int | None = None) -> list[Artifact]:
+    def list_artifacts(
+        self, search_id: str, trial_number: int | None = None, *, key: str | None = None
+    ) -> list[Artifact]:
         statement = select(tables.artifact).where(tables.artifact.c.search_id == search_id).order_by("id")
         if trial_number is not None:
             statement = statement.where(tables.artifact.c.trial_number == trial_number)
+        if key is not None:
+            statement = statement.where(tables.artifact.c.key == key)
         return [rows.artifact_of(row) for row in self._rows_of(search_id, statement)]
 
     def needed_artifacts(self, keys: Sequence[str], finished_before: datetime | None = None) -> set[str]:

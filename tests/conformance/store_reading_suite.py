@@ -73,4 +73,9 @@ class StoreReadingSuite:
         store.complete_attempt(lease, first.id, 1, evaluation(0.1), 0.1, at(22))
         assert store.list_jobs("s1", open_only=True) == [second, again]
         assert store.list_jobs("s1", 1, open_only=True) == [again]
+        assert dict(store.count_open_jobs("s1")) == {JobKind.PROXY: 1, JobKind.REEVALUATE: 1}
+        store.start_attempt(lease, second.id, "worker-1", at(23))
+        assert dict(store.count_open_jobs("s1")) == {JobKind.PROXY: 1, JobKind.REEVALUATE: 1}
+        store.complete_attempt(lease, second.id, 1, evaluation(0.1), 0.1, at(24))
+        assert dict(store.count_open_jobs("s1")) == {JobKind.REEVALUATE: 1}
         assert store.list_jobs("s1", 9) == []

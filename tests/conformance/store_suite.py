@@ -211,6 +211,7 @@ class StoreSuite(
             lambda: store.reference_trials("none"),
             lambda: store.count_trials("none"),
             lambda: store.list_jobs("none"),
+            lambda: store.count_open_jobs("none"),
             lambda: store.get_job("none"),
             lambda: store.list_attempts("none"),
             lambda: store.read_ledger("none"),
@@ -431,6 +432,9 @@ class StoreSuite(
         assert store.list_artifacts("s1") == files
         assert store.list_artifacts("s1", 1) == files[:3]
         assert store.list_artifacts("s1", 7) == []
+        assert store.list_artifacts("s1", key="cd" * 32) == files[:1]
+        assert store.list_artifacts("s1", 1, key="ab" * 32) == files[1:3]
+        assert store.list_artifacts("s1", 2, key="cd" * 32) == []
 
     def test_artifacts_are_needed_by_their_rows_and_by_open_jobs(self, store: Store) -> None:
         lease = claimed(store)

@@ -1,0 +1,376 @@
+"""A search of many trials in a SQL store, as a controller leaves it, written in bulk.
+
+A controller takes some milliseconds for each trial, most of them for transactions: for a hundred thousand trials that
+would be ten minutes. Here the same rows, made by the store's own rules, are written a thousand trials at once; a test
+holds them equal to what the store's methods write.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any, Protocol
+
+from sqlalchemy import Engine, Table, insert, update
+
+from nas_controller.algorithms.base import Proposal
+from nas_controller.insight.keeping import MAX_ENTRIES_BEHIND, InsightKeeping
+from nas_controller.records import (
+    Artifact,
+    Attempt,
+    AttemptState,
+    EntryKind,
+    Failure,
+    FailureReason,
+    Job,
+    JobKind,
+    JobState,
+    SearchLease,
+    SearchState,
+    Trial,
+    TrialDraft,
+)
+from nas_controller.search_config import SearchConfig
+from nas_controller.setup import SearchSetup, measurement_key
+from nas_controller.store import rows, rules, tables
+from nas_controller.store.base import Store
+from nas_controller.store.engine import for_writing
+from search_space.decisions import random_genotype
+from search_space.spaces import find_space
+from trainer.session import Measurement
+from trainer.task import CocoSource, DataSource, Evaluation
+
+SEARCH_ID = "bench-api-000001"
+NUM_WORKERS = 8
+NUM_CLASSES = 3
+NUM_ARCHITECTURES = 200
+"""So many are decoded and counted; the trials of each have fingerprints and costs of their own."""
+NUM_STEPS, MEASURED_STEPS = 300, (75, 150)
+INFEASIBLE, STOPPED, FAILED, LOST, REPEATED = 0.3, 0.05, 0.03, 0.02, 0.05
+"""Shares of trials: off budget; of the others, stopped early, failed, with a lost worker; of networks seen before."""
+FAILURES = (FailureReason.DIVERGED, FailureReason.OUT_OF_MEMORY, FailureReason.TIME_LIMIT)
+TRIALS_AT_ONCE = 1000
+TRIALS_BEHIND = MAX_ENTRIES_BEHIND // 5
+"""These have a little less than five entries each."""
+LEASE_SECONDS = 1e9
+
+
+def bench_config(num_trials: int) -> SearchConfig:
+    """A search of so many trials that are measured on the way."""
+    document: dict[str, Any] = {
+        "name": "bench api",
+        "space": "spinenet-49",
+        "data": "generated",
+        "early_stopping": {"rule": "median", "at": [0.25, 0.5]},
+        "limits": {"trials": num_trials},
+        "workers": [{"count": NUM_WORKERS}],
+    }
+    return SearchConfig.from_document(SearchConfig.from_document(document).to_document())
+
+
+def make_drafts(config: SearchConfig, count: int = NUM_ARCHITECTURES, seed: int = 0) -> list[TrialDraft]:
+    """Candidates as a search loop drafts them, proposed at random."""
+    nowhere = CocoSource(images=Path("images"), annotations=Path("annotations.json"))
+    space, rng = find_space(config.space), Random(seed)
+    setup = SearchSetup(
+        search_id=SEARCH_ID,
+        config=config,
+        space=space,
+        budget=config.flops_budget(),
+        target=config.target_network(),
+        task=config.task(),
+        data=DataSource(train=nowhere, val=nowhere),
+        num_classes=NUM_CLASSES,
+        measurement_key=measurement_key(config, ""),
+    )
+    genotypes = [random_genotype(space, rng) for _ in range(count)]
+    log_probs = [tuple(math.log(rng.uniform(0.1, 1.0)) for _ in genotype) for genotype in genotypes]
+    proposals = [
+        Proposal(genotype=genotype, arm="policy", log_probs=probs)
+        for genotype, probs in zip(genotypes, log_probs, strict=True)
+    ]
+    drafts = [setup.draft(proposal, number) for number, proposal in enumerate(proposals, start=1)]
+    return [replace(draft, spec=rules.plain(draft.spec), infeasible_reason="") for draft in drafts]
+
+
+class TrialWriter(Protocol):
+    """Who writes down what happens to trials: in bulk, or by the store's own methods."""
+
+    def reject(self, draft: TrialDraft) -> None:
+        """The candidate is off budget."""
+
+    def start(self, draft: TrialDraft, worker: str) -> None:
+        """A worker begins to train the candidate."""
+
+    def lose(self, number: int, worker: str) -> None:
+        """The trial's worker is lost; another one begins again."""
+
+    def measure(self, number: int, measurement: Measurement) -> None:
+        """The training has come so far."""
+
+    def complete(self, number: int, evaluation: Mapping[str, Any], reward: float) -> None:
+        """The training is over, and its log is kept."""
+
+    def fail(self, number: int, failure: Failure) -> None:
+        """The trial failed for good."""
+
+
+@dataclass
+class CourseOfTrials:
+    """What happens in the search: the same for the same seed, whoever writes it down.
+
+    Args:
+        drafts: candidates, each of which many trials have with fingerprints and costs of their own.
+        infeasible: share of trials off budget.
+        running: numbers of the trials that run.
+    """
+
+    drafts: Sequence[TrialDraft]
+    rng: Random
+    infeasible: float = INFEASIBLE
+    num_trials: int = 0
+    running: list[int] = field(default_factory=list)
+
+    def go_on(self, writer: TrialWriter, num_trials: int) -> None:
+        """So many trials more, the last `NUM_WORKERS` of which run."""
+        for _ in range(num_trials):
+            self.num_trials += 1
+            draft = self._draft()
+            if self.rng.random() < self.infeasible:
+                writer.reject(replace(draft, infeasible_reason="off budget"))
+                continue
+            worker = f"worker-{self.num_trials % NUM_WORKERS + 1}"
+            writer.start(draft, worker)
+            self.running.append(draft.number)
+            if self.rng.random() < LOST:
+                writer.lose(draft.number, worker)
+            if len(self.running) > NUM_WORKERS:
+                self._end(writer, self.running.pop(self.rng.randrange(NUM_WORKERS)))
+
+    def _draft(self) -> TrialDraft:
+        """The next candidate: as dear as its architecture, give or take some percent."""
+        draft, twin = self.rng.choice(self.drafts), self.num_trials
+        if self.rng.random() < REPEATED:
+            twin = self.rng.randrange(self.num_trials)
+        digest = hashlib.sha256(f"{draft.fingerprint} {twin}".encode()).hexdigest()
+        counted, share = draft.target_cost, self.rng.uniform(0.95, 1.05)
+        multiply_adds, parameters = counted.backbone_multiply_adds, counted.backbone_parameters
+        cost = replace(
+            counted, backbone_multiply_adds=round(share * multiply_adds), backbone_parameters=round(share * parameters)
+        )
+        return replace(draft, number=self.num_trials, fingerprint=digest, target_cost=cost)
+
+    def _end(self, writer: TrialWriter, number: int) -> None:
+        """What the search finds becomes better, and comes with noise."""
+        precision = 0.1 + 0.2 * (1 - math.exp(-number / 20_000)) + self.rng.gauss(0.0, 0.02)
+        curve = [max(0.0, precision * step / NUM_STEPS) for step in MEASURED_STEPS]
+        for step, value in zip(MEASURED_STEPS, curve, strict=True):
+            point = Measurement(step=step, num_steps=NUM_STEPS, loss=2.0, average_precision=value, seconds=step / 4)
+            writer.measure(number, point)
+        draw = self.rng.random()
+        if draw < FAILED:
+            reason = self.rng.choice(FAILURES)
+            writer.fail(number, Failure(reason=reason, message=f"{reason} after a while", traceback="Traceback"))
+        elif draw < FAILED + STOPPED:
+            document = {**make_evaluation(curve[-1]), "stopped_at_step": MEASURED_STEPS[-1]}
+            writer.complete(number, document, curve[-1])
+        else:
+            writer.complete(number, make_evaluation(max(0.0, precision)), max(0.0, precision))
+
+
+def make_evaluation(average_precision: float) -> dict[str, Any]:
+    """What a worker measured, as long as a real one."""
+    evaluation = Evaluation(
+        average_precision=average_precision,
+        num_images=72,
+        train_seconds=41.0,
+        eval_seconds=2.5,
+        setup_seconds=1.0,
+        parameters=1_234_567,
+        multiply_adds=345_678_901,
+        peak_memory_bytes=10**9,
+        device="cpu (bf16)",
+        metrics={"ap50": min(1.0, average_precision * 1.8)},
+        losses=tuple((step, 2.5 * 0.985**step + 0.2) for step in range(3, NUM_STEPS + 1, 3)),
+    )
+    return rules.plain(evaluation.to_document())
+
+
+def make_log(number: int, at: datetime) -> Artifact:
+    """What a trial's worker left."""
+    key = hashlib.sha256(f"log of {number}".encode()).hexdigest()
+    return Artifact(
+        key=key,
+        search_id=SEARCH_ID,
+        trial_number=number,
+        name="worker.log",
+        media_type="text/plain",
+        num_bytes=12_345,
+        created_at=at,
+    )
+
+
+@dataclass
+class Clock:
+    """A time that moves by a second with each thing that happens."""
+
+    now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def tick(self) -> datetime:
+        """The time of the next thing."""
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+@dataclass
+class _Work:
+    """A trial that runs."""
+
+    trial: Trial
+    job: Job
+    attempts: list[Attempt]
+    position: int
+
+
+@dataclass
+class BulkWriter:
+    """Writes rows of one search that runs, `TRIALS_AT_ONCE`.
+
+    Args:
+        sequence: of the last entry of the search's ledger.
+    """
+
+    engine: Engine
+    clock: Clock
+    sequence: int
+    num_jobs: int = 0
+    _work: dict[int, _Work] = field(default_factory=dict)
+    _rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def reject(self, draft: TrialDraft) -> None:
+        at = self.clock.tick()
+        trial = rules.new_trial(SEARCH_ID, draft, None, at)
+        self._created(draft, at)
+        self._entry(EntryKind.TRIAL_FINISHED, draft.number, rules.finished_payload(trial, consumed=True), at)
+        self._row(tables.trial, rows.trial_values(trial))
+
+    def start(self, draft: TrialDraft, worker: str) -> None:
+        at = self.clock.tick()
+        self._created(draft, at)
+        self._entry(EntryKind.TRIAL_STARTED, draft.number, {}, at)
+        trial = rules.started(rules.new_trial(SEARCH_ID, draft, draft.number, at), at)
+        job = rules.started_job(rules.new_job(SEARCH_ID, draft.number, JobKind.PROXY, draft.number, at))
+        self.num_jobs += 1
+        self._work[draft.number] = _Work(trial, job, [rules.new_attempt(job, worker, at)], self.num_jobs)
+
+    def lose(self, number: int, worker: str) -> None:
+        work = self._work[number]
+        work.attempts[-1] = _ended(work.attempts[-1], AttemptState.FAILED, self.clock.tick(), lost_worker())
+        at = self.clock.tick()
+        work.job = rules.started_job(work.job)
+        work.attempts.append(rules.new_attempt(work.job, worker, at))
+        self._entry(EntryKind.TRIAL_STARTED, number, {}, at)
+
+    def measure(self, number: int, measurement: Measurement) -> None:
+        document = asdict(measurement)
+        self._entry(EntryKind.TRIAL_MEASURED, number, document, self.clock.tick())
+        of_trial = {"search_id": SEARCH_ID, "trial_number": number, "sequence": self.sequence}
+        self._row(tables.measurement, {**of_trial, **document})
+
+    def complete(self, number: int, evaluation: Mapping[str, Any], reward: float) -> None:
+        work, at = self._work[number], self.clock.tick()
+        work.attempts[-1] = _ended(work.attempts[-1], AttemptState.COMPLETED, at, None)
+        work.job = replace(work.job, state=JobState.COMPLETED, finished_at=at, evaluation=evaluation)
+        work.trial = rules.completed(work.trial, reward, evaluation, at)
+        step = evaluation.get("stopped_at_step")
+        payload = rules.finished_payload(work.trial, consumed=True, stopped_at_step=step)
+        self._finish(number, payload, at)
+        self._row(tables.artifact, asdict(make_log(number, at)))
+
+    def fail(self, number: int, failure: Failure) -> None:
+        work, at = self._work[number], self.clock.tick()
+        work.attempts[-1] = _ended(work.attempts[-1], AttemptState.FAILED, at, failure)
+        work.job = replace(work.job, state=JobState.FAILED, finished_at=at, failure=failure)
+        work.trial = rules.failed(work.trial, failure, at)
+        self._finish(number, rules.finished_payload(work.trial, consumed=failure.is_told), at)
+
+    def ask_for_jobs(self, trial_number: int, count: int) -> None:
+        """So many more jobs of a trial are queued."""
+        for seed in range(count):
+            self.num_jobs += 1
+            job = rules.new_job(SEARCH_ID, trial_number, JobKind.REEVALUATE, seed, self.clock.now)
+            self._row(tables.job, {"position": self.num_jobs, **rows.job_values(job)})
+
+    def flush(self) -> None:
+        """Writes what has happened so far; trials that run have entries only."""
+        of_search = update(tables.search).where(tables.search.c.id == SEARCH_ID)
+        with for_writing(self.engine).begin() as connection:
+            # Parents first.
+            for table in tables.metadata.sorted_tables:
+                if self._rows.get(table.name):
+                    connection.execute(insert(table), self._rows[table.name])
+            connection.execute(of_search.values(last_sequence=self.sequence))
+        self._rows.clear()
+
+    def finish(self) -> None:
+        """Writes everything; nothing can be written afterwards."""
+        for work in self._work.values():
+            self._put(work)
+        self.flush()
+
+    def _finish(self, number: int, payload: Mapping[str, Any], at: datetime) -> None:
+        self._entry(EntryKind.TRIAL_FINISHED, number, payload, at)
+        self._put(self._work.pop(number))
+        if len(self._rows["trial"]) >= TRIALS_AT_ONCE:
+            self.flush()
+
+    def _put(self, work: _Work) -> None:
+        self._row(tables.trial, rows.trial_values(work.trial))
+        self._row(tables.job, {"position": work.position, **rows.job_values(work.job)})
+        for attempt in work.attempts:
+            self._row(tables.attempt, {"search_id": SEARCH_ID, **rows.attempt_values(attempt)})
+
+    def _created(self, draft: TrialDraft, at: datetime) -> None:
+        self._entry(EntryKind.TRIAL_CREATED, draft.number, rules.created_payload(draft), at)
+
+    def _entry(self, kind: EntryKind, number: int, payload: Mapping[str, Any], at: datetime) -> None:
+        self.sequence += 1
+        values = {"search_id": SEARCH_ID, "sequence": self.sequence, "kind": kind.value, "trial_number": number}
+        self._row(tables.ledger, {**values, "payload": payload, "at": at})
+
+    def _row(self, table: Table, values: dict[str, Any]) -> None:
+        self._rows.setdefault(table.name, []).append(values)
+
+
+def lost_worker() -> Failure:
+    """Nobody's fault."""
+    return Failure(reason=FailureReason.WORKER_LOST, message="the worker died")
+
+
+def _ended(attempt: Attempt, state: AttemptState, at: datetime, failure: Failure | None) -> Attempt:
+    return replace(attempt, state=state, finished_at=at, failure=failure)
+
+
+def fill(store: Store, engine: Engine, num_trials: int) -> SearchLease:
+    """Makes the search, which runs with so many trials; the insight into it is kept as long ago as a controller lets it
+    become. The lease on it, which lasts.
+
+    Args:
+        engine: of the same database as `store`.
+    """
+    config, clock = bench_config(num_trials), Clock()
+    store.create_search(SEARCH_ID, config.name, config.to_document(), clock.now)
+    lease = store.claim_search(SEARCH_ID, "bench", clock.tick(), LEASE_SECONDS)
+    assert lease is not None
+    search = store.set_search_state(lease, SearchState.RUNNING, "", clock.now)
+    writer = BulkWriter(engine, clock, search.last_sequence)
+    course = CourseOfTrials(make_drafts(config), Random(0))
+    course.go_on(writer, num_trials - TRIALS_BEHIND)
+    writer.flush()
+    InsightKeeping(store, SEARCH_ID, config).write(lease, clock.now)
+    course.go_on(writer, TRIALS_BEHIND)
+    writer.finish()
+    return lease
