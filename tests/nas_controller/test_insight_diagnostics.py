@@ -11,6 +11,7 @@ from nas_controller.search_config import SearchConfig
 from nas_controller.store.memory import MemoryStore
 from tests.conformance.store_cases import at, claimed, finished
 from tests.nas_controller.insight_ledger import START
+from tests.nas_controller.test_search_loop import SEARCH, Bench
 
 
 def noted(number: int) -> Diagnostics:
@@ -71,3 +72,15 @@ def test_a_controller_notes_what_its_algorithm_says_with_each_row() -> None:
         (1, at(20), {"baseline": 0.25}),
         (2, at(40), {"baseline": 0.5}),
     ]
+
+
+def test_a_search_keeps_what_its_algorithm_said_while_it_ran() -> None:
+    bench = Bench(trials=40)
+    bench.finish(bench.claim())
+    policy = restored(bench.config, bench.store.read_insight(SEARCH)).policy
+    points = policy.diagnostics.points
+    assert len(points) > 3
+    assert [point.told for point in points] == sorted({point.told for point in points})
+    assert points[-1].told == policy.num_told
+    assert points[-1].values["told"] == policy.num_told
+    assert {"entropy", "baseline", "advantage", "gradient_norm"} <= points[-1].values.keys()
