@@ -5,10 +5,15 @@ blocks swaps their levels, types and multipliers while each position keeps its p
 space, and differs from the start as an architecture.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
+from typing import TypeVar
 
 from search_space.spec import BlockType
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,8 @@ class Offer:
     candidates: tuple[range, ...]
 
 
-Edited = list[tuple[Choices, str]]
+Moves = Sequence[Callable[[], tuple[Choices, str]]]
+"""All results of one kind of move, none of them made yet: each gives the changed choices, and what it did."""
 
 
 def moved(choices: Choices, offer: Offer, rng: Random) -> tuple[Choices, str]:
@@ -60,114 +66,126 @@ def moved(choices: Choices, offer: Offer, rng: Random) -> tuple[Choices, str]:
     kinds += [change_parent, change_level, change_type, change_multiplier]
     rng.shuffle(kinds)
     for kind in kinds:
-        edited = kind(choices, offer)
-        if edited:
-            return rng.choice(edited)
+        moves = kind(choices, offer)
+        if moves:
+            return rng.choice(moves)()
     raise AssertionError("two outputs can always be swapped")
 
 
-def swap_intermediates(choices: Choices, offer: Offer) -> Edited:
+def swap_intermediates(choices: Choices, offer: Offer) -> Moves:
     """All results of exchanging two intermediate blocks of different level, type or multiplier."""
     return _swaps(choices, offer, range(len(choices.picks)))
 
 
-def swap_outputs(choices: Choices, offer: Offer) -> Edited:
+def swap_outputs(choices: Choices, offer: Offer) -> Moves:
     """All results of exchanging two output blocks."""
     return _swaps(choices, offer, range(len(choices.picks), len(choices.types)))
 
 
-def _swaps(choices: Choices, offer: Offer, places: range) -> Edited:
-    edited = []
+def _swaps(choices: Choices, offer: Offer, places: range) -> Moves:
+    looks, moves = _looks(choices, offer), []
     for one in places:
         for other in range(one + 1, places.stop):
-            order = list(range(len(choices.types)))
-            order[one], order[other] = other, one
-            if _changes(order, choices, offer):
+            if looks[one] != looks[other]:
+                order = list(range(len(choices.types)))
+                order[one], order[other] = other, one
                 text = f"swap blocks {offer.first + one} and {offer.first + other}"
-                edited.append((_reordered(choices, offer, order), text))
-    return edited
+                moves.append(partial(_reordered, choices, offer, order, text))
+    return moves
 
 
-def insert_intermediate(choices: Choices, offer: Offer) -> Edited:
+def insert_intermediate(choices: Choices, offer: Offer) -> Moves:
     """All results of taking one intermediate block out and putting it in at another place."""
     places = range(len(choices.picks))
-    edited = []
+    looks, moves = _looks(choices, offer), []
     for source in places:
         for target in places:
             order = list(range(len(choices.types)))
             order.insert(target, order.pop(source))
-            if _changes(order, choices, offer):
+            if [looks[place] for place in order] != looks:
                 text = f"move block {offer.first + source} to {offer.first + target}"
-                edited.append((_reordered(choices, offer, order), text))
-    return edited
+                moves.append(partial(_reordered, choices, offer, order, text))
+    return moves
 
 
-def change_parent(choices: Choices, offer: Offer) -> Edited:
+def change_parent(choices: Choices, offer: Offer) -> Moves:
     """All results of giving one block one other parent."""
-    edited = []
-    for place, pair in enumerate(choices.parents):
-        for old, kept in (pair, pair[::-1]):
-            for new in offer.candidates[place]:
-                if new not in pair:
-                    parents = list(choices.parents)
-                    parents[place] = (min(kept, new), max(kept, new))
-                    text = f"block {offer.first + place}: parent {old} -> {new}"
-                    edited.append((replace(choices, parents=tuple(parents)), text))
-    return edited
+    return [
+        partial(_with_parent, choices, offer, place, old, kept, new)
+        for place, pair in enumerate(choices.parents)
+        for old, kept in (pair, pair[::-1])
+        for new in offer.candidates[place]
+        if new not in pair
+    ]
 
 
-def change_level(choices: Choices, offer: Offer) -> Edited:
+def _with_parent(choices: Choices, offer: Offer, place: int, old: int, kept: int, new: int) -> tuple[Choices, str]:
+    pair = (min(kept, new), max(kept, new))
+    text = f"block {offer.first + place}: parent {old} -> {new}"
+    return replace(choices, parents=_with(choices.parents, place, pair)), text
+
+
+def change_level(choices: Choices, offer: Offer) -> Moves:
     """All results of giving one intermediate block another level adjustment."""
-    edited = []
-    for place, old in enumerate(choices.adjustments):
-        base = offer.pool[choices.picks[place]]
-        for new in offer.adjustments:
-            if new != old:
-                adjustments = list(choices.adjustments)
-                adjustments[place] = new
-                text = f"block {offer.first + place}: level {base + old} -> {base + new}"
-                edited.append((replace(choices, adjustments=tuple(adjustments)), text))
-    return edited
+    return [
+        partial(_with_adjustment, choices, offer, place, new)
+        for place, old in enumerate(choices.adjustments)
+        for new in offer.adjustments
+        if new != old
+    ]
 
 
-def change_type(choices: Choices, offer: Offer) -> Edited:
+def _with_adjustment(choices: Choices, offer: Offer, place: int, new: int) -> tuple[Choices, str]:
+    base = offer.pool[choices.picks[place]]
+    text = f"block {offer.first + place}: level {base + choices.adjustments[place]} -> {base + new}"
+    return replace(choices, adjustments=_with(choices.adjustments, place, new)), text
+
+
+def change_type(choices: Choices, offer: Offer) -> Moves:
     """All results of giving one block another type."""
-    edited = []
-    for place, old in enumerate(choices.types):
-        for new in offer.block_types:
-            if new != old:
-                types = list(choices.types)
-                types[place] = new
-                text = f"block {offer.first + place}: {old} -> {new}"
-                edited.append((replace(choices, types=tuple(types)), text))
-    return edited
+    return [
+        partial(_with_type, choices, offer, place, new)
+        for place, old in enumerate(choices.types)
+        for new in offer.block_types
+        if new != old
+    ]
 
 
-def change_multiplier(choices: Choices, offer: Offer) -> Edited:
+def _with_type(choices: Choices, offer: Offer, place: int, new: BlockType) -> tuple[Choices, str]:
+    text = f"block {offer.first + place}: {choices.types[place]} -> {new}"
+    return replace(choices, types=_with(choices.types, place, new)), text
+
+
+def change_multiplier(choices: Choices, offer: Offer) -> Moves:
     """All results of giving one block, also one of the stem, another resource multiplier."""
-    edited = []
-    for feature, old in enumerate(choices.multipliers):
-        for new in offer.multipliers:
-            if new != old:
-                multipliers = list(choices.multipliers)
-                multipliers[feature] = new
-                text = f"block {feature}: multiplier {old:g} -> {new:g}"
-                edited.append((replace(choices, multipliers=tuple(multipliers)), text))
-    return edited
+    return [
+        partial(_with_multiplier, choices, feature, new)
+        for feature, old in enumerate(choices.multipliers)
+        for new in offer.multipliers
+        if new != old
+    ]
 
 
-def _changes(order: list[int], choices: Choices, offer: Offer) -> bool:
-    """Whether another order of the blocks gives another sequence of levels, types and multipliers."""
+def _with_multiplier(choices: Choices, feature: int, new: float) -> tuple[Choices, str]:
+    text = f"block {feature}: multiplier {choices.multipliers[feature]:g} -> {new:g}"
+    return replace(choices, multipliers=_with(choices.multipliers, feature, new)), text
+
+
+def _with(items: tuple[T, ...], place: int, item: T) -> tuple[T, ...]:
+    return (*items[:place], item, *items[place + 1 :])
+
+
+def _looks(choices: Choices, offer: Offer) -> list[tuple[int, BlockType, float]]:
+    """Level, type and multiplier of each searched block: another order that shows the same is none."""
     bases = (offer.pool[pick] for pick in choices.picks)
     levels = [base + change for base, change in zip(bases, choices.adjustments, strict=True)]
     shares = choices.multipliers[offer.first :]
-    looks = list(zip([*levels, *choices.outputs], choices.types, shares, strict=True))
-    return [looks[place] for place in order] != looks
+    return list(zip([*levels, *choices.outputs], choices.types, shares, strict=True))
 
 
-def _reordered(choices: Choices, offer: Offer, order: list[int]) -> Choices:
+def _reordered(choices: Choices, offer: Offer, order: list[int], text: str) -> tuple[Choices, str]:
     count, first = len(choices.picks), offer.first
-    return Choices(
+    reordered = Choices(
         picks=tuple(choices.picks[place] for place in order[:count]),
         outputs=tuple(choices.outputs[place - count] for place in order[count:]),
         adjustments=tuple(choices.adjustments[place] for place in order[:count]),
@@ -175,3 +193,4 @@ def _reordered(choices: Choices, offer: Offer, order: list[int]) -> Choices:
         parents=choices.parents,
         multipliers=choices.multipliers[:first] + tuple(choices.multipliers[first + place] for place in order),
     )
+    return reordered, text

@@ -115,18 +115,19 @@ class Seen:
 
     def __contains__(self, genotype: Genotype) -> bool:
         """Whether the network is among them."""
-        return self._hash(genotype) in self._set
+        return self.key(genotype) in self._set
 
     def add(self, genotype: Genotype) -> None:
         """Remembers the network; the one that was told longest ago is forgotten where there are too many."""
         place = self._count % MAX_SEEN
         if self._count >= MAX_SEEN:
             self._set.discard(int(self._hashes_S[place]))
-        self._hashes_S[place] = self._hash(genotype)
+        self._hashes_S[place] = self.key(genotype)
         self._set.add(int(self._hashes_S[place]))
         self._count += 1
 
-    def _hash(self, genotype: Genotype) -> int:
+    def key(self, genotype: Genotype) -> int:
+        """64 bits that are the same for all genotypes of a network."""
         canonical = np.array(self._space.encode(self._space.decode(genotype)), dtype=np.int16)
         return int.from_bytes(hashlib.blake2b(canonical.tobytes(), digest_size=8).digest(), "little")
 

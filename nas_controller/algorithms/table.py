@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from nas_controller.algorithms.base import SearchAlgorithm
 from nas_controller.algorithms.evolution import EvolutionSettings, RegularizedEvolution
+from nas_controller.algorithms.guided import Guided, GuidedSettings
 from nas_controller.algorithms.local_search import LocalSearch, LocalSearchSettings
 from nas_controller.algorithms.random_search import RandomSearch
 from nas_controller.algorithms.reinforce import Reinforce, ReinforceSettings
@@ -43,5 +44,15 @@ def _local_search(space: SearchSpace, seed: int, settings: Mapping[str, float]) 
     return LocalSearch(space, seed, LocalSearchSettings.from_mapping(settings))
 
 
-_TABLE = {"random": _random, "evolution": _evolution, "local_search": _local_search, "reinforce": _reinforce}
+def _guided(space: SearchSpace, seed: int, settings: Mapping[str, float]) -> SearchAlgorithm:
+    return Guided(space, seed, GuidedSettings.from_mapping(settings))
+
+
+_TABLE = {
+    "random": _random,
+    "evolution": _evolution,
+    "local_search": _local_search,
+    "guided": _guided,
+    "reinforce": _reinforce,
+}
 ALGORITHM_NAMES = tuple(_TABLE)

@@ -5,6 +5,7 @@ from typing import get_args
 import pytest
 
 from nas_controller.algorithms.evolution import RegularizedEvolution
+from nas_controller.algorithms.guided import Guided
 from nas_controller.algorithms.local_search import LocalSearch
 from nas_controller.algorithms.random_search import RandomSearch
 from nas_controller.algorithms.reinforce import Reinforce
@@ -19,12 +20,13 @@ def test_every_name_that_a_search_may_give_is_made() -> None:
     assert isinstance(make_algorithm("reinforce", R35_SP18, 1, {"learning_rate": 0.01, "horizon": 50}), Reinforce)
     assert isinstance(make_algorithm("evolution", R35_SP18, 1, {"population": 20}), RegularizedEvolution)
     assert isinstance(make_algorithm("local_search", R35_SP18, 1, {"parents": 3}), LocalSearch)
+    assert isinstance(make_algorithm("guided", R35_SP18, 1, {"initial": 10}), Guided)
 
 
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("tpe", {}, "algorithm.name: 'tpe': must be one of random, evolution, local_search, reinforce"),
+        ("tpe", {}, "algorithm.name: 'tpe': must be one of random, evolution, local_search, guided, reinforce"),
         ("local_search", {"parents": 0}, "algorithm.settings.parents: 0: must be 1 to 200"),
         ("random", {"learning_rate": 0.1}, "algorithm.settings.learning_rate: unknown; random has no settings"),
         ("reinforce", {"lr": 0.1}, "algorithm.settings.lr: unknown; known are learning_rate, horizon"),

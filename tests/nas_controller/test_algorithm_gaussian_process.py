@@ -1,0 +1,84 @@
+"""The Gaussian process against the textbook's formulas, written out."""
+
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import check_grad
+
+from nas_controller.algorithms.features import GROUPS, Bags, features
+from nas_controller.algorithms.gaussian_process import GaussianProcess, Weights, _unlikelihood
+from search_space.decisions import random_genotype
+from search_space.spaces import R23_SP30
+
+
+def bags_and_rewards(count: int, seed: int) -> tuple[list[Bags], np.ndarray]:
+    """Random networks; the reward is how many features of the first group are odd, and noise."""
+    rng, draws = Random(seed), np.random.default_rng(seed)
+    bags = [features(R23_SP30, random_genotype(R23_SP30, rng)) for _ in range(count)]
+    rewards = np.array([float(sum(int(number) % 2 for number in groups[0])) for groups in bags])
+    return bags, 0.3 + 0.01 * (rewards + draws.normal(size=count))
+
+
+def kernel(process: GaussianProcess, one: torch.Tensor, other: torch.Tensor) -> np.ndarray:
+    """The weighted sum of linear kernels."""
+    groups = zip(process.vocabulary.slices, np.exp(process.weights.log_groups_G), strict=True)
+    return sum((weight * one[:, columns] @ other[:, columns].T).numpy() for columns, weight in groups)  # type: ignore[no-any-return]
+
+
+def test_its_mean_and_its_draws_are_those_of_the_formulas() -> None:
+    """Rasmussen and Williams 2006, equations 2.25 and 2.26: mean and covariance of the values at other networks."""
+    bags, rewards = bags_and_rewards(40, 1)
+    others, _ = bags_and_rewards(6, 2)
+    process = GaussianProcess(bags, rewards, Weights.initial())
+    own, new = process.vocabulary.own_NF, process.vocabulary.of(others)
+    noise = np.exp(process.weights.log_noise) + 1e-6
+    inverse = np.linalg.inv(kernel(process, own, own) + noise * np.eye(40))
+    targets = (rewards - rewards.mean()) / rewards.std()
+    mean = kernel(process, new, own) @ inverse @ targets
+    covariance = kernel(process, new, new) - kernel(process, new, own) @ inverse @ kernel(process, own, new)
+    np.testing.assert_allclose(process.means_N, kernel(process, own, own) @ inverse @ targets, atol=1e-9)
+    draws = (new @ process.functions(np.random.default_rng(3), 20_000)).numpy()
+    spread = np.sqrt(np.diag(covariance).max())
+    # Five standard errors of a mean and of a covariance of 20,000 draws.
+    np.testing.assert_allclose(draws.mean(1), mean, atol=5 * spread / 141)
+    np.testing.assert_allclose(np.cov(draws), covariance, atol=5 * spread**2 * 2**0.5 / 141)
+
+
+def test_the_gradient_is_that_of_the_likelihood() -> None:
+    bags, rewards = bags_and_rewards(30, 3)
+    process = GaussianProcess(bags, rewards, Weights.initial())
+    own = process.vocabulary.own_NF
+    grams = torch.stack([own[:, columns] @ own[:, columns].T for columns in process.vocabulary.slices])
+    targets = torch.from_numpy((rewards - rewards.mean()) / rewards.std())
+    for logs in (np.full(len(GROUPS) + 1, -1.0), np.linspace(-3.0, 1.0, len(GROUPS) + 1)):
+        error = check_grad(
+            lambda at: _unlikelihood(at, grams, targets)[0], lambda at: _unlikelihood(at, grams, targets)[1], logs
+        )
+        assert error < 1e-4
+
+
+def test_it_finds_out_which_group_matters_and_how_much_is_noise() -> None:
+    """Rewards that only features of the first group make, with noise of a known share."""
+    bags, rewards = bags_and_rewards(300, 4)
+    process = GaussianProcess(bags, rewards, Weights.initial())
+    shares = np.exp(process.weights.log_groups_G)
+    assert shares.argmax() == GROUPS.index("place")
+    noise_share = 0.01**2 / rewards.var()
+    assert np.exp(process.weights.log_noise) == pytest.approx(noise_share, rel=0.5)
+
+
+def test_it_predicts_networks_that_it_has_not_seen() -> None:
+    bags, rewards = bags_and_rewards(300, 5)
+    process = GaussianProcess(bags[:200], rewards[:200], Weights.initial())
+    functions = process.functions(np.random.default_rng(1), 200)
+    predicted = (process.vocabulary.of(bags[200:]) @ functions).mean(1).numpy()
+    assert np.corrcoef(predicted, rewards[200:])[0, 1] > 0.7
+
+
+def test_equal_rewards_are_survived() -> None:
+    bags, _ = bags_and_rewards(10, 6)
+    process = GaussianProcess(bags, np.full(10, 0.2), Weights.initial())
+    assert np.isfinite(process.means_N).all()
+    assert bool(process.functions(np.random.default_rng(1), 5).isfinite().all())
