@@ -10,6 +10,7 @@ from nas_controller.dispatch.results import KeptResult
 from nas_controller.failures import is_tried_again, retry_at
 from nas_controller.log_ids import attempt_ids
 from nas_controller.records import (
+    Artifact,
     Failure,
     FailureKind,
     FailureReason,
@@ -23,7 +24,7 @@ from nas_controller.records import (
 from nas_controller.reward import reward_of
 from nas_controller.running_search import RunningSearch, SearchFailedError
 from trainer.session import Checkpoint, LogPart
-from trainer.task import Evaluation
+from trainer.task import Evaluation, KeptFile
 
 _log = logging.getLogger(__name__)
 
@@ -173,9 +174,25 @@ def complete(search: RunningSearch, job: Job, key: AttemptKey, evaluation: Evalu
     is_proxy = job.kind is JobKind.PROXY
     reward = reward_of(evaluation, search.setup.config.reward.metric) if is_proxy else None
     document = evaluation.to_document()
+    _record_files(search, job, evaluation.files)
     trial = search.store.complete_attempt(search.lease, key.job_id, key.number, document, reward, search.now())
     _log.info("attempt %d completed", key.number, extra=attempt_ids(job, key.number))
     return _counted(search, trial) if is_proxy else None
+
+
+def _record_files(search: RunningSearch, job: Job, files: Sequence[KeptFile]) -> None:
+    """What the attempt kept belongs to its trial, before its result does: so no result is without its files."""
+    for file in files:
+        artifact = Artifact(
+            key=file.key,
+            search_id=search.search_id,
+            trial_number=job.trial_number,
+            name=f"{job.kind}-{job.seed:x}/{file.name}",
+            media_type=file.media_type,
+            num_bytes=file.num_bytes,
+            created_at=search.now(),
+        )
+        search.store.add_artifact(artifact)
 
 
 def _fail(search: RunningSearch, job: Job, key: AttemptKey, failure: Failure) -> Trial | None:

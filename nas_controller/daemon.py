@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from nas_controller.artifacts.base import ArtifactStore
 from nas_controller.artifacts.sweep import sweep_artifacts
 from nas_controller.children import Backoff, end_children
+from nas_controller.dispatch.results import ResultSpool
 from nas_controller.log_ids import log_ids
 from nas_controller.pulse import Pulse
 from nas_controller.queueing import Waiting, reasons_to_wait
@@ -77,6 +78,7 @@ class Daemon:
 
     Args:
         artifacts: swept at the first step and every hour.
+        results: that workers kept beside them; None where they do not.
         start: starts the process that runs a search id on these devices; it claims the search under the daemon's name.
         machine: what searches share.
         name: unlike that of any other process that ever works on the store: owner of leases, and of heartbeats.
@@ -88,6 +90,7 @@ class Daemon:
     machine: Machine
     now: Callable[[], datetime]
     name: str
+    results: ResultSpool | None = None
     places: dict[str, _Place] = field(default_factory=dict)
     began_at: datetime | None = None
     swept_at: datetime | None = None
@@ -124,7 +127,7 @@ class Daemon:
     def _sweep(self, now: datetime) -> None:
         if self.swept_at is None or (now - self.swept_at).total_seconds() >= SWEEP_SECONDS:
             self.swept_at = now
-            sweep_artifacts(self.store, self.artifacts, now)
+            sweep_artifacts(self.store, self.artifacts, now, self.results)
 
     def _bury(self, now: datetime) -> None:
         for search_id, place in self.places.items():

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from api.views import best_trials, search_detail
 from nas_controller.artifacts.sweep import sweep_artifacts
+from nas_controller.dispatch.results import ResultSpool
 from nas_controller.records import Search, SearchState, search_id_of
 from nas_controller.search_config import SearchConfig, load_search_file
 from nas_controller.search_loop import run_search
@@ -38,7 +39,7 @@ def run_file(file: Path, *, as_json: bool) -> int:
     store = patient(open_home_store(home))
     try:
         # Before the search is there: a daemon on the same home would claim it meanwhile.
-        sweep_artifacts(store, open_home_artifacts(home), now())
+        sweep_artifacts(store, open_home_artifacts(home), now(), ResultSpool(home.artifacts))
         search = _unfinished(store, config) or store.create_search(
             search_id_of(config.name, secrets.token_hex(3)), config.name, config.to_document(), now()
         )

@@ -158,6 +158,7 @@ def run_daemon(joins_ray: bool = False) -> None:
     import subprocess
 
     from nas_controller.daemon import Daemon
+    from nas_controller.dispatch.results import ResultSpool
     from nas_controller.resources import Devices
     from nas_controller.store.patience import patient
     from spinesearch.composition import lease_owner, now, open_home_artifacts, open_home_store
@@ -175,7 +176,8 @@ def run_daemon(joins_ray: bool = False) -> None:
         own = device_variables(devices) if home.ray_address is None else {}
         return subprocess.Popen(command("internal", "search", search_id, "--owner", name), env={**os.environ, **own})
 
-    daemon = Daemon(patient(open_home_store(home)), open_home_artifacts(home), start, machine, now, name)
+    artifacts, results = open_home_artifacts(home), ResultSpool(home.artifacts)
+    daemon = Daemon(patient(open_home_store(home)), artifacts, start, machine, now, name, results)
     with logged("daemon"):
         try:
             while not stop.is_set:

@@ -23,6 +23,7 @@ from trainer.checkpoint import CheckpointError, pack, request_fingerprint, unpac
 from trainer.coco_eval import CocoScores, coco_scores
 from trainer.data.dataset import coco_ground_truth, data_hash, load_split
 from trainer.data.pixels import ENCODINGS
+from trainer.data.shown import MIN_SCORE, shown_pictures
 from trainer.data.tensors import DetectionTensors, pixel_batches
 from trainer.device import ComputeDevice, choose_device, keep_freed_memory
 from trainer.loop import (
@@ -38,8 +39,9 @@ from trainer.memory import keep_to_share, naming_out_of_memory, require_memory, 
 from trainer.model.anchors import anchor_boxes, anchors_by_level
 from trainer.model.detections import detect
 from trainer.model.retinanet import RetinaNet, build_retinanet
+from trainer.pictures import keep_pictures
 from trainer.session import LoneSession, Measurement, TrainingSession, TrainingStopped
-from trainer.task import TRAINER_VERSION, Evaluation, EvaluationRequest, TrainingDiverged
+from trainer.task import TRAINER_VERSION, Evaluation, EvaluationRequest, Split, TrainingDiverged
 
 EVAL_BATCH_SIZE = 16
 PARTS_SAID = 10
@@ -139,8 +141,8 @@ def _go_on_from_checkpoint(parts: _Parts, session: TrainingSession) -> None:
 
 
 def _train_and_measure(parts: _Parts, session: TrainingSession, deadline: Deadline) -> tuple[CocoScores, int | None]:
-    """The scores after the last step and None; or those of the last measurement, after which the session stopped
-    the training, and its step."""
+    """The scores after the last step, with pictures where they are of val, and None; or those of the last measurement,
+    after which the session stopped the training, and its step."""
     request, training = parts.request, parts.training
     measured_at = measured_steps(request.task, training.num_steps)
     said_at = {math.ceil(training.num_steps * part / PARTS_SAID) for part in range(1, PARTS_SAID + 1)}
@@ -150,7 +152,7 @@ def _train_and_measure(parts: _Parts, session: TrainingSession, deadline: Deadli
         if step in said_at:
             _log.info("step %d of %d: loss %.4g", step, training.num_steps, float(training.losses_S.cpu()[step - 1]))
         if step in measured_at:
-            measured = _measured(parts, deadline), step
+            measured = _measured(parts, deadline)[0], step
             try:
                 session.measured(_measurement(training, measured_at, measured[0]))
             except TrainingStopped:
@@ -159,7 +161,12 @@ def _train_and_measure(parts: _Parts, session: TrainingSession, deadline: Deadli
             return measured
         if session.wants_checkpoint():
             session.save_checkpoint(step, pack(training, request_fingerprint(request)))
-    return _measured(parts, deadline), None
+    scores, rows_D7 = _measured(parts, deadline)
+    if request.split is Split.VAL:
+        images, seed = parts.eval_images, request.data.split_seed
+        pictures = shown_pictures(images, parts.num_eval_images, rows_D7, seed)
+        keep_pictures(session, pictures, images.category_names, MIN_SCORE)
+    return scores, None
 
 
 def _measurement(training: Training, measured_at: Sequence[int], scores: CocoScores) -> Measurement:
@@ -173,8 +180,9 @@ def _measurement(training: Training, measured_at: Sequence[int], scores: CocoSco
     )
 
 
-def _measured(parts: _Parts, deadline: Deadline) -> CocoScores:
-    """The scores of the network as it is now. Afterwards nothing that the next step reads has changed."""
+def _measured(parts: _Parts, deadline: Deadline) -> tuple[CocoScores, NDArray[np.float64]]:
+    """The scores of the network as it is now, and its detections (D, 7). Afterwards nothing that the next step reads
+    has changed."""
     started = time.perf_counter()
     request, model, on = parts.request, parts.training.model, parts.on
     with reestimated_batch_norm(model, parts.train_images, request.task, request.seed, on):
@@ -192,7 +200,7 @@ def _measured(parts: _Parts, deadline: Deadline) -> CocoScores:
     parts.training.measuring_seconds += time.perf_counter() - started
     words = "AP %.4f on %d images, after step %d"
     _log.info(words, scores.average_precision, parts.num_eval_images, parts.training.step)
-    return scores
+    return scores, rows_D7
 
 
 def detection_rows(

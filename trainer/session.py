@@ -8,6 +8,8 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+MAX_FILES = 50
+
 
 class TrainingStopped(Exception):  # noqa: N818 - not an error: somebody decided that this training has shown enough
     """The training is to end now; what was measured last is its result."""
@@ -101,6 +103,12 @@ class TrainingSession(ABC):
     @abstractmethod
     def save_checkpoint(self, step: int, content: bytes) -> None:
         """Keeps the state after `step`; a later one replaces it."""
+
+    def keep_file(self, name: str, media_type: str, content: bytes) -> str:
+        """The key of the content, which is kept as a file of the trial if the attempt gives an evaluation; "" where
+        files are not kept. Of the same name the later one counts. Raises `ValueError` for a name that is no file
+        name, and for more than `MAX_FILES`."""
+        return ""
 
 
 class LoneSession(TrainingSession):

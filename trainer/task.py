@@ -335,6 +335,20 @@ class EvaluationRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFile:
+    """A file that an attempt kept as an artifact.
+
+    Args:
+        key: of the artifact.
+    """
+
+    name: str
+    key: str
+    media_type: str
+    num_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """What a short training measured.
 
@@ -352,6 +366,7 @@ class Evaluation:
         peak_memory_bytes: of the device, or of the process on a CPU.
         device: what it ran on, e.g. ``cpu (bf16)``.
         provenance: versions and hashes that the numbers depend on.
+        files: what the attempt kept; filled in by its worker, from `TrainingSession.keep_file`.
     """
 
     average_precision: float
@@ -368,6 +383,7 @@ class Evaluation:
     losses: tuple[tuple[int, float], ...] = ()
     stopped_at_step: int | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[KeptFile, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.average_precision <= 1.0:
@@ -375,11 +391,13 @@ class Evaluation:
 
     def to_document(self) -> dict[str, Any]:
         """The evaluation as plain data, ready for JSON."""
-        return {**asdict(self), "losses": [list(point) for point in self.losses]}
+        losses, files = [list(point) for point in self.losses], [asdict(file) for file in self.files]
+        return {**asdict(self), "losses": losses, "files": files}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "Evaluation":
         """The evaluation that `to_document` wrote."""
         fields = dict(document)
         fields["losses"] = tuple((int(step), float(loss)) for step, loss in fields.get("losses", ()))
+        fields["files"] = tuple(KeptFile(**file) for file in fields.get("files", ()))
         return cls(**fields)

@@ -103,6 +103,12 @@ class ResultSpool:
                 keys.add(AttemptKey(unquote(job_id), int(number)))
         return sorted(keys, key=lambda key: (key.job_id, key.number))
 
+    def artifact_keys(self) -> set[str]:
+        """The artifacts that kept results name: whoever takes the results will want them."""
+        found = [result for key in self.list() if (result := self.find(key)) is not None]
+        files = {file.key for each in found if each.outcome.evaluation for file in each.outcome.evaluation.files}
+        return files | {part.key for each in found for part in each.log_parts}
+
     def _path(self, key: AttemptKey) -> Path:
         return self._folder / f"{quote(key.job_id, safe='')}.{key.number}{_SUFFIX}"
 
@@ -172,8 +178,12 @@ def _checked(evaluation: Evaluation) -> Evaluation:
     numbers = [getattr(evaluation, name) for name in (*_REALS, *_WHOLES)]
     numbers += [*evaluation.metrics.values(), *evaluation.class_average_precision.values()]
     numbers += [] if evaluation.stopped_at_step is None else [evaluation.stopped_at_step]
+    numbers += [file.num_bytes for file in evaluation.files]
     if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
         raise TypeError("an evaluation has something else where numbers should be")
+    texts = [text for file in evaluation.files for text in (file.name, file.key, file.media_type)]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("an evaluation has something else where its files should be")
     if not isinstance(evaluation.device, str) or not isinstance(evaluation.provenance, dict):
         raise TypeError("an evaluation has something else where device and provenance should be")
     return evaluation

@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import re
 import time
 from collections.abc import Callable
 from inspect import Parameter
@@ -9,10 +10,12 @@ from typing import TypeVar
 
 from nas_controller.artifacts.base import ArtifactMissingError
 from nas_controller.artifacts.directory import DirectoryArtifactStore
-from trainer.session import Checkpoint, Measurement, TrainingEvent, TrainingSession, TrainingStopped
-from trainer.task import EvaluationRequest
+from trainer.session import MAX_FILES, Checkpoint, Measurement, TrainingEvent, TrainingSession, TrainingStopped
+from trainer.task import EvaluationRequest, KeptFile
 
 Given = TypeVar("Given")
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}")
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +41,7 @@ class WorkerSession(TrainingSession):
         self._is_stopped = is_stopped
         self._seconds = seconds
         self._saved_at = seconds()
+        self._files: dict[str, KeptFile] = {}
 
     def measured(self, measurement: Measurement) -> None:
         self._report(measurement)
@@ -75,6 +79,27 @@ class WorkerSession(TrainingSession):
         finally:
             self._saved_at = self._seconds()
         self._report(Checkpoint(step=step, key=key, num_bytes=len(content)))
+
+    def keep_file(self, name: str, media_type: str, content: bytes) -> str:
+        """As the contract says; where it cannot be written, that is logged, and "" is the answer."""
+        if not _FILE_NAME.fullmatch(name) or not _MEDIA_TYPE.fullmatch(media_type):
+            raise ValueError(f"file {name!r} of type {media_type!r}: no name of a file, or no media type")
+        if len(self._files | {name: None}) > MAX_FILES:
+            raise ValueError(f"file {name!r}: at most {MAX_FILES} are kept")
+        if self._request.artifact_dir is None:
+            return ""
+        try:
+            key = DirectoryArtifactStore(self._request.artifact_dir).put(content)
+        except OSError as error:
+            _log.warning("%s cannot be kept: %r", name, error)
+            return ""
+        self._files[name] = KeptFile(name=name, key=key, media_type=media_type, num_bytes=len(content))
+        return key
+
+    @property
+    def files(self) -> tuple[KeptFile, ...]:
+        """What was kept, in the order of first names."""
+        return tuple(self._files.values())
 
 
 def call_evaluator(evaluator: Callable[..., Given], request: EvaluationRequest, session: TrainingSession) -> Given:

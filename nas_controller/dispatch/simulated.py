@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, Dispatcher
@@ -120,7 +120,8 @@ class SimulatedDispatcher(Dispatcher):
             return last_step is not None and reports[-1][1].step >= last_step
 
         session = WorkerSession(request, report, is_stopped, now)
-        return call_evaluator(self._evaluate, request, session), reports
+        result = call_evaluator(self._evaluate, request, session)
+        return replace(result, files=session.files) if isinstance(result, Evaluation) else result, reports
 
     def adopt(self, keys: Sequence[AttemptKey]) -> list[AttemptKey]:
         here = {attempt.key for attempt in self._running} | {outcome.key for outcome in self._outcomes}

@@ -11,6 +11,7 @@ import json
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 
 from nas_controller.dispatch.base import AttemptKey, AttemptOutcome
 from nas_controller.dispatch.output import kept_output
@@ -195,6 +196,8 @@ class Worker:
         session = WorkerSession(request, take, lambda: self._stopped == key)
         with kept_output(request.artifact_dir, key, take):
             result = run_evaluation(evaluator, request, session)
+        if isinstance(result, Evaluation):
+            result = replace(result, files=session.files)
         at = time.time()
         keep_result(request.artifact_dir, AttemptOutcome.of(key, result), events)
         return at, result, events

@@ -14,6 +14,7 @@ from search_space.spec import ArchitectureSpec
 from spinesearch.client import Client
 from tests.api.searches import START, SearchWriter, write_small_search
 from tests.api.serving import TOKEN
+from tests.conformance.store_cases import make_artifact
 
 BASE = "/v1/searches/blood-cells-000001"
 
@@ -173,3 +174,23 @@ def test_a_file_of_a_trial_can_be_downloaded(client: httpx.Client, store: Store,
     assert client.get(f"{BASE}/artifacts/..%2Ftoken").status_code == 404
     files.delete(key)
     assert client.get(f"{BASE}/artifacts/{key}").json()["code"] == "artifact.deleted"
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "shown_as"),
+    [
+        (b"RIFF\x00\x01\x02\x03WEBPVP8 ", "image/webp", "image/webp"),
+        (b"\xff\xd8\xff\xe0 jfif", "image/jpeg", "image/jpeg"),
+        (b"<script>alert(1)</script>", "image/webp", "application/octet-stream"),
+        (b"\xff\xd8\xff\xe0 jfif", "image/svg+xml", "application/octet-stream"),
+    ],
+)
+def test_only_what_is_a_picture_is_served_as_one(
+    client: httpx.Client, store: Store, tmp_path: Path, content: bytes, media_type: str, shown_as: str
+) -> None:
+    key = DirectoryArtifactStore(tmp_path).put(content)
+    store.add_artifact(make_artifact("blood-cells-000001", key=key, media_type=media_type))
+    answer = client.get(f"{BASE}/artifacts/{key}")
+    assert (answer.content, answer.headers["content-type"]) == (content, shown_as)
+    assert answer.headers["content-disposition"].startswith("attachment;")
+    assert answer.headers["x-content-type-options"] == "nosniff"

@@ -3,7 +3,8 @@
 ``ok``, ``sleep:SECONDS``, ``kill`` (the worker's own process), ``stand still`` (the same, by SIGSTOP), or a key of
 `ERRORS` to raise, or ``wrong`` (a value that is no evaluation), or ``steps:NUMBER:SECONDS``: so many steps of so many
 seconds, each of them measured, with a checkpoint where one is wanted, from the step of the checkpoint that it goes on
-from. ``talk:SECONDS`` says something in every way that there is, then sleeps; ``crash`` ends by a native fault.
+from. ``keep`` keeps a file. ``talk:SECONDS`` says something in every way that there is, then sleeps; ``crash`` ends by
+a native fault.
 """
 
 import ctypes
@@ -110,6 +111,8 @@ def simulate(
         raise ERRORS[request.spec.name]
     if request.spec.name == "wrong":
         return 7  # type: ignore[return-value]
+    if request.spec.name == "keep":
+        session.keep_file("words.txt", "text/plain", b"words of an attempt")
     if request.spec.name.startswith("steps"):
         stopped_at_step = run_steps(request, session, sleep)
     else:

@@ -306,6 +306,22 @@ class DispatcherSuite:
             expected = [measurement(step, 3) for step in (1, 2, 3)] if behaviour.startswith("steps") else []
             assert list(kept.measurements) == expected
 
+    def test_a_file_that_an_attempt_keeps_is_an_artifact_that_its_evaluation_names(
+        self, dispatcher: Dispatcher, tmp_path: Path
+    ) -> None:
+        worker, key = until_free(dispatcher, 2)[0], AttemptKey("keeps", 1)
+        dispatcher.submit(worker, key, replace(make_request("keep"), artifact_dir=tmp_path))
+        _, outcome = watch(dispatcher, key)
+        assert outcome.evaluation is not None
+        (file,) = outcome.evaluation.files
+        assert (file.name, file.media_type, file.num_bytes) == ("words.txt", "text/plain", 19)
+        assert DirectoryArtifactStore(tmp_path).open(file.key).read() == b"words of an attempt"
+        results = ResultSpool(tmp_path)
+        kept = results.find(key)
+        assert kept is not None
+        assert kept.outcome == outcome
+        assert results.artifact_keys() == {file.key}
+
     def test_what_runs_here_is_adopted_and_nothing_else(self, dispatcher: Dispatcher) -> None:
         worker, here = until_free(dispatcher, 2)[0], AttemptKey("here", 2)
         assert dispatcher.adopt([here]) == []

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,12 +13,16 @@ import pytest
 
 from nas_controller.artifacts.directory import DirectoryArtifactStore
 from nas_controller.artifacts.sweep import SAFE_SECONDS, sweep_artifacts
+from nas_controller.dispatch.base import AttemptKey, AttemptOutcome
+from nas_controller.dispatch.results import KeptResult, ResultSpool
 from nas_controller.records import Job, SearchLease, SearchState
 from nas_controller.store.base import Store
 from nas_controller.store.open import open_store
 from tests.conformance import artifact_processes as processes
+from tests.conformance.dispatch_evaluators import make_request, measure
 from tests.conformance.store_cases import at, claimed, make_artifact, started
 from trainer.session import Checkpoint
+from trainer.task import KeptFile
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -187,3 +192,17 @@ def test_what_cannot_be_removed_is_logged_and_the_rest_removed(
         sweep_artifacts(store, artifacts, later())
     assert artifacts.list() == keys[:1]
     assert f"artifact {keys[0]}: nothing needs it, and it cannot be removed" in caplog.text
+
+
+def test_what_a_kept_result_names_is_not_swept(store: Store, artifacts: DirectoryArtifactStore, root: Path) -> None:
+    """Its controller may be away for longer than a worker's report takes."""
+    key = artifacts.put(b"weights")
+    file = KeptFile(name="weights.safetensors", key=key, media_type="application/octet-stream", num_bytes=7)
+    outcome = AttemptOutcome.of(AttemptKey("s1.1.proxy.a", 1), replace(measure(make_request("ok")), files=(file,)))
+    results = ResultSpool(root)
+    results.put(KeptResult(outcome=outcome))
+    sweep_artifacts(store, artifacts, later(), results)
+    assert artifacts.list() == [key]
+    results.forget(outcome.key)
+    sweep_artifacts(store, artifacts, later(), results)
+    assert artifacts.list() == []

@@ -12,7 +12,8 @@ from nas_controller.dispatch.base import AttemptKey, AttemptOutcome
 from nas_controller.dispatch.results import FOLDER, MAX_BYTES, KeptResult, ResultSpool, keep_result
 from nas_controller.records import Failure, FailureReason
 from tests.conformance.dispatch_evaluators import make_request, measure, measurement
-from trainer.task import Evaluation
+from tests.conformance.store_cases import make_log_part
+from trainer.task import Evaluation, KeptFile
 
 KEY = AttemptKey("s1.3.proxy.1f", 2)
 EVALUATION = replace(
@@ -20,12 +21,14 @@ EVALUATION = replace(
     metrics={"ap50": 0.5, "ap75": -1.0},
     class_average_precision={"red cell": 0.1 + 0.2},
     stopped_at_step=7,
+    files=(KeptFile(name="a.json", key="ab" * 32, media_type="application/json", num_bytes=7),),
 )
 FAILURE = Failure(reason=FailureReason.DIVERGED, message="loss is nan at step 3", traceback="a\nb \ud800")
 
 
 def result(given: Evaluation | Failure = EVALUATION, key: AttemptKey = KEY) -> KeptResult:
-    return KeptResult(outcome=AttemptOutcome.of(key, given), measurements=(measurement(1, 3), measurement(2, 3)))
+    measurements, log_parts = (measurement(1, 3), measurement(2, 3)), (make_log_part(0, 5),)
+    return KeptResult(outcome=AttemptOutcome.of(key, given), measurements=measurements, log_parts=log_parts)
 
 
 def only_file(folder: Path) -> Path:
@@ -133,3 +136,11 @@ def test_what_cannot_be_kept_is_logged_and_leaves_nothing(tmp_path: Path, caplog
         "the result of attempt 2 of job s1.3.proxy.1f is not kept"
     ] * 2
     assert ResultSpool(tmp_path).list() == []
+
+
+def test_what_kept_results_name_is_awaited(tmp_path: Path) -> None:
+    spool = ResultSpool(tmp_path)
+    assert spool.artifact_keys() == set()
+    spool.put(result())
+    spool.put(result(FAILURE, AttemptKey("s1.4.proxy.1f", 1)))
+    assert spool.artifact_keys() == {"ab" * 32, make_log_part(0, 5).key}

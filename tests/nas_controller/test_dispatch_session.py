@@ -7,8 +7,8 @@ import pytest
 from nas_controller.artifacts.directory import DirectoryArtifactStore
 from nas_controller.dispatch.session import WorkerSession
 from tests.conformance.dispatch_evaluators import make_request, measurement
-from trainer.session import Checkpoint, Progress, TrainingStopped
-from trainer.task import EvaluationRequest
+from trainer.session import MAX_FILES, Checkpoint, Progress, TrainingStopped
+from trainer.task import EvaluationRequest, KeptFile
 
 
 def make_session(directory: Path | None, resume_from: str = "", events: list[Progress] | None = None) -> WorkerSession:
@@ -90,3 +90,41 @@ def test_a_checkpoint_that_cannot_be_written_is_logged_and_the_training_goes_on(
         make_session(tmp_path / "file", events=events).save_checkpoint(7, b"state")
     assert "the checkpoint after step 7 cannot be written" in caplog.text
     assert events == []
+
+
+def test_a_file_is_kept_once_under_each_name(tmp_path: Path) -> None:
+    session = make_session(tmp_path)
+    session.keep_file("a.json", "application/json", b"[1]")
+    other = session.keep_file("b.webp", "image/webp", b"RIFF")
+    key = session.keep_file("a.json", "application/json", b"[1, 2]")
+    assert session.files == (
+        KeptFile(name="a.json", key=key, media_type="application/json", num_bytes=6),
+        KeptFile(name="b.webp", key=other, media_type="image/webp", num_bytes=4),
+    )
+    assert DirectoryArtifactStore(tmp_path).open(key).read() == b"[1, 2]"
+
+
+@pytest.mark.parametrize("name", ["", "../a", "a/b", ".hidden", "a b", "x" * 81])
+def test_what_is_no_file_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="no name of a file"):
+        make_session(tmp_path).keep_file(name, "text/plain", b"")
+    with pytest.raises(ValueError, match="no media type"):
+        make_session(tmp_path).keep_file("a", "text/html; charset=utf-8", b"")
+
+
+def test_so_many_files_are_kept(tmp_path: Path) -> None:
+    session = make_session(tmp_path)
+    for number in range(MAX_FILES):
+        session.keep_file(f"{number}", "text/plain", b"")
+    session.keep_file("0", "text/plain", b"again")
+    with pytest.raises(ValueError, match=f"at most {MAX_FILES}"):
+        session.keep_file("more", "text/plain", b"")
+
+
+def test_a_file_that_cannot_be_kept_is_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert make_session(None).keep_file("a", "text/plain", b"x") == ""
+    (tmp_path / "no folder").write_text("")
+    session = make_session(tmp_path / "no folder")
+    assert session.keep_file("a", "text/plain", b"x") == ""
+    assert session.files == ()
+    assert "a cannot be kept" in caplog.text

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from nas_controller.running_search import RunningSearch
 from nas_controller.search_loop import run_search
 from nas_controller.setup import SearchSetup
 from tests.nas_controller.test_search_loop import Bench, measured
-from trainer.task import Evaluation, EvaluationRequest
+from trainer.task import Evaluation, EvaluationRequest, KeptFile
 
 LOST = Failure(reason=FailureReason.WORKER_LOST, message="worker-1: gone")
 DIVERGED = Failure(reason=FailureReason.DIVERGED, message="loss is nan at step 3")
@@ -202,3 +203,18 @@ def test_results_of_attempts_that_the_store_does_not_know_are_removed(tmp_path: 
     assert list(turns)[-1] is SearchState.SUCCEEDED
     assert bench.store.count_trials("s1")[TrialState.FAILED] == 0
     assert bench.results.list() == []
+
+
+def test_files_of_a_result_belong_to_its_trial(tmp_path: Path) -> None:
+    bench = LeftBench(tmp_path, trials=1)
+    ((key, job), *_) = bench.leave(1, workers=1).running.items()
+    file = KeptFile(name="a.json", key="ab" * 32, media_type="application/json", num_bytes=7)
+    assert bench.setup is not None
+    request = bench.setup.request(bench.store.get_trial("s1", 1).draft, job)
+    evaluation = measured(request)
+    assert isinstance(evaluation, Evaluation)
+    bench.keep(key, job, replace(evaluation, files=(file,)))
+    assert bench.finish(bench.claim()) is SearchState.SUCCEEDED
+    (artifact,) = bench.store.list_artifacts("s1", 1)
+    assert (artifact.key, artifact.name) == (file.key, f"proxy-{job.seed:x}/a.json")
+    assert (artifact.media_type, artifact.num_bytes) == ("application/json", 7)

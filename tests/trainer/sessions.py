@@ -1,5 +1,7 @@
 """Sessions that watch a training in a test, and cut it short."""
 
+import hashlib
+
 from trainer.session import LoneSession, Measurement, TrainingStopped
 
 
@@ -27,6 +29,7 @@ class RecordingSession(LoneSession):
     ) -> None:
         self.measurements: list[Measurement] = []
         self.checkpoints: dict[int, bytes] = {}
+        self.files: dict[str, tuple[str, bytes]] = {}
         self.steps_seen = 0
         self._checkpoint_at, self._cut_at, self._stop_at = checkpoint_at, cut_at, stop_at
         self._begins_with = begins_with
@@ -42,6 +45,10 @@ class RecordingSession(LoneSession):
     def wants_checkpoint(self) -> bool:
         self.steps_seen += 1
         return not self._checkpoint_at or self.steps_seen in self._checkpoint_at
+
+    def keep_file(self, name: str, media_type: str, content: bytes) -> str:
+        self.files[name] = (media_type, content)
+        return hashlib.sha256(content).hexdigest()
 
     def save_checkpoint(self, step: int, content: bytes) -> None:
         self.checkpoints[step] = content

@@ -1,5 +1,7 @@
 """The front door on a small drawn data set, and on real photos where they are at hand."""
 
+import hashlib
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from trainer.data.dataset import data_hash
 from trainer.data.generated import generate
 from trainer.device import ComputeDevice
 from trainer.evaluate import batches_of_positions, evaluate_architecture
+from trainer.pictures import ALBUM
 from trainer.task import (
     TRAINER_VERSION,
     CocoSource,
@@ -68,6 +71,25 @@ def test_an_evaluation_says_what_it_measured(drawn_data: DataSource) -> None:
     assert evaluation.provenance["data"] == data_hash(drawn_data)
     assert min(evaluation.train_seconds, evaluation.eval_seconds, evaluation.setup_seconds) > 0
     assert Evaluation.from_document(evaluation.to_document()) == evaluation
+
+
+def test_val_is_shown_in_pictures_and_the_reward_split_is_not(drawn_data: DataSource) -> None:
+    request = EvaluationRequest(spec=SPINENET_49, task=TASK, data=drawn_data, seed=3, split=Split.VAL, device="cpu")
+    session = RecordingSession()
+    evaluate_architecture(request, session)
+    album = json.loads(session.files[ALBUM][1])
+    assert len(album["pictures"]) == 5
+    assert len(album["classes"]) == 4
+    for number, picture in enumerate(album["pictures"], start=1):
+        _, content = session.files[f"picture-{number}.webp"]
+        assert picture["key"] == hashlib.sha256(content).hexdigest()
+    other = RecordingSession()
+    evaluate_architecture(replace(request, seed=4), other)
+    of_images = [name for name in session.files if name != ALBUM]
+    assert [other.files[name] for name in of_images] == [session.files[name] for name in of_images]
+    unseen = RecordingSession()
+    evaluate_architecture(replace(request, split=Split.REWARD), unseen)
+    assert unseen.files == {}
 
 
 def test_one_seed_gives_one_result_and_val_is_another_split(drawn_data: DataSource) -> None:

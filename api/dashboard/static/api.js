@@ -75,6 +75,7 @@ export const getComparison = async (id, number, other) => (await ask(comparisonP
 export const comparisonDrawingPath = (id, number, other) => comparisonPath(id, number, other, "/drawing");
 export const referenceDrawingPath = (name) => `/v1/references/${encodeURIComponent(name)}/export?format=svg`;
 export const artifactPath = (id, key) => `${searchPath(id)}/artifacts/${key}`;
+export const getArtifact = async (id, key) => (await ask(artifactPath(id, key))).json();
 export const logPath = (id, number, job, attempt) => `${trialPath(id, number)}/jobs/${encodeURIComponent(job)}/logs?attempt=${attempt}`;
 export const getText = async (path) => (await ask(path)).text();
 export const getDrawing = (id, number) => getText(exportPath(id, number, "svg"));

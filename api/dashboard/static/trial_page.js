@@ -13,6 +13,7 @@ import { charts } from "./trial_curves.js";
 import { jobs } from "./trial_jobs.js";
 import { lineage } from "./trial_lineage.js";
 import { showLogs } from "./trial_logs.js";
+import { showPictures } from "./trial_pictures.js";
 import { precision } from "./trial_precision.js";
 import { verbButtons } from "./trial_verbs.js";
 
@@ -68,6 +69,7 @@ async function showMeasured(trial, measurements) {
   section("curves", curves.length > 0 ? element("div", { class: "beside" }, curves) : null, isOver ? "No curve was kept." : "Curves appear here while it is trained and when it ends.");
   fill(byId("jobs"), jobs(searchId, trial));
   showLogs(byId("logs"), searchId, trial);
+  await showPictures(byId("pictures"), searchId, trial);
 }
 
 async function showLineage(trial) {
