@@ -5,8 +5,9 @@ came, how much its proposals repeat, and how certain its decisions have become.
 the entropy of p (Shannon 1948, section 6; Cover and Thomas 2006, section 2.1). That log-probability is stored with each
 decision as the policy had it when it drew: averaging what is stored needs no policy and no correction for results that
 come late, and works for every algorithm. Divided by the log of the number of options it is 1 for a uniform choice and 0
-for a certain one. It is an unbiased estimate: from few proposals it may come out a little over 1. Decisions with a
-single option are left out; so are trials that a user asked for.
+for a certain one. It is an unbiased estimate: from few proposals it may come out a little over 1. Left out are
+decisions with a single option, trials that a user asked for, and proposals that were not drawn from a distribution over decisions
+but made of another trial: their log-probabilities are all 0.
 
 **Staleness** of a trained trial: how many trials the algorithm was told between its ask and its own tell.
 
@@ -173,8 +174,8 @@ class Policy:
         return positions
 
     def _entropies(self, log_probs: list[float]) -> dict[str, float]:
-        """For each decision kind the mean of -log p / log(number of options); none without log-probabilities."""
-        if len(log_probs) != self.space.genotype_length:
+        """For each decision kind the mean of -log p / log(number of options); none where nothing was drawn."""
+        if len(log_probs) != self.space.genotype_length or not any(log_probs):
             return {}
         return {
             kind: sum(-log_probs[position] / most for position, most in points) / len(points)

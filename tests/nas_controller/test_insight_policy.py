@@ -145,6 +145,20 @@ def test_of_what_users_take_for_certain_no_entropy_is_told() -> None:
     assert bucket.arms == {"enqueued": 2, "retry": 1, "warm_start": 1}
 
 
+def test_of_what_was_made_of_another_trial_no_entropy_is_told() -> None:
+    """Evolution draws its first trials, then mutates: a mutation is no decision under a policy."""
+    ledger = WrittenLedger()
+    genotype = (0,) * R35_SP18.genotype_length
+    ledger.ask(genotype, uniform_log_probs(R35_SP18), "random")
+    ledger.ask(genotype, [0.0] * len(genotype), "evolution")
+    bucket = folded(ledger.entries).buckets[0]
+    assert (bucket.asked, bucket.duplicates) == (2, 1)
+    assert {kind: (sums.count, sums.mean) for kind, sums in bucket.entropy.items()} == {
+        "output_level": (1, 1.0),
+        "parent": (1, 1.0),
+    }
+
+
 def test_the_room_that_is_taken_has_a_bound() -> None:
     rng, ledger = Random(1), WrittenLedger()
     genotype, log_probs = random_genotype(SPINENET_49, rng), uniform_log_probs(SPINENET_49)
