@@ -5,9 +5,10 @@ came, how much its proposals repeat, and how certain its decisions have become.
 the entropy of p (Shannon 1948, section 6; Cover and Thomas 2006, section 2.1). That log-probability is stored with each
 decision as the policy had it when it drew: averaging what is stored needs no policy and no correction for results that
 come late, and works for every algorithm. Divided by the log of the number of options it is 1 for a uniform choice and 0
-for a certain one. It is an unbiased estimate: from few proposals it may come out a little over 1. Left out are
-decisions with a single option, trials that a user asked for, and proposals that were not drawn from a distribution over decisions
-but made of another trial: their log-probabilities are all 0.
+for a certain one. It is an unbiased estimate: from few proposals it may come out a little over 1.
+
+Left out are decisions with a single option, trials that a user asked for, and proposals that were not drawn from a
+distribution over decisions but made of another trial: their log-probabilities are all 0.
 
 **Staleness** of a trained trial: how many trials the algorithm was told between its ask and its own tell.
 
