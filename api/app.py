@@ -39,6 +39,7 @@ from api.routes import (
     tables,
     tokens,
     trials,
+    webhooks,
 )
 from api.routes import artifacts as artifact_routes
 from api.settings import ApiSettings
@@ -114,6 +115,7 @@ def create_app(
         artifact_routes,
         spaces,
         tokens,
+        webhooks,
         metrics,
     ):
         app.include_router(routes.router, dependencies=[token])

@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from nas_controller.webhooks.hosts import NO_HOSTS, WebhookHosts
+
 SHORTEST_SECRET = 32
 
 
@@ -61,6 +63,7 @@ class ApiSettings:
         session_seconds: life of a browser session.
         event_poll_seconds: how often an event stream looks for new ledger entries.
         heartbeat_seconds: longest silence of an event stream.
+        webhook_hosts: where messages may be sent; the controller, which sends them, must be told the same.
     """
 
     token_sha256: str
@@ -76,6 +79,7 @@ class ApiSettings:
     session_seconds: float = 7 * 24 * 3600.0
     event_poll_seconds: float = 0.5
     heartbeat_seconds: float = 15.0
+    webhook_hosts: WebhookHosts = NO_HOSTS
 
     def __post_init__(self) -> None:
         if len(self.token_sha256) != 64:

@@ -13,6 +13,8 @@ from search_space.decisions import Genotype
 
 MAX_OPEN_REQUESTS = 1000
 """Of one search."""
+PAUSED_BY_USER = "paused by the user"
+"""The reason of a search that somebody paused; one that fails too often pauses itself, with another."""
 
 
 class SearchOrder(StrEnum):

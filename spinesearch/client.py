@@ -4,7 +4,7 @@ import io
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,6 +161,27 @@ class Client:
     def create_sign_in_link(self) -> Document:
         """`path`: what signs one browser in, once, with this client's scope."""
         return self._json("POST", "/v1/sign-in-links")
+
+    def create_webhook(self, url: str, events: Sequence[str], search_id: str | None = None) -> Document:
+        """Has messages about all searches, or one, sent to a URL; with its `secret`: nobody can show that again."""
+        return self._json("POST", "/v1/webhooks", json={"url": url, "events": list(events), "search": search_id})
+
+    def list_webhooks(self) -> list[Document]:
+        """All webhooks, the oldest first."""
+        webhooks: list[Document] = self._json("GET", "/v1/webhooks")["webhooks"]
+        return webhooks
+
+    def get_webhook(self, webhook_id: str) -> Document:
+        """A webhook with its last delivery, and what is to be tried again."""
+        return self._json("GET", f"/v1/webhooks/{webhook_id}")
+
+    def test_webhook(self, webhook_id: str) -> Document:
+        """Has a test sent soon."""
+        return self._json("POST", f"/v1/webhooks/{webhook_id}:test")
+
+    def delete_webhook(self, webhook_id: str) -> None:
+        """Nothing is sent any more."""
+        self._send("DELETE", f"/v1/webhooks/{webhook_id}")
 
     def pause(self, search_id: str) -> Document:
         """Running trials finish, nothing new starts."""

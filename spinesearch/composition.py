@@ -20,6 +20,7 @@ from nas_controller.search_config import SearchConfig
 from nas_controller.store.base import Store
 from nas_controller.store.engine import ObserveTransaction
 from nas_controller.store.open import open_store
+from nas_controller.webhooks.hosts import WebhookHosts
 from spinesearch.home import Home
 from trainer.task import DataSource
 
@@ -53,6 +54,31 @@ def open_home_artifacts(home: Home) -> DirectoryArtifactStore:
     """The artifact store of a home."""
     home.create()
     return DirectoryArtifactStore(home.artifacts, home.artifacts_kept_for)
+
+
+@contextmanager
+def telling_webhooks(home: Home, hosts: WebhookHosts, owner: str) -> Iterator[None]:
+    """Sends messages on a thread of its own, with a store of its own, until the end of the block; where no host is
+    allowed, nothing is done."""
+    if not hosts.hosts:
+        yield
+        return
+    import random
+    import threading
+
+    from nas_controller.store.patience import patient
+    from nas_controller.webhooks.courier import Courier
+    from nas_controller.webhooks.deliverer import Deliverer, delivering
+
+    is_over = threading.Event()
+    store = patient(open_home_store(home), wait=is_over.wait)
+    courier = Courier(hosts=hosts)
+    deliverer = Deliverer(store, courier.post, home.session_secret(), now, random.random, owner)
+    try:
+        with delivering(deliverer, is_over):
+            yield
+    finally:
+        store.close()
 
 
 def claim(store: Store, search_id: str, owner: str) -> SearchLease | None:

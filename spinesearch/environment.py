@@ -7,6 +7,9 @@ import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 
+from nas_controller.webhooks.hosts import VARIABLE as WEBHOOK_HOSTS
+from nas_controller.webhooks.hosts import WebhookHosts
+
 SHORTEST_SECRET = 32
 
 DATABASE_URL = "SPINESEARCH_DATABASE_URL"
@@ -89,6 +92,15 @@ def allowed_hosts(environment: Mapping[str, str]) -> tuple[str, ...]:
         if not is_address and any(character in name for character in ":/* "):
             raise ValueError(f"{ALLOWED_HOSTS}: {name!r}: must be host names with commas between, without ports")
     return names
+
+
+def webhook_hosts(environment: Mapping[str, str]) -> WebhookHosts:
+    """Where messages may be sent.
+
+    Raises:
+        ValueError: an entry that is no host.
+    """
+    return WebhookHosts.parse(environment.get(WEBHOOK_HOSTS, ""))
 
 
 def secure_cookie(environment: Mapping[str, str]) -> bool:

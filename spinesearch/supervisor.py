@@ -92,7 +92,11 @@ def api_settings(home: Home) -> ApiSettings:
         session_secret=home.session_secret(),
         secure_cookie=environment.secure_cookie(os.environ),
     )
-    return replace(settings, allowed_hosts=settings.allowed_hosts + environment.allowed_hosts(os.environ))
+    return replace(
+        settings,
+        allowed_hosts=settings.allowed_hosts + environment.allowed_hosts(os.environ),
+        webhook_hosts=environment.webhook_hosts(os.environ),
+    )
 
 
 def _migrate(home: Home) -> None:
@@ -161,7 +165,7 @@ def run_daemon(joins_ray: bool = False) -> None:
     from nas_controller.dispatch.results import ResultSpool
     from nas_controller.resources import Devices
     from nas_controller.store.patience import patient
-    from spinesearch.composition import lease_owner, now, open_home_artifacts, open_home_store
+    from spinesearch.composition import lease_owner, now, open_home_artifacts, open_home_store, telling_webhooks
     from spinesearch.machine import device_variables, machine_of
 
     environment.check_ray(os.environ)
@@ -176,9 +180,14 @@ def run_daemon(joins_ray: bool = False) -> None:
         own = device_variables(devices) if home.ray_address is None else {}
         return subprocess.Popen(command("internal", "search", search_id, "--owner", name), env={**os.environ, **own})
 
+<<<<<<< HEAD
     artifacts, results = open_home_artifacts(home), ResultSpool(home.artifacts)
     daemon = Daemon(patient(open_home_store(home)), artifacts, start, machine, now, name, results)
     with logged("daemon"):
+=======
+    daemon = Daemon(patient(open_home_store(home)), open_home_artifacts(home), start, machine, now, name)
+    with logged("daemon"), telling_webhooks(home, environment.webhook_hosts(os.environ), name):
+>>>>>>> 0a01a3d (wip)
         try:
             while not stop.is_set:
                 node.step()

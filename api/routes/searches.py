@@ -12,7 +12,7 @@ from api.merging import cloned_document, merge_patch
 from api.routes.parameters import PageSize, SearchId
 from api.steering_schemas import Archived, SearchPatch
 from nas_controller.records import Search, SearchState, search_id_of
-from nas_controller.requests import SearchEdit, SearchOrder, edit_tag
+from nas_controller.requests import PAUSED_BY_USER, SearchEdit, SearchOrder, edit_tag
 from nas_controller.search_config import SearchConfig, SearchConfigError
 from nas_controller.store.base import NotFoundError, StaleError
 
@@ -275,7 +275,7 @@ _VERB_RESPONSES: dict[int | str, dict[str, Any]] = problem_docs(404, 409)
 @router.post("/searches/{search_id}:pause", operation_id="pauseSearch", summary="Pause", responses=_VERB_RESPONSES)
 def pause_search(search_id: SearchId, context: Context) -> schemas.SearchDetail:
     """Trials that run are finished; nothing new is started until the search is resumed."""
-    return _request(context, search_id, SearchState.PAUSED, "paused by the user")
+    return _request(context, search_id, SearchState.PAUSED, PAUSED_BY_USER)
 
 
 @router.post("/searches/{search_id}:resume", operation_id="resumeSearch", summary="Resume", responses=_VERB_RESPONSES)

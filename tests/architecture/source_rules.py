@@ -40,7 +40,7 @@ def findings(source: str, *, may_import_by_name: bool = False, may_ask_http: boo
 
     Args:
         may_import_by_name: whether `importlib.import_module` may get a name that is not in the source.
-        may_ask_http: whether it is a client of our own service.
+        may_ask_http: whether it is a client of our own service, or carries webhooks.
     """
     tree = ast.parse(source)
     names = _imported_names(tree)

@@ -41,29 +41,29 @@ def complete_and_die_in_the_next_transaction(url: str, lease: SearchLease, job_i
 
 def complete_and_die_at(url: str, lease: SearchLease, job_id: str, statement_number: int) -> None:
     """Is killed after so many statements of the transaction that completes a job; ends well where it has fewer."""
-    engine = _engine_that_kills(url, statement_number)
+    engine = engine_that_kills(url, statement_number)
     SqlStore(engine).complete_attempt(lease, job_id, 1, evaluation(0.5), 0.5, at(12))
 
 
 def report_and_die_at(url: str, lease: SearchLease, job_id: str, statement_number: int) -> None:
     """The same of the transaction that keeps a measurement."""
-    engine = _engine_that_kills(url, statement_number)
+    engine = engine_that_kills(url, statement_number)
     SqlStore(engine).record_progress(lease, job_id, 1, make_measurement(25, 0.5), at(12))
 
 
 def reuse_and_die_at(url: str, lease: SearchLease, measured: Trial, number: int, statement_number: int) -> None:
     """The same of the transaction that adds a reused trial."""
-    engine = _engine_that_kills(url, statement_number)
+    engine = engine_that_kills(url, statement_number)
     SqlStore(engine).add_reused_trial(lease, replace(measured.draft, number=number), measured, at(13))
 
 
 def snapshot_and_die_at(url: str, lease: SearchLease, sequence: int, statement_number: int) -> None:
     """The same of the transaction that adds a snapshot."""
-    engine = _engine_that_kills(url, statement_number)
+    engine = engine_that_kills(url, statement_number)
     SqlStore(engine).add_snapshot(lease, make_snapshot(sequence))
 
 
-def _engine_that_kills(url: str, statement_number: int) -> Engine:
+def engine_that_kills(url: str, statement_number: int) -> Engine:
     """An engine that ends its process after so many statements."""
     engine = make_engine(url)
     count = 0

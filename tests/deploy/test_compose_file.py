@@ -106,6 +106,18 @@ def test_postgresql_and_ray_are_in_networks_without_a_way_out() -> None:
     assert members["web"] == {"api", "prometheus", "grafana"}
 
 
+def test_whoever_sends_webhooks_is_let_out_and_nobody_else() -> None:
+    document = yaml.safe_load((ROOT / "deploy" / "compose-webhooks.yml").read_text(encoding="utf-8"))
+    (network,) = document["networks"]
+    assert network not in read_compose()["networks"]
+    assert not (document["networks"][network] or {}).get("internal")
+    (controller,) = document["services"].values()
+    assert controller == {"networks": [*SERVICES["controller"].networks, network]}
+    allowed = read_services({"SPINESEARCH_WEBHOOK_HOSTS": "hooks.example.com"})
+    hosts = {name: s.environment.get("SPINESEARCH_WEBHOOK_HOSTS") for name, s in allowed.items()}
+    assert {name for name, text in hosts.items() if text == "hooks.example.com"} == {"api", "controller"}
+
+
 def test_every_node_of_ray_asks_for_the_token() -> None:
     for service in SERVICES.values():
         if "ray" in service.networks:
@@ -118,7 +130,7 @@ def test_each_has_only_the_secrets_that_it_needs() -> None:
     assert {name: set(service.secrets) for name, service in SERVICES.items()} == {
         "postgres": {"database_password"},
         "api": {"database_password", "session_secret", "token"},
-        "controller": {"database_password", "ray_token"},
+        "controller": {"database_password", "ray_token", "session_secret"},
         "ray-head": {"ray_token"},
         "ray-worker": {"ray_token"},
         "ray-worker-gpu": {"ray_token"},

@@ -16,9 +16,12 @@ from spinesearch.client import Client
 from tests.deploy.postgresql import running_postgresql
 from tests.integration.service import descendants, running_service, wait_until
 from tests.integration.test_service_search import SEARCH, wait_for_end
+from tests.nas_controller.webhook_receiver import Received, Receiver, receiving
 
 PASSWORD = "kept-for-the-database-0123456789"
 KEEPS_SECRETS = {"token", "session-secret"}
+KEY_OF_RECEIVER = "kept-for-the-receiver-0123456789"
+"""It is a part of a URL, which the database must know; nobody else need."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Traces:
     texts: dict[str, bytes]
     secrets: dict[str, str]
     code: str
+    messages: list[Received]
 
 
 @pytest.fixture(scope="module")
@@ -35,22 +39,25 @@ def traces() -> Iterator[Traces]:
     """A search on PostgreSQL with a password, a sign-in, and requests of the kind that end in a log."""
     folder = Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))  # Ray's sockets want a short path
     try:
-        with running_postgresql(folder / "pg", "keeper", "searches", PASSWORD) as (port, _):
-            yield _ran_service(folder, port)
+        with running_postgresql(folder / "pg", "keeper", "searches", PASSWORD) as (port, _), receiving() as receiver:
+            yield _ran_service(folder, port, receiver)
     finally:
         shutil.rmtree(folder)
 
 
-def _ran_service(folder: Path, port: int) -> Traces:
+def _ran_service(folder: Path, port: int, receiver: Receiver) -> Traces:
     password, temporary, log = folder / "password", folder / "tmp", folder / "log"
     password.write_text(PASSWORD)
     temporary.mkdir()
     settings = {
         "SPINESEARCH_DATABASE_URL": f"postgresql+psycopg://keeper@127.0.0.1:{port}/searches",
         "SPINESEARCH_DATABASE_PASSWORD_FILE": str(password),
+        "SPINESEARCH_WEBHOOK_HOSTS": "http://127.0.0.1",
         "TMPDIR": str(temporary),
     }
     with log.open("wb") as output, running_service(folder / "home", output, **settings) as (process, client):
+        url = receiver.url(f"/hook?key={KEY_OF_RECEIVER}")
+        webhook = client.create_webhook(url, ["search.state", "search.best"])
         search_id = client.create_search(SEARCH, idempotency_key="once")["id"]
         code = _sign_in(log)
         made = client.create_token("a reader", "read")
@@ -67,12 +74,19 @@ def _ran_service(folder: Path, port: int) -> Traces:
         texts |= _files(temporary)  # Ray's files, which go with it
         ray_token = next(filter(None, (p.environ().get("RAY_AUTH_TOKEN") for p in processes)))
         wait_for_end(client, search_id)
+        wait_until(lambda: _ends(receiver), 30)
     home = _files(folder / "home")
     secrets = {name: home.pop(str(folder / "home" / name)).decode() for name in sorted(KEEPS_SECRETS)}
     texts |= home | {"output": log.read_bytes(), **_rows(port)}
     secrets |= {"database password": PASSWORD, "token of Ray": ray_token}
     secrets |= {"made token": made["secret"], "revoked token": revoked["secret"]}
-    return Traces(texts, secrets, code)
+    secrets |= {"key of the webhook": webhook["secret"].removeprefix("whsec_")}
+    return Traces(texts, secrets, code, receiver.received)
+
+
+def _ends(receiver: Receiver) -> bool:
+    """Whether the search's end was told."""
+    return any(received.document["data"].get("state") == "succeeded" for received in receiver.received)
 
 
 def _bearer(secret: str) -> dict[str, str]:
@@ -133,6 +147,24 @@ def test_no_secret_is_in_a_log_a_file_a_table_or_a_command_line(traces: Traces) 
         if secret.encode() in content
     }
     assert found == set()
+
+
+def test_what_a_url_of_a_webhook_holds_is_in_its_table_and_nowhere_else(traces: Traces) -> None:
+    found = {place for place, content in traces.texts.items() if KEY_OF_RECEIVER.encode() in content}
+    assert found == {"table webhook"}
+
+
+def test_the_search_was_told_to_the_receiver_signed_and_in_order(traces: Traces) -> None:
+    key = traces.secrets["key of the webhook"]
+    assert all(received.is_signed_with(f"whsec_{key}") for received in traces.messages)
+    told = {received.id: received.document for received in traces.messages}
+    sequences = [int(message_id.split("_")[2]) for message_id in told]
+    assert sequences == sorted(sequences)
+    states = [message["data"]["state"] for message in told.values() if message["type"] == "search.state"]
+    assert [states[0], states[-1]] == ["pending", "succeeded"]
+    rewards = [message["data"]["reward"] for message in told.values() if message["type"] == "search.best"]
+    assert rewards == sorted(set(rewards))
+    assert rewards
 
 
 def test_the_sign_in_code_is_where_it_was_printed_and_nowhere_else(traces: Traces) -> None:

@@ -54,6 +54,16 @@ def test_a_home_that_is_printed_keeps_its_password(tmp_path: Path, monkeypatch: 
     assert "hush" not in repr(home)
 
 
+def test_hosts_of_webhooks_are_those_that_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPINESEARCH_HOME", str(tmp_path))
+    monkeypatch.delenv("SPINESEARCH_WEBHOOK_HOSTS", raising=False)
+    assert api_settings(Home.from_environment()).webhook_hosts.hosts == ()
+    monkeypatch.setenv("SPINESEARCH_WEBHOOK_HOSTS", "hooks.example.com")
+    assert [each.host for each in api_settings(Home.from_environment()).webhook_hosts.hosts] == ["hooks.example.com"]
+    with pytest.raises(ValueError, match=r"SPINESEARCH_WEBHOOK_HOSTS: 'https://a'"):
+        environment.webhook_hosts({"SPINESEARCH_WEBHOOK_HOSTS": "https://a"})
+
+
 def test_token_and_session_secret_come_out_of_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPINESEARCH_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("SPINESEARCH_TOKEN_FILE", written(tmp_path / "token", f"{KEY}\n"))
