@@ -180,14 +180,9 @@ def run_daemon(joins_ray: bool = False) -> None:
         own = device_variables(devices) if home.ray_address is None else {}
         return subprocess.Popen(command("internal", "search", search_id, "--owner", name), env={**os.environ, **own})
 
-<<<<<<< HEAD
     artifacts, results = open_home_artifacts(home), ResultSpool(home.artifacts)
     daemon = Daemon(patient(open_home_store(home)), artifacts, start, machine, now, name, results)
-    with logged("daemon"):
-=======
-    daemon = Daemon(patient(open_home_store(home)), open_home_artifacts(home), start, machine, now, name)
     with logged("daemon"), telling_webhooks(home, environment.webhook_hosts(os.environ), name):
->>>>>>> 0a01a3d (wip)
         try:
             while not stop.is_set:
                 node.step()
