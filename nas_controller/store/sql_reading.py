@@ -47,6 +47,11 @@ class SqlReading(Store):
         self._reader = for_one_read(engine)
         self._file = DatabaseFile.of(engine)
 
+    @property
+    def engine(self) -> Engine:
+        """What the connections come from."""
+        return self._engine
+
     def _rows(self, statement: Select[Any]) -> list[rows.Row]:
         with self._reader.begin() as connection:
             return list(connection.execute(statement).mappings())

@@ -199,16 +199,41 @@ def make_evaluation(average_precision: float) -> dict[str, Any]:
     return rules.plain(evaluation.to_document())
 
 
+def values_of(number: int) -> dict[str, object]:
+    """What a request has to say, by the name of its parameter, to ask for this trial; a new route that must have
+    another one needs a line here.
+
+    Args:
+        number: of a trial that was completed.
+    """
+    return {
+        "search_id": SEARCH_ID,
+        "number": number,
+        "job_id": rules.job_id(SEARCH_ID, number, JobKind.PROXY, number),
+        "attempt": 1,
+        "request_number": 1,
+        "key": hashlib.sha256(log_content(number)).hexdigest(),
+        "name": "spinenet-49",
+        "search": SEARCH_ID,
+        "with": "spinenet-49",
+        "poll": "true",
+    }
+
+
+def log_content(number: int) -> bytes:
+    """A short one."""
+    return f"log of {number}".encode()
+
+
 def make_log(number: int, at: datetime) -> Artifact:
     """What a trial's worker left."""
-    key = hashlib.sha256(f"log of {number}".encode()).hexdigest()
     return Artifact(
-        key=key,
+        key=hashlib.sha256(log_content(number)).hexdigest(),
         search_id=SEARCH_ID,
         trial_number=number,
         name="worker.log",
         media_type="text/plain",
-        num_bytes=12_345,
+        num_bytes=len(log_content(number)),
         created_at=at,
     )
 
@@ -343,6 +368,42 @@ class BulkWriter:
 
     def _row(self, table: Table, values: dict[str, Any]) -> None:
         self._rows.setdefault(table.name, []).append(values)
+
+
+@dataclass
+class StoreWriter:
+    """Writes by the store's own methods, as a controller does, at the times of the bulk."""
+
+    store: Store
+    lease: SearchLease
+    clock: Clock
+    _jobs: dict[int, str] = field(default_factory=dict)
+    _attempts: dict[int, int] = field(default_factory=dict)
+
+    def reject(self, draft: TrialDraft) -> None:
+        self.store.add_trial(self.lease, draft, None, self.clock.tick())
+
+    def start(self, draft: TrialDraft, worker: str) -> None:
+        job = self.store.start_trial(self.lease, draft, draft.number, worker, self.clock.tick())
+        self._jobs[draft.number], self._attempts[draft.number] = job.id, 1
+
+    def lose(self, number: int, worker: str) -> None:
+        job_id = self._jobs[number]
+        self.store.fail_attempt(self.lease, job_id, 1, lost_worker(), True, self.clock.tick())
+        self._attempts[number] = self.store.start_attempt(self.lease, job_id, worker, self.clock.tick()).number
+
+    def measure(self, number: int, measurement: Measurement) -> None:
+        at, attempt = self.clock.tick(), self._attempts[number]
+        self.store.record_progress(self.lease, self._jobs[number], attempt, measurement, at)
+
+    def complete(self, number: int, evaluation: Mapping[str, Any], reward: float) -> None:
+        at, attempt = self.clock.tick(), self._attempts[number]
+        self.store.complete_attempt(self.lease, self._jobs[number], attempt, evaluation, reward, at)
+        self.store.add_artifact(make_log(number, at))
+
+    def fail(self, number: int, failure: Failure) -> None:
+        at, attempt = self.clock.tick(), self._attempts[number]
+        self.store.fail_attempt(self.lease, self._jobs[number], attempt, failure, False, at)
 
 
 def lost_worker() -> Failure:

@@ -225,6 +225,24 @@ def packing(
 
 
 @app.command()
+def api(
+    trials: Annotated[int | None, typer.Option(min=200, help="of the search; by default 100,000")] = None,
+    as_json: AsJson = False,
+    quick: Quick = False,
+) -> None:
+    """How fast does the API answer when a search is long? Every route, cold, warm, and while trials come in."""
+    from spinesearch.bench.api import run_api
+    from spinesearch.bench.api_table import print_api
+    from spinesearch.progress import make_console
+
+    report = run_api(num_trials=trials, quick=quick, console=make_console(stderr=True))
+    if as_json:
+        print(json.dumps(report.to_document(), indent=2))
+    else:
+        print_api(report, make_console())
+
+
+@app.command()
 def cost(as_json: AsJson = False, quick: Quick = False) -> None:
     """How fast is a network counted? Our formulas against building it and tracing it."""
     from spinesearch.bench.cost import print_cost_bench, run_cost

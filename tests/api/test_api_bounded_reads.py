@@ -4,7 +4,6 @@ The requests are made from the application's own table of routes, each asking fo
 to the same.
 """
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
@@ -12,10 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from annotated_types import Le
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
-from sqlalchemy import event
 
 from api.app import create_app
 from api.tables import PAGE_ROWS
@@ -25,7 +21,18 @@ from nas_controller.records import SearchState
 from nas_controller.store.engine import make_engine
 from nas_controller.store.open import open_store
 from nas_controller.store.sql import SqlStore
-from spinesearch.bench.api_store import SEARCH_ID, BulkWriter, Clock, CourseOfTrials, bench_config, make_drafts
+from spinesearch.bench.api_requests import STREAMS, readings
+from spinesearch.bench.api_rows import RowCount
+from spinesearch.bench.api_store import (
+    SEARCH_ID,
+    BulkWriter,
+    Clock,
+    CourseOfTrials,
+    bench_config,
+    log_content,
+    make_drafts,
+    values_of,
+)
 from tests.api.serving import BEARER, make_settings, serve
 from tests.conformance.store_cases import make_request
 
@@ -34,49 +41,7 @@ NUM_TRIALS = 5600
 TRIALS_BEHIND = 100
 """The row of insight is so old: almost five hundred entries."""
 NUMBER = 17
-LOG = f"log of {NUMBER}".encode()
-PATHS: dict[str, object] = {
-    "search_id": SEARCH_ID,
-    "number": NUMBER,
-    "request_number": 1,
-    "name": "spinenet-49",
-    "key": hashlib.sha256(LOG).hexdigest(),
-}
-"""What stands in a path, by the name of its parameter. A new route with another name needs a line here."""
-QUERIES: dict[str, object] = {"search": SEARCH_ID, "with": "spinenet-49", "poll": "true"}
-"""What is asked for by parameters that need something, or that choose an answer over a stream."""
-BEGINNINGS = ("after", "page_token")
-STREAMS = ("/v1/searches/{search_id}/table.csv", "/v1/searches/{search_id}/table.parquet")
-"""They give the whole search, page by page."""
 EVENTS_AT_ONCE = 500
-
-
-@dataclass
-class Counted:
-    """Rows that were fetched from the database."""
-
-    rows: int = 0
-    of_statement: int = 0
-    most_of_a_statement: int = 0
-
-    def reset(self) -> None:
-        self.rows = self.of_statement = self.most_of_a_statement = 0
-
-    def watch(self, store: SqlStore) -> None:
-        event.listen(store._engine, "checkout", self._count_on)
-        event.listen(store._engine, "before_cursor_execute", self._next_statement)
-
-    def _count_on(self, connection: Any, _record: object, _proxy: object) -> None:
-        connection.row_factory = self._fetched
-
-    def _next_statement(self, *_call: object) -> None:
-        self.of_statement = 0
-
-    def _fetched(self, _cursor: object, row: tuple[Any, ...]) -> tuple[Any, ...]:
-        self.rows += 1
-        self.of_statement += 1
-        self.most_of_a_statement = max(self.most_of_a_statement, self.of_statement)
-        return row
 
 
 @dataclass
@@ -85,7 +50,7 @@ class Served:
 
     store: SqlStore
     artifacts: DirectoryArtifactStore
-    counted: Counted
+    counted: RowCount
 
     def app(self) -> FastAPI:
         """A new one, which holds nothing yet."""
@@ -100,9 +65,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     assert isinstance(store, SqlStore)
     write_long_search(store, engine)
     artifacts = DirectoryArtifactStore(folder / "artifacts")
-    artifacts.put(LOG)
-    counted = Counted()
-    counted.watch(store)
+    artifacts.put(log_content(NUMBER))
+    counted = RowCount()
+    counted.watch(store.engine)
     yield Served(store, artifacts, counted)
     engine.dispose()
     store.close()
@@ -126,46 +91,17 @@ def write_long_search(store: SqlStore, engine: Any) -> None:
     writer.finish()
 
 
-def read_routes(app: FastAPI) -> list[APIRoute]:
-    """All that can be got, the pages of the dashboard too."""
-    found: list[APIRoute] = []
-
-    def walk(routes: list[Any]) -> None:
-        for route in routes:
-            if isinstance(route, APIRoute):
-                found.extend([route] if "GET" in (route.methods or ()) else [])
-            elif not hasattr(route, "app"):
-                walk(getattr(route, "routes", None) or getattr(route, "original_router", route).routes)
-
-    walk([route for route in app.routes if not hasattr(route, "app") or isinstance(route, APIRoute)])
-    return found
-
-
-def asked_for(route: APIRoute) -> dict[str, object]:
-    """A query for as much as the route gives at once."""
-    query: dict[str, object] = {}
-    for parameter in route.dependant.query_params:
-        bounds = [each.le for each in parameter.field_info.metadata if isinstance(each, Le)]
-        if parameter.alias in QUERIES:
-            query[parameter.alias] = QUERIES[parameter.alias]
-        elif bounds and parameter.alias not in BEGINNINGS:
-            query[parameter.alias] = bounds[0]
-        else:
-            assert not parameter.field_info.is_required(), f"{route.path}: say in QUERIES what to ask for"
-    return query
-
-
 def test_no_request_reads_more_than_so_many_rows(served: Served) -> None:
     read: dict[str, int] = {}
     statuses: dict[str, int] = {}
-    for route in read_routes(served.app()):
-        if route.path in STREAMS:
+    for reading in readings(served.app(), values_of(NUMBER), most=True):
+        if reading.is_stream:
             continue
         with serve(served.app()) as url, httpx.Client(base_url=url, headers=BEARER) as client:
             served.counted.reset()
-            answer = client.get(route.path.format(**PATHS), params=asked_for(route))  # type: ignore[arg-type]
-        read[route.path] = served.counted.rows
-        statuses[route.path] = answer.status_code
+            answer = client.get(reading.path, params=dict(reading.query))
+        read[reading.route] = served.counted.rows
+        statuses[reading.route] = answer.status_code
     assert {path: status for path, status in statuses.items() if status != 200} == {"/login": 401}
     assert {path: rows for path, rows in read.items() if rows > MOST_ROWS} == {}
     # What is asked for is there: a page of five hundred, and a row of insight with the entries after it.

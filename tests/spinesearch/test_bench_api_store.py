@@ -1,14 +1,12 @@
 """What `bench api` writes in bulk is what a controller would have written trial by trial."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from nas_controller.insight.following import follow, restored
 from nas_controller.insight.keeping import MAX_ENTRIES_BEHIND
-from nas_controller.records import Failure, JobKind, SearchLease, SearchState, TrialDraft, TrialState
+from nas_controller.records import JobKind, SearchLease, SearchState, TrialState
 from nas_controller.store.base import Store
 from nas_controller.store.engine import make_engine
 from nas_controller.store.memory import MemoryStore
@@ -18,50 +16,14 @@ from spinesearch.bench.api_store import (
     BulkWriter,
     Clock,
     CourseOfTrials,
+    StoreWriter,
     bench_config,
     fill,
-    lost_worker,
     make_drafts,
-    make_log,
 )
 from tests.conformance.store_cases import readable_search
-from trainer.session import Measurement
 
 NUM_TRIALS = 120
-
-
-class MethodWriter:
-    """Writes by the store's own methods, at the times of the bulk."""
-
-    def __init__(self, store: Store, lease: SearchLease, clock: Clock) -> None:
-        self._store, self._lease, self._clock = store, lease, clock
-        self._jobs: dict[int, str] = {}
-        self._attempts: dict[int, int] = {}
-
-    def reject(self, draft: TrialDraft) -> None:
-        self._store.add_trial(self._lease, draft, None, self._clock.tick())
-
-    def start(self, draft: TrialDraft, worker: str) -> None:
-        job = self._store.start_trial(self._lease, draft, draft.number, worker, self._clock.tick())
-        self._jobs[draft.number], self._attempts[draft.number] = job.id, 1
-
-    def lose(self, number: int, worker: str) -> None:
-        job_id = self._jobs[number]
-        self._store.fail_attempt(self._lease, job_id, 1, lost_worker(), True, self._clock.tick())
-        self._attempts[number] = self._store.start_attempt(self._lease, job_id, worker, self._clock.tick()).number
-
-    def measure(self, number: int, measurement: Measurement) -> None:
-        at, attempt = self._clock.tick(), self._attempts[number]
-        self._store.record_progress(self._lease, self._jobs[number], attempt, measurement, at)
-
-    def complete(self, number: int, evaluation: Mapping[str, Any], reward: float) -> None:
-        at, attempt = self._clock.tick(), self._attempts[number]
-        self._store.complete_attempt(self._lease, self._jobs[number], attempt, evaluation, reward, at)
-        self._store.add_artifact(make_log(number, at))
-
-    def fail(self, number: int, failure: Failure) -> None:
-        at, attempt = self._clock.tick(), self._attempts[number]
-        self._store.fail_attempt(self._lease, self._jobs[number], attempt, failure, False, at)
 
 
 def claimed(store: Store, at: datetime) -> SearchLease:
@@ -76,7 +38,7 @@ def claimed(store: Store, at: datetime) -> SearchLease:
 def test_the_bulk_is_what_the_methods_of_a_store_write(tmp_path: Path) -> None:
     drafts = make_drafts(bench_config(NUM_TRIALS), count=5)
     by_methods, clock = MemoryStore(), Clock()
-    CourseOfTrials(drafts, Random(2)).go_on(MethodWriter(by_methods, claimed(by_methods, clock.now), clock), NUM_TRIALS)
+    CourseOfTrials(drafts, Random(2)).go_on(StoreWriter(by_methods, claimed(by_methods, clock.now), clock), NUM_TRIALS)
     url = f"sqlite:///{tmp_path / 'bench.sqlite'}"
     store, engine, clock = open_store(url), make_engine(url), Clock()
     claimed(store, clock.now)
