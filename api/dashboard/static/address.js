@@ -10,6 +10,6 @@ export function remember(name, value) {
   const next = query();
   if (value === null) next.delete(name);
   else next.set(name, value);
-  const text = next.toString().replaceAll("%2C", ",").replaceAll("%3A", ":").replaceAll("%3B", ";");
+  const text = next.toString().replaceAll("%2C", ",").replaceAll("%3A", ":").replaceAll("%3B", ";").replaceAll("%3D", "=");
   history.replaceState(null, "", `${location.pathname}${text === "" ? "" : `?${text}`}${location.hash}`);
 }

@@ -1,27 +1,34 @@
 // One search, live: loads what is known, then follows the events and looks up what they say has changed.
 
+import { remember } from "./address.js";
 import { getBest, getHistory, getSearch, requestVerb } from "./api.js";
 import { explain, showBanner } from "./banner.js";
 import { showBest } from "./best_table.js";
-import { drawChart } from "./chart.js";
 import { byId, show } from "./dom.js";
 import { follow } from "./live.js";
+import { addPanel, panelsAreStale } from "./panels.js";
+import { bindPicking } from "./picking.js";
+import { addSearchPanels } from "./search_panels.js";
+import { bindChoice, bindDrag, draw, drawMore, emptyView, pickOut, update } from "./search_view.js";
 import { FINAL } from "./state.js";
 import { showDocument, showStatus } from "./status.js";
 import { showTrial } from "./trial_panel.js";
+import { bindTable, markShown, showTrials } from "./trial_table.js";
 
 const searchId = byId("search").dataset.searchId;
 const MIN_REFRESH_MS = 1000;
 const TICK_MS = 10_000;
 
-let search = null;
-let history = null;
-let best = null;
+const view = emptyView();
+const acts = { onPick: pickTrial, onBrush };
+let panels = null;
+let table = null;
 let refreshing = null;
 let isStale = false;
 let stopFollowing = null;
 
-const selected = () => Number(/^#trial=(\d+)$/.exec(location.hash)?.[1] ?? 0);
+const addressed = () => Number(/^#trial=(\d+)$/.exec(location.hash)?.[1] ?? 0);
+const isOver = () => FINAL.includes(view.search.state);
 
 /** Shows a trial below the table, with the way to its own page. */
 function showChosen(number) {
@@ -34,23 +41,25 @@ function pickTrial(number) {
   location.hash = `trial=${number}`;
 }
 
-async function drawHistory() {
-  const hasTrials = history.num_trials > 0;
-  show("chart", hasTrials);
-  show("chart-empty", !hasTrials);
-  byId("smoothed-over").textContent = history.smoothed_over;
-  const metric = { ap: "AP", ap50: "AP50" }[search.config.reward.metric] ?? "reward";
-  if (hasTrials) await drawChart(byId("chart"), history, metric, selected(), pickTrial);
+async function redraw() {
+  await draw(view, acts);
+  await drawMore(view, acts);
+}
+
+function onBrush(ranges) {
+  pickOut(view, ranges);
+  redraw();
+  table.now();
 }
 
 async function load() {
   const started = performance.now();
-  const [nextSearch, nextHistory, nextBest] = await Promise.all([getSearch(searchId), getHistory(searchId), getBest(searchId)]);
-  [search, history, best] = [nextSearch, nextHistory, nextBest];
-  showStatus(search, ask);
-  showBest(searchId, best, selected(), FINAL.includes(search.state));
-  await drawHistory();
-  if (FINAL.includes(search.state)) endFollowing();
+  const [search, history, best] = await Promise.all([getSearch(searchId), getHistory(searchId), getBest(searchId)]);
+  update(view, search, history, best);
+  showStatus(view, ask);
+  showBest(searchId, best, view.shown, isOver());
+  await draw(view, acts);
+  if (isOver()) endFollowing();
   // A long search takes longer to draw: leave the browser at least nine tenths of its time.
   return Math.max(MIN_REFRESH_MS, 9 * (performance.now() - started));
 }
@@ -58,6 +67,7 @@ async function load() {
 /** Looks everything up again; calls while that is under way are answered by one more round. */
 function refresh() {
   isStale = true;
+  panelsAreStale();
   refreshing ??= (async () => {
     while (isStale) {
       isStale = false;
@@ -75,8 +85,8 @@ function refresh() {
 
 async function ask(verb) {
   try {
-    search = await requestVerb(searchId, verb);
-    showStatus(search, ask);
+    view.search = await requestVerb(searchId, verb);
+    showStatus(view, ask);
   } catch (error) {
     showBanner(explain(error));
   }
@@ -84,7 +94,7 @@ async function ask(verb) {
 
 function onEvent(event) {
   if (event.kind !== "trial.measured") refresh(); // a curve is shown with its trial only
-  if (event.trial_number === selected()) showChosen(selected());
+  if (event.trial_number === view.shown) showChosen(view.shown);
   if (event.kind === "search.state" && FINAL.includes(event.payload.state)) endFollowing();
 }
 
@@ -100,22 +110,37 @@ function onLink(isUp) {
 }
 
 function onHash() {
-  if (selected() === 0) return;
-  showChosen(selected());
-  if (history) drawHistory();
+  if (addressed() === 0) return;
+  view.shown = addressed();
+  showChosen(view.shown);
+  markShown(view.shown);
+  if (view.history) redraw();
   refresh();
   byId("trial-section").scrollIntoView({ block: "start" });
   byId("trial-title").focus({ preventScroll: true });
 }
 
-byId("go").addEventListener("submit", (event) => {
-  event.preventDefault();
-  pickTrial(byId("go-number").value);
-});
-window.addEventListener("hashchange", onHash);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => history && drawHistory());
+function bind() {
+  byId("go").addEventListener("submit", (event) => {
+    event.preventDefault();
+    pickTrial(byId("go-number").value);
+  });
+  window.addEventListener("hashchange", onHash);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => view.history && redraw());
+  panels = addSearchPanels(searchId, view, { status: () => showStatus(view, ask), charts: () => drawMore(view, acts) });
+  table = addPanel("trials", () => showTrials(searchId, view), (text) => text && showBanner(text));
+  bindTable(() => table.now(), pickTrial);
+  bindDrag(redraw);
+  bindChoice("cost", "cost", "multiply_adds", () => {
+    remember("cost-chart-zoom", null);
+    panels.front.now();
+  });
+  bindPicking(() => view.brush, onBrush);
+  bindChoice("top", "top", "20", () => panels.choices.now());
+}
 
 async function start() {
+  view.shown = addressed();
   try {
     await load();
   } catch (error) {
@@ -124,12 +149,13 @@ async function start() {
     return;
   }
   showBanner("");
-  showDocument(search);
-  const shown = selected() || best.trials[0]?.number;
-  if (shown) showChosen(shown);
-  if (FINAL.includes(search.state)) return;
-  stopFollowing = follow(searchId, history.sequence, onEvent, onLink);
-  setInterval(() => !document.hidden && !FINAL.includes(search.state) && refresh(), TICK_MS);
+  showDocument(view.search);
+  bind();
+  const first = view.shown || view.best.trials[0]?.number;
+  if (first) showChosen(first);
+  if (isOver()) return;
+  stopFollowing = follow(searchId, view.history.sequence, onEvent, onLink);
+  setInterval(() => !document.hidden && !isOver() && refresh(), TICK_MS);
 }
 
 start();

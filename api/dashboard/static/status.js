@@ -1,8 +1,11 @@
 // The status of a search: its state, what may be asked of it, and its figures.
 
 import { byId, element, fill, show } from "./dom.js";
+import { failureWords } from "./failures_panel.js";
 import { ap, apWithError, duration, NONE, whole } from "./format.js";
+import { spendingFigures } from "./spending.js";
 import { FINAL, stateLabel } from "./state.js";
+import { workerWords } from "./workers_panel.js";
 
 const VERBS = {
   pause: { from: ["pending", "running"], label: "Pause" },
@@ -51,25 +54,28 @@ function bestFigure(best) {
   return ["AP on val of the best", link(apWithError(best.val_average_precision, best.val_standard_error, best.val_count)), `trial ${best.number}`];
 }
 
-function figures(search) {
+function figures({ search, workers, failures }) {
   const { counts, progress, best } = search;
   const left = FINAL.includes(search.state) ? null : progress.seconds_left;
   return [
     ["trained", `${whole(progress.trained)} / ${whole(progress.trials)}`, ""],
     ["running", whole(counts.running), counts.queued ? `${whole(counts.queued)} queued` : ""],
+    ...(workers && workers.length > 0 && !FINAL.includes(search.state) ? [["workers", whole(workers.length), workerWords(workers)]] : []),
     ...(counts.stopped_early ? [["stopped early", whole(counts.stopped_early), "of those trained"]] : []),
-    ["failed", whole(counts.failed), ""],
+    ["failed", whole(counts.failed), failures ? failureWords(failures) : ""],
     ["infeasible", whole(counts.infeasible), "off budget, never trained"],
     bestFigure(best),
     ["elapsed", duration(progress.elapsed_seconds), ""],
     ...(left === null ? [] : [["left, about", duration(left), "at the pace so far"]]),
+    ...spendingFigures(search),
   ];
 }
 
 let shownState = null;
 
-/** Shows the search; `ask(verb)` is called for a button pressed (and confirmed). */
-export function showStatus(search, ask) {
+/** Shows a view's search, with its workers and failures where they are known; `ask(verb)` is called for a button pressed (and confirmed). */
+export function showStatus(view, ask) {
+  const { search } = view;
   fill(byId("state"), stateLabel(search.state), phase(search));
   if (search.state !== shownState) byId("verbs").replaceChildren(...verbButtons(search.state, ask));
   shownState = search.state;
@@ -80,7 +86,7 @@ export function showStatus(search, ask) {
   byId("progress").value = Math.min(search.progress.trained, search.progress.trials);
   fill(
     byId("figures"),
-    figures(search).map(([name, value, note]) => element("div", {}, element("dt", {}, name), element("dd", {}, value), element("dd", { class: "quiet" }, note))),
+    figures(view).map(([name, value, note]) => element("div", {}, element("dt", {}, name), element("dd", {}, value), element("dd", { class: "quiet" }, note))),
   );
 }
 

@@ -1,0 +1,100 @@
+// Accuracy against cost: every trial, the Pareto front, the budget and the references.
+
+import { said } from "./address.js";
+import { byId } from "./dom.js";
+import { amount, ap, apWithError } from "./format.js";
+import { ABOVE_LANE, axis, color, LANE, layout } from "./plotly_look.js";
+import { armTraces, laneTraces, ringTrace } from "./reward_traces.js";
+import { drawTrials, selections, zoomOf } from "./trial_chart.js";
+
+const ID = "cost-chart";
+const TITLES = { multiply_adds: "Multiply-adds of the backbone at target size", parameters: "Parameters of the backbone at target size" };
+
+/** What the chart is drawn against: "multiply_adds" or "parameters". */
+export const costColumn = () => (said("cost") === "parameters" ? "parameters" : "multiply_adds");
+
+const errors = (points) => ({ type: "data", array: points.map((point) => point.val_standard_error ?? 0), thickness: 1.2, width: 3 });
+
+function frontTraces({ points }) {
+  const line = { x: points.map((point) => point.cost), y: points.map((point) => point.average_precision), type: "scatter", hoverinfo: "skip" };
+  const front = { ...line, name: "Pareto front", mode: "lines", line: { color: color("--text"), width: 2, shape: "hv" } };
+  const measured = points.filter((point) => point.val_average_precision !== null);
+  if (measured.length === 0) return [front];
+  return [front, valTrace(measured, "front, AP on val", "square-open", color("--text"), (point) => `trial ${point.number}`)];
+}
+
+/** Means on val with their standard errors. */
+function valTrace(points, name, symbol, ink, label) {
+  return {
+    name,
+    x: points.map((point) => point.cost),
+    y: points.map((point) => point.val_average_precision),
+    error_y: { ...errors(points), color: ink },
+    text: points.map((point) => `${label(point)}<br>${ap(point.val_average_precision)} ± ${ap(point.val_standard_error)} on val<br>${amount(point.cost)}`),
+    customdata: points.map((point) => point.number ?? null),
+    type: "scatter",
+    mode: "markers",
+    unselected: { marker: { opacity: 1 } },
+    marker: { symbol, size: 9, color: ink, line: { color: ink, width: 1.6 } },
+    hovertemplate: "%{text}<extra></extra>",
+  };
+}
+
+function referenceTraces({ references }) {
+  const measured = references.filter((reference) => reference.val_average_precision !== null);
+  return measured.length === 0 ? [] : [valTrace(measured, "references, AP on val", "star-diamond", color("--wait"), (reference) => reference.name)];
+}
+
+/** The budget as a band, and a line for each reference: its cost is known before it is trained. */
+function shapes({ budget, references }) {
+  const tall = { yref: "paper", y0: ABOVE_LANE[0], y1: 1, layer: "below" };
+  const lines = references.map((reference) => ({ ...tall, type: "line", x0: reference.cost, x1: reference.cost, line: { color: color("--wait"), width: 1, dash: "dot" } }));
+  if (budget === null) return lines;
+  return [...lines, { ...tall, type: "rect", x0: budget.low, x1: budget.high, line: { width: 0 }, fillcolor: color("--budget") }];
+}
+
+function labels({ references, budget }) {
+  const text = (x, name, ink, y) => ({ x, y, yref: "paper", yanchor: "top", xanchor: "left", text: name, showarrow: false, textangle: 90, bgcolor: color("--label-ground"), borderpad: 1, font: { size: 11, color: ink } });
+  const named = references.map((reference) => text(reference.cost, reference.name, color("--wait"), 1));
+  return budget === null ? named : [...named, { ...text(budget.low, "budget", color("--quiet"), ABOVE_LANE[0]), yanchor: "bottom", textangle: 0 }];
+}
+
+/** The range of costs that is worth seeing where nobody zoomed: all of it, references included. */
+function axes(pareto, metric) {
+  const zoom = zoomOf(`${ID}-zoom`);
+  return {
+    xaxis: axis(TITLES[pareto.cost], { anchor: "y2", exponentformat: "SI", ...zoom.x }),
+    yaxis: axis(`${metric} on the reward split`, { domain: ABOVE_LANE, rangemode: "tozero", ...zoom.y }),
+    yaxis2: LANE,
+  };
+}
+
+function words({ points, cost }) {
+  if (points.length === 0) return "Average precision against cost: nothing on the front yet";
+  const best = points.at(-1);
+  const [least] = points;
+  const name = cost === "parameters" ? "parameters" : "multiply-adds";
+  const end = points.length > 1 ? ` to ${ap(best.average_precision)} at ${amount(best.cost)}` : "";
+  return `Average precision against ${name}: ${points.length} on the Pareto front, from ${ap(least.average_precision)} at ${amount(least.cost)}${end}`;
+}
+
+/** Draws a view (`search_view.js`) over the answer of `/pareto`. */
+export async function drawCosts(view, pareto, acts) {
+  const { history, chosen, brush } = view;
+  const column = pareto.cost;
+  const hover = "trial %{customdata}<br>%{x:.3s}";
+  const traces = [
+    ...armTraces(history, chosen, column, `${hover}<br>reward %{y:.3f}`),
+    ...laneTraces(history, chosen, column, hover, false),
+    ...frontTraces(pareto),
+    ...referenceTraces(pareto),
+    ...ringTrace(history, view.shown, column),
+  ];
+  const drawn = layout(380, { uirevision: column, ...axes(pareto, view.metric), shapes: shapes(pareto), annotations: labels(pareto), selections: selections(brush, column, "reward") });
+  const onBrush = (ranges) => acts.onBrush(ranges && { [column]: ranges.x, reward: ranges.y });
+  await drawTrials(ID, traces, drawn, { ...acts, onBrush });
+  byId(ID).setAttribute("aria-label", words(pareto));
+}
+
+/** The front as rows of a table. */
+export const frontRows = ({ points }) => points.map((point) => [point.number, amount(point.cost), ap(point.average_precision), apWithError(point.val_average_precision, point.val_standard_error, "")]);
