@@ -70,7 +70,10 @@ def revoke_token(token_id: TokenId, context: Context) -> None:
 
 @router.post("/sign-in-links", operation_id="createSignInLink", summary="Make a sign-in link", status_code=201)
 def create_sign_in_link(context: Context, grant: Granted) -> SignInLink:
-    """A browser that opens it is let in with your scope, as long as your token is good."""
+    """A browser that opens it is let in with your scope, as long as your token is good. A browser session makes none:
+    it would never end."""
+    if grant.expires_at is not None:
+        raise ProblemError(403, "auth.needs_token", "a sign-in link is made with a token, not from a browser session")
     expires_at = context.clock() + timedelta(seconds=context.settings.login_seconds)
     path = f"/login?code={context.auth.issue_login_code(grant)}"
     return SignInLink(path=path, scope=grant.scope, expires_at=expires_at)

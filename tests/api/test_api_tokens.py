@@ -205,6 +205,14 @@ def test_a_database_that_does_not_answer_is_no_wrong_token(client: httpx.Client,
     assert client.get("/v1/spaces", headers=BEARER).status_code == 200, "the service's own token is not in the database"
 
 
+def test_readiness_says_why_to_whoever_has_a_good_token(client: httpx.Client, store: Store) -> None:
+    good = add_token(store, 1, Scope.READ)
+    revoked = add_token(store, 2, Scope.ADMIN, revoked_at=datetime.now(UTC))
+    assert client.get("/readyz", headers=good).json()["checks"] != []
+    assert client.get("/readyz", headers=revoked).status_code == 401
+    assert client.get("/readyz").json()["checks"] == []
+
+
 def test_failures_are_limited_for_made_tokens_too() -> None:
     store = MemoryStore()
     good = add_token(store, 1, Scope.READ)
@@ -241,7 +249,8 @@ def test_a_sign_in_link_carries_the_scope_of_who_made_it(client: httpx.Client, s
         assert browser.get(SEARCHES).status_code == 200
         refused = browser.post("/v1/searches", json={"space": "spinenet-49", "data": "generated"})
         assert (refused.status_code, refused.json()["code"]) == (403, "auth.needs_write")
-        assert browser.post("/v1/sign-in-links").json()["scope"] == "read"
+        refused = browser.post("/v1/sign-in-links")
+        assert (refused.status_code, refused.json()["code"]) == (403, "auth.needs_token"), "no session renews itself"
         store.revoke_token(token_id_of(1), datetime.now(UTC))
         assert browser.get(SEARCHES).status_code == 401
 

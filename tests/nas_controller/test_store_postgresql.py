@@ -5,6 +5,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,9 @@ from nas_controller.store.tables import metadata
 from tests.conformance.store_cases import claimed, finished, readable, started
 from tests.conformance.store_suite import StoreSuite
 from tests.nas_controller.test_search_loop import Bench
+from tests.nas_controller.test_webhook_deliverer import Bench as Webhooks
+from tests.nas_controller.test_webhook_deliverer import run
+from tests.nas_controller.webhook_receiver import receiving
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +166,25 @@ def test_a_search_goes_on_while_the_server_refuses_and_cuts_connections(
     assert len(waits) >= 6
     sequences = [entry.sequence for entry in postgresql_store.read_ledger("s1", limit=10_000)]
     assert sequences == list(range(1, len(sequences) + 1))
+
+
+def test_of_several_processes_one_sends_webhooks(postgresql_store: Store, url: str) -> None:
+    bench = Webhooks(postgresql_store)
+    with receiving() as receiver:
+        bench.told(receiver)
+        lease = claimed(postgresql_store)
+        for number in range(1, 5):
+            finished(postgresql_store, lease, number, number / 8)
+        stores = [open_store(url) for _ in range(4)]
+        senders = [replace(bench.deliverer(f"daemon {number}"), store=store) for number, store in enumerate(stores)]
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(run, senders))
+        for store in stores:
+            store.close()
+    assert receiver.ids == [
+        *("w1_s1_1_state", "w1_s1_2_state"),
+        *("w1_s1_5_best", "w1_s1_8_best", "w1_s1_11_best", "w1_s1_14_best"),
+    ]
 
 
 def test_searches_do_not_wait_for_one_another(postgresql_store: Store, engine: Engine) -> None:

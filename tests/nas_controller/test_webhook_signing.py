@@ -1,6 +1,10 @@
 """Signatures, against the specification's own example and against a reader of it."""
 
 import base64
+import re
+import runpy
+import time
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +33,19 @@ def test_any_change_is_seen() -> None:
         assert not Received("/", {**headers, **changed}, body).is_signed_with(shown(key))
     assert not Received("/", headers, body + b" ").is_signed_with(shown(key))
     assert not Received("/", headers, body).is_signed_with(shown(signing_key(SECRET, "w2")))
+
+
+def test_the_reader_that_the_page_shows_reads_them(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tokens-and-webhooks.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "reader.py").write_text(program, encoding="utf-8")
+    is_genuine = runpy.run_path(str(tmp_path / "reader.py"))["is_genuine"]
+    key, body, now = signing_key(SECRET, "w1"), b"{}", int(time.time())
+    headers = signed_headers(key, "w1_test_5", now, body)
+    assert is_genuine(shown(key), headers, body)
+    assert not is_genuine(shown(key), headers, body + b" ")
+    assert not is_genuine(shown(signing_key(SECRET, "w2")), headers, body)
+    assert not is_genuine(shown(key), signed_headers(key, "w1_test_5", now - 3600, body), body), "too old"
 
 
 def test_each_webhook_and_each_service_has_its_own_key() -> None:
