@@ -290,3 +290,36 @@ def dispatch(
         print(json.dumps(report.to_document(), indent=2))
     else:
         print_dispatch(report, make_console())
+
+
+@app.command()
+def algorithms(
+    seeds: Annotated[int | None, typer.Option(min=1, help="instances of each kind of objective")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="simulated workers")] = None,
+    trials: Annotated[int | None, typer.Option(min=100, help="of each search: the largest budget")] = None,
+    as_json: AsJson = False,
+    quick: Quick = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="print the tables of docs/search-efficiency.md")] = False,
+) -> None:
+    """How many trainings does each algorithm need? Searches with simulated workers, on objectives without training."""
+    from dataclasses import replace
+
+    from spinesearch.bench import algorithms as bench_algorithms
+    from spinesearch.bench.algorithms_table import as_markdown, print_algorithms
+    from spinesearch.progress import make_console
+
+    plan = bench_algorithms.QUICK_PLAN if quick else bench_algorithms.Plan()
+    if seeds:
+        first = bench_algorithms.FIRST_TEST_SEED
+        plan = replace(plan, seeds=tuple(range(first, first + seeds)))
+    if workers:
+        plan = replace(plan, num_workers=workers)
+    if trials:
+        plan = replace(plan, budgets=(*(budget for budget in plan.budgets if budget < trials), trials))
+    report = bench_algorithms.run_algorithms(plan, console=make_console(stderr=True))
+    if as_json:
+        print(json.dumps(report.to_document(), indent=2))
+    elif markdown:
+        print(as_markdown(report))
+    else:
+        print_algorithms(report, make_console())

@@ -1,0 +1,69 @@
+"""The tables of `bench algorithms`: for a terminal, and for docs/search-efficiency.md."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from nas_controller.insight.many_tests import ERROR_RATE
+from spinesearch.bench.algorithms import AlgorithmsReport, Row
+
+
+def print_algorithms(report: AlgorithmsReport, console: Console) -> None:
+    """Prints one table for each kind of objective of each space."""
+    for (space, kind), rows in _groups(report).items():
+        table = Table("", title=f"{kind} objectives in {space}")
+        for heading in _headings(report):
+            table.add_column(heading, justify="right")
+        for row in rows:
+            table.add_row(row.contender, *_cells(row))
+        console.print(table)
+    console.print(_caption(report))
+
+
+def as_markdown(report: AlgorithmsReport) -> str:
+    """The same as Markdown."""
+    lines = []
+    for (space, kind), rows in _groups(report).items():
+        headings = _headings(report)
+        lines += [f"### {kind} objectives in `{space}`", "", "| | " + " | ".join(headings) + " |"]
+        lines += ["|---" + "|---:" * len(headings) + "|"]
+        lines += ["| " + " | ".join([row.contender, *_cells(row)]) + " |" for row in rows]
+        lines += [""]
+    return "\n".join([*lines, _caption(report)])
+
+
+def _groups(report: AlgorithmsReport) -> dict[tuple[str, str], list[Row]]:
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in report.rows:
+        groups.setdefault((row.space, row.kind), []).append(row)
+    return groups
+
+
+def _headings(report: AlgorithmsReport) -> Sequence[str]:
+    budgets = [f"{budget:,}" for budget in report.budgets]
+    return (*budgets, "area", "reaches random's last", "ms a trial")
+
+
+def _cells(row: Row) -> Sequence[str]:
+    values = zip(row.means, row.errors, row.differences, strict=True)
+    cells = [f"{mean:.2f} ± {error:.2f}{_mark(chance)}" for mean, error, chance in values]
+    reaches = "never" if row.reaches is None else f"{row.reaches:,}"
+    return (*cells, f"{row.area:.2f}", reaches, f"{row.milliseconds:.1f}")
+
+
+def _mark(chance: float) -> str:
+    """Whether it is better (+) or worse (-) than the best other one, more than by chance."""
+    if abs(chance) > ERROR_RATE:
+        return ""
+    return " +" if chance > 0 else " -"
+
+
+def _caption(report: AlgorithmsReport) -> str:
+    return (
+        "True value of the trial that looked best after so many trainings, in standard deviations of random networks: "
+        f"mean ± standard error over {report.num_seeds} instances, {report.num_workers} workers. + and -: better or "
+        f"worse than the best other one (paired t-test, Holm over all tables, {ERROR_RATE:g}). Area: mean over the "
+        "logarithm of the number of trials. Reaches: trainings until the mean is what random search has in the end. "
+        "Milliseconds: of the controller, asking and telling."
+    )
