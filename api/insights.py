@@ -56,7 +56,9 @@ class Insights:
         # What a controller adds to the row is not in the ledger: a newer row takes the place of what was folded here.
         kept = self._store.read_insight(search.id, held.kept_sequence)
         if held.insight is None or kept is not None:
-            held.insight = restored(SearchConfig.from_document(search.config), kept)
-            held.kept_sequence = -1 if kept is None else kept.sequence
+            config = SearchConfig.from_document(search.config)
+            held.insight = restored(config, kept) or held.insight or Insight(config)
+        if kept is not None:
+            held.kept_sequence = kept.sequence
         follow(self._store, search.id, held.insight)
         return held.insight

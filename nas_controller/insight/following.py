@@ -13,15 +13,15 @@ PAGE_ENTRIES = 1000
 _log = logging.getLogger(__name__)
 
 
-def restored(config: SearchConfig, kept: KeptInsight | None) -> Insight:
-    """The insight as it is kept; one at the beginning of the ledger where none is, or one of another release."""
+def restored(config: SearchConfig, kept: KeptInsight | None) -> Insight | None:
+    """The insight as it is kept; None where it is not, or by another release."""
     if kept is None:
-        return Insight(config)
+        return None
     try:
         return Insight.from_document(config, kept.document)
     except InsightFormatError as error:
-        _log.info("the ledger is folded from its beginning: %s", error, extra=log_ids(kept.search_id))
-        return Insight(config)
+        _log.info("what is kept is left out: %s", error, extra=log_ids(kept.search_id))
+        return None
 
 
 def follow(store: Store, search_id: str, insight: Insight) -> None:

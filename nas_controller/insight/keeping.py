@@ -37,8 +37,8 @@ class InsightKeeping:
         self.insight = Insight(self.config)
 
     def restore(self) -> None:
-        """Goes on with the row that is kept."""
-        self.insight = restored(self.config, self.store.read_insight(self.search_id))
+        """Goes on with the row that is kept; else the ledger is folded from its beginning."""
+        self.insight = restored(self.config, self.store.read_insight(self.search_id)) or Insight(self.config)
 
     def is_due(self, sequence: int, now: datetime) -> bool:
         """Whether to write a row, where the ledger has come to this entry."""

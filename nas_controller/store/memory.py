@@ -396,7 +396,8 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, Store):
     def write_insight(self, lease: SearchLease, insight: KeptInsight) -> None:
         with self._lock:
             shelf = self._leased(lease)
-            shelf.insight = rules.checked_insight(shelf.search, insight)
+            checked = rules.checked_insight(shelf.search, insight)
+            shelf.insight = replace(checked, document=rules.plain(checked.document))
 
     def read_insight(self, search_id: str, after: int = -1) -> KeptInsight | None:
         with self._lock:

@@ -460,12 +460,11 @@ def checked_snapshot(search: Search, snapshot: Snapshot) -> Snapshot:
 
 
 def checked_insight(search: Search, insight: KeptInsight) -> KeptInsight:
-    """The insight as plain data with its time in UTC; ConflictError for one of another search, or of a later entry than
-    there is."""
+    """The insight with its time in UTC; ConflictError for one of another search, or of a later entry than there is."""
     if insight.search_id != search.id or insight.sequence > search.last_sequence:
         place = f"entry {insight.sequence} of search {insight.search_id}"
         raise ConflictError(f"search {search.id} has {search.last_sequence} entries: no insight up to {place}")
-    return replace(insight, document=plain(insight.document), written_at=in_utc(insight.written_at))
+    return replace(insight, written_at=in_utc(insight.written_at))
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float | None, float | None]:

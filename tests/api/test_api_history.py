@@ -4,6 +4,7 @@ import pytest
 from api.history import history_fields
 from api.insights import Insights
 from nas_controller.insight.keeping import InsightKeeping
+from nas_controller.insight.kept import KeptInsight
 from nas_controller.records import SearchState, TrialState
 from nas_controller.search_config import SearchConfig
 from nas_controller.store.base import Store
@@ -58,6 +59,18 @@ def test_what_the_controller_kept_since_takes_the_place_of_what_was_folded() -> 
         assert insight == keeping.insight
         assert insight is not keeping.insight
     assert history(insights, store, writer.search_id) == folded
+
+
+def test_a_row_of_another_release_is_left_out() -> None:
+    store = MemoryStore()
+    insights = Insights(store)
+    writer = write_small_search(store)
+    folded = history(insights, store, writer.search_id)
+    sequence = store.get_search(writer.search_id).last_sequence
+    row = KeptInsight(search_id=writer.search_id, sequence=sequence, document={"format": 0}, written_at=START)
+    store.write_insight(writer.lease, row)
+    assert history(insights, store, writer.search_id) == folded
+    assert history(Insights(store), store, writer.search_id) == folded
 
 
 def test_a_search_without_an_entry_after_the_row_is_read_from_the_row_alone() -> None:

@@ -64,7 +64,11 @@ def test_the_default_budget_is_that_of_the_space() -> None:
         ({"proxy": {"preset": "huge"}}, "proxy.preset", "'huge': must be one of"),
         ({"proxy": {"preset": "paper", "batch_size": 1}}, "proxy.batch_size", "1: must be at least 2"),
         ({"proxy": {"preset": "paper", "batchsize": 8}}, "proxy.batchsize", "unknown"),
-        ({"algorithm": {"name": "magic"}}, "algorithm.name", "'reinforce', 'guided', 'evolution', 'local_search' or 'random'"),
+        (
+            {"algorithm": {"name": "magic"}},
+            "algorithm.name",
+            "'reinforce', 'guided', 'evolution', 'local_search' or 'random'",
+        ),
         ({"workers": []}, "workers", "at least 1 item"),
         ({"workers": [{"count": 0}]}, "workers.0.count", "greater than or equal to 1"),
         ({"reevaluate": {"references": ["resnet-51"]}}, "reevaluate.references.0", "'resnet-51'"),

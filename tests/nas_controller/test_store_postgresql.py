@@ -22,7 +22,7 @@ from nas_controller.store.open import SchemaError, alembic_config, migrate, open
 from nas_controller.store.patience import patient
 from nas_controller.store.sql import SqlStore
 from nas_controller.store.tables import metadata
-from tests.conformance.store_cases import claimed, finished, readable, started
+from tests.conformance.store_cases import claimed, finished, make_draft, readable, started, stopped
 from tests.conformance.store_suite import StoreSuite
 from tests.nas_controller.test_search_loop import Bench
 from tests.nas_controller.test_webhook_deliverer import Bench as Webhooks
@@ -89,6 +89,23 @@ def test_revisions_make_what_the_tables_say_and_can_be_taken_back(engine: Engine
     assert inspect(engine).get_table_names() == ["alembic_version"]
     migrate(engine)
     assert set(inspect(engine).get_table_names()) == {*metadata.tables, "alembic_version"}
+
+
+def test_what_the_ledger_says_of_trials_is_filled_in_also_above_two_billion(
+    engine: Engine, postgresql_store: Store
+) -> None:
+    lease = claimed(postgresql_store)
+    dear = replace(make_draft(1).target_cost, backbone_multiply_adds=85_281_555_200, backbone_parameters=2**31)
+    finished(postgresql_store, lease, 1, 0.25, target_cost=dear)
+    stopped(postgresql_store, lease, 2, 0.125)
+    ledger = postgresql_store.read_ledger("s1")
+    assert 85_281_555_200 in [entry.payload.get("multiply_adds") for entry in ledger]
+    with for_writing(engine).begin() as connection:
+        command.downgrade(alembic_config(connection), "0006")
+        payloads = connection.execute(text("SELECT payload FROM ledger")).scalars().all()
+        assert not any({"multiply_adds", "stopped_at_step"} & payload.keys() for payload in payloads)
+    migrate(engine)
+    assert postgresql_store.read_ledger("s1") == ledger
 
 
 def test_a_database_of_a_newer_release_is_left_alone(engine: Engine, url: str) -> None:

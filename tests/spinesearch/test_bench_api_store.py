@@ -63,6 +63,7 @@ def test_the_insight_is_as_old_as_a_controller_lets_it_become(tmp_path: Path) ->
     last = store.get_search(SEARCH_ID).last_sequence
     assert MAX_ENTRIES_BEHIND / 2 < last - kept.sequence <= MAX_ENTRIES_BEHIND
     insight = restored(bench_config(NUM_TRIALS), kept)
+    assert insight is not None
     follow(store, SEARCH_ID, insight)
     assert insight.course.num_trials == NUM_TRIALS
     store.add_job(lease, 1, JobKind.REEVALUATE, 3, Clock().now)

@@ -59,9 +59,7 @@ def upgrade() -> None:
     op.get_bind().execute(sa.update(attempt).values(search_id=of_job))
     op.create_index(op.f(COUNTS), "attempt", ["search_id", "state", "failure_reason", "worker", "seconds"])
     op.create_index(op.f(TIMES), "attempt", ["search_id", "started_at"])
-    cost = trial.c.draft["target_cost"]
-    costs = [cost["backbone_multiply_adds"].as_integer(), cost["backbone_parameters"].as_integer()]
-    _fill_in("trial.created", OF_CREATED, costs)
+    _fill_in("trial.created", OF_CREATED, [_cost("backbone_multiply_adds"), _cost("backbone_parameters")])
     stopped_at_step = job.c.evaluation["stopped_at_step"].as_integer()
     _fill_in("trial.finished", OF_FINISHED, [trial.c.failure_reason, stopped_at_step])
 
@@ -76,6 +74,11 @@ def downgrade() -> None:
     op.drop_index(op.f(COUNTS), "attempt")
     op.drop_column("attempt", "search_id")
     op.drop_table("insight")
+
+
+def _cost(name: str) -> sa.ColumnElement[int]:
+    """Of the target network; PostgreSQL's integers end at two billion."""
+    return sa.cast(trial.c.draft["target_cost"][name].as_string(), sa.BigInteger)
 
 
 def _fill_in(kind: str, names: Sequence[str], values: Sequence[sa.ColumnElement[Any]]) -> None:
