@@ -13,6 +13,8 @@ LONGEST_SECRET = 4096
 _NAMES = re.compile(r"TOKEN|SECRET|PASSW(OR)?D|CREDENTIAL|(API|ACCESS|PRIVATE|AUTH)_?KEY", re.IGNORECASE)
 _PASSWORD = re.compile(rb"://[^\s:/@]*:([^\s/@]+)@")
 _BEARER = re.compile(rb"\bBearer +([A-Za-z0-9._~+/=-]+)", re.IGNORECASE)
+_OURS = re.compile(rb"\b(spinesearch_[0-9a-f]{64}|whsec_[A-Za-z0-9+/]{32,}={0,2})")
+"""Tokens that the service made, and keys of its webhooks, are known by how they begin."""
 
 
 def secrets_of(environment: Mapping[str, str]) -> list[bytes]:
@@ -37,10 +39,10 @@ def _content(path: str) -> bytes:
 
 
 def redacted(text: bytes, secrets: Sequence[bytes]) -> bytes:
-    """The text, as long as it was, without the secrets, without passwords in addresses and without bearer tokens."""
+    """The text, as long as it was, without the secrets, without passwords in addresses and without tokens and keys that are known as such."""
     for secret in secrets:
         text = text.replace(secret, b"*" * len(secret))
-    for pattern in (_PASSWORD, _BEARER):
+    for pattern in (_PASSWORD, _BEARER, _OURS):
         text = pattern.sub(_without_group, text)
     return text
 

@@ -67,8 +67,6 @@ class Deliverer:
     def step(self) -> bool:
         """Sends each webhook at most one message; whether anything was sent or written."""
         webhooks = [webhook for webhook in self.store.list_webhooks() if webhook.disabled_at is None]
-        ids = {webhook.id for webhook in webhooks}
-        self.ahead = {key: cursor for key, cursor in self.ahead.items() if key[0] in ids}
         turns = [self._turn(webhook.id) for webhook in webhooks]
         return any(turns)
 
@@ -105,6 +103,8 @@ class Deliverer:
             return message_of_test(webhook, webhook.test_asked_at)
         served, closed = self.served.get(webhook.id, ""), None
         cursors = self.store.webhook_cursors(webhook.id)
+        there = {(webhook.id, cursor.search_id) for cursor in cursors}
+        self.ahead = {key: each for key, each in self.ahead.items() if key in there or key[0] != webhook.id}
         for stored in sorted(cursors, key=lambda cursor: (cursor.search_id <= served, cursor.search_id)):
             if stored.next_attempt_at is not None and stored.next_attempt_at > self.now():
                 continue

@@ -3,7 +3,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.access import new_secret
 from nas_controller.dispatch.redaction import redacted, secrets_of
+from nas_controller.webhooks.signing import shown, signing_key
 
 
 def test_secrets_are_what_variables_call_so_and_passwords_in_addresses(tmp_path: Path) -> None:
@@ -35,6 +37,13 @@ def test_a_secret_within_another_leaves_nothing_of_it() -> None:
 def test_addresses_and_headers_lose_their_secrets_whoever_has_them() -> None:
     text = b"GET https://me:pass@host/x Authorization: Bearer abc.DEF-1 and http://host:80/a@b"
     assert redacted(text, []) == b"GET https://me:****@host/x Authorization: Bearer ********* and http://host:80/a@b"
+
+
+def test_tokens_and_keys_that_a_service_made_are_known_wherever_they_are() -> None:
+    key = shown(signing_key("s" * 32, "w1"))
+    for secret in (new_secret(), key):
+        assert redacted(f"token={secret}; x".encode(), []) == b"token=" + b"*" * len(secret) + b"; x"
+    assert redacted(b"spinesearch_home and whsec_short", []) == b"spinesearch_home and whsec_short"
 
 
 @given(st.binary(max_size=200), st.lists(st.binary(min_size=8, max_size=10), max_size=3))

@@ -110,6 +110,7 @@ def test_what_happens_is_told_in_order_signed_and_once(bench: Bench, receiver: R
         "data": {"search": "s1", "name": "blood cells", "state": "pending", "reason": ""},
     }
     assert run(deliverer) == run(bench.deliverer("another")) == 0
+    assert deliverer.ahead == {}, "of a search that has ended nothing is kept in mind"
     assert (bench.store.get_webhook("w1").num_delivered, bench.store.webhook_cursors("w1")) == (5, [])
 
 
