@@ -39,7 +39,7 @@ def _content(path: str) -> bytes:
 
 
 def redacted(text: bytes, secrets: Sequence[bytes]) -> bytes:
-    """The text, as long as it was, without the secrets, without passwords in addresses and without tokens and keys that are known as such."""
+    """The text, as long as it was, without the secrets, passwords in addresses, and tokens and keys known as such."""
     for secret in secrets:
         text = text.replace(secret, b"*" * len(secret))
     for pattern in (_PASSWORD, _BEARER, _OURS):
