@@ -26,21 +26,20 @@ from rich.progress import Progress
 
 from nas_controller.artifacts.directory import DirectoryArtifactStore
 from nas_controller.insight.keeping import InsightKeeping
-from nas_controller.records import SearchLease, TrialKey, TrialState
-from nas_controller.requests import RequestDraft, RequestVerb
+from nas_controller.records import SearchLease, TrialState
 from nas_controller.store.base import Store
 from nas_controller.store.engine import make_engine
 from nas_controller.store.memory import MemoryStore
 from nas_controller.store.open import open_store
 from spinesearch.bench.api_requests import Reading, readings
 from spinesearch.bench.api_served import FORGET, ROWS, TOKEN, make_app
-from spinesearch.bench.api_store import (
+from spinesearch.bench.api_store import ask_and_tell, fill
+from spinesearch.bench.api_trials import (
     SEARCH_ID,
     Clock,
     CourseOfTrials,
     StoreWriter,
     bench_config,
-    fill,
     log_content,
     make_drafts,
     values_of,
@@ -194,8 +193,7 @@ class LongSearch:
         try:
             lease = fill(store, engine, num_trials)
             (trial,) = store.list_trials(SEARCH_ID, 1, after=num_trials // 2, states=[TrialState.COMPLETED])
-            stop = RequestDraft(verb=RequestVerb.STOP, source=TrialKey(search_id=SEARCH_ID, number=num_trials))
-            store.add_requests(SEARCH_ID, [stop], Clock().now)
+            ask_and_tell(store, num_trials, Clock().now)
             long = cls(
                 folder=folder,
                 lease=lease,

@@ -70,8 +70,14 @@ def _reading(route: APIRoute, values: Mapping[str, object], most: bool) -> Readi
         name = parameter.alias
         bounds = [each.le for each in parameter.field_info.metadata if isinstance(each, Le)]
         if name in CHOICES or parameter.field_info.is_required():
-            query[name] = str(values[name])
+            query[name] = _value(route, values, name)
         elif most and bounds and name not in BEGINNINGS:
             query[name] = str(bounds[0])
     names = [parameter.name for parameter in route.dependant.path_params]
-    return Reading(route.path, route.path.format(**{name: values[name] for name in names}), query)
+    return Reading(route.path, route.path.format(**{name: _value(route, values, name) for name in names}), query)
+
+
+def _value(route: APIRoute, values: Mapping[str, object], name: str) -> str:
+    if name not in values:
+        raise KeyError(f"{route.path}: no value for {name}")
+    return str(values[name])

@@ -23,9 +23,9 @@ from nas_controller.store.open import open_store
 from nas_controller.store.sql import SqlStore
 from spinesearch.bench.api_requests import STREAMS, readings
 from spinesearch.bench.api_rows import RowCount
-from spinesearch.bench.api_store import (
+from spinesearch.bench.api_store import BulkWriter, ask_and_tell
+from spinesearch.bench.api_trials import (
     SEARCH_ID,
-    BulkWriter,
     Clock,
     CourseOfTrials,
     bench_config,
@@ -34,7 +34,6 @@ from spinesearch.bench.api_store import (
     values_of,
 )
 from tests.api.serving import BEARER, make_settings, serve
-from tests.conformance.store_cases import make_request
 
 MOST_ROWS = 5000
 NUM_TRIALS = 5600
@@ -80,7 +79,7 @@ def write_long_search(store: SqlStore, engine: Any) -> None:
     lease = store.claim_search(SEARCH_ID, "controller", clock.now, 1e9)
     assert lease is not None
     store.set_search_state(lease, SearchState.RUNNING, "", clock.tick())
-    store.add_requests(SEARCH_ID, [make_request()], clock.tick())
+    ask_and_tell(store, NUM_TRIALS, clock.tick())
     writer = BulkWriter(engine, clock, store.get_search(SEARCH_ID).last_sequence)
     course = CourseOfTrials(make_drafts(config, count=20), Random(0), infeasible=0.05)
     course.go_on(writer, NUM_TRIALS - TRIALS_BEHIND)

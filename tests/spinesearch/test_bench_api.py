@@ -12,8 +12,11 @@ from nas_controller.store.memory import MemoryStore
 from spinesearch.bench.api import TARGET_MILLISECONDS, ApiReport, RouteReport, Warm, run_api
 from spinesearch.bench.api_requests import readings
 from spinesearch.bench.api_served import make_app
-from spinesearch.bench.api_store import SEARCH_ID, values_of
 from spinesearch.bench.api_table import print_api
+from spinesearch.bench.api_trials import (
+    SEARCH_ID,
+    values_of,
+)
 
 ROUTE = RouteReport(
     route="/v1/searches/{search_id}/history",
@@ -68,7 +71,7 @@ def test_a_request_is_for_the_default_or_for_as_much_as_the_route_gives(tmp_path
         "/v1/searches/{search_id}/table.csv",
         "/v1/searches/{search_id}/table.parquet",
     }
-    with pytest.raises(KeyError, match="job_id"):
+    with pytest.raises(KeyError, match=r"/v1/searches/\{search_id\}/trials/.*: no value for job_id"):
         readings(app, {name: value for name, value in values_of(17).items() if name != "job_id"}, most=False)
 
 

@@ -11,14 +11,13 @@ from nas_controller.store.base import Store
 from nas_controller.store.engine import make_engine
 from nas_controller.store.memory import MemoryStore
 from nas_controller.store.open import open_store
-from spinesearch.bench.api_store import (
+from spinesearch.bench.api_store import BulkWriter, fill
+from spinesearch.bench.api_trials import (
     SEARCH_ID,
-    BulkWriter,
     Clock,
     CourseOfTrials,
     StoreWriter,
     bench_config,
-    fill,
     make_drafts,
 )
 from tests.conformance.store_cases import readable_search
