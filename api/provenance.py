@@ -1,12 +1,14 @@
 """A trial's architecture with all that an export says of it, out of the store."""
 
+from dataclasses import replace
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from api.comparison import compare
 from nas_controller.records import Job, JobKind, JobState, NetworkCost, Search, Trial
 from nas_controller.search_config import SearchConfig
 from nas_controller.store.base import Store
-from search_space.export.provenance import Provenance, ReferencePrecision, TrialOrigin, ValPrecision
+from search_space.export.provenance import FullTraining, Provenance, ReferencePrecision, TrialOrigin, ValPrecision
 from search_space.operations import Cost
 from search_space.plan import TargetNetwork
 from search_space.reference import REFERENCES
@@ -25,18 +27,38 @@ class FoundArchitecture(NamedTuple):
     provenance: Provenance
 
 
-def found_architecture(store: Store, search: Search, trial: Trial) -> FoundArchitecture:
-    """The trial's architecture under a name that says where it comes from, and the search's target."""
+class ExportSize(StrEnum):
+    """Which network of an architecture is written: that of the search's target, or the smaller one that was trained."""
+
+    TARGET = "target"
+    TRAINED = "trained"
+
+
+def require_size(size: ExportSize, format_name: str) -> None:
+    """Raises ValueError where a format is written at the target's size only."""
+    if size is ExportSize.TRAINED and format_name != "pytorch":
+        raise ValueError(f"size {size}: goes with the format pytorch only, whose file takes the weights of a training")
+
+
+def found_architecture(
+    store: Store, search: Search, trial: Trial, size: ExportSize = ExportSize.TARGET
+) -> FoundArchitecture:
+    """The trial's architecture under a name that says where it comes from, and the network it is written for; the one
+    that was trained is written without its head."""
     config = SearchConfig.from_document(search.config)
     name = trial.draft.name or f"{search.name} trial {trial.number}"
     reference = REFERENCES.get(trial.draft.name) if trial.draft.arm == REFERENCE_ARM else None
     return FoundArchitecture(
         spec=ArchitectureSpec.from_document(trial.draft.spec).renamed(name),
-        target=config.target_network(),
+        target=config.target_network() if size is ExportSize.TARGET else _trained_network(config),
         provenance=Provenance(
             source=reference.source if reference is not None else "", trial=_origin(store, search, config, trial)
         ),
     )
+
+
+def _trained_network(config: SearchConfig) -> TargetNetwork:
+    return replace(config.task().network(config.target.num_classes), head=None)
 
 
 def _origin(store: Store, search: Search, config: SearchConfig, trial: Trial) -> TrialOrigin:
@@ -61,6 +83,7 @@ def _origin(store: Store, search: Search, config: SearchConfig, trial: Trial) ->
         average_precision=trial.average_precision,
         seed=None if proxy is None else proxy.seed,
         val=_val(trial, jobs),
+        full_trainings=tuple(_full_training(job) for job in jobs if job.kind is JobKind.FULL_TRAIN),
         references=tuple(
             _reference(store, trial, other)
             for other in store.reference_trials(search.id)
@@ -81,6 +104,12 @@ def _val(trial: Trial, jobs: list[Job]) -> ValPrecision:
         standard_error=trial.val_standard_error,
         seeds=tuple(job.seed for job in jobs if job.kind is JobKind.REEVALUATE),
     )
+
+
+def _full_training(job: Job) -> FullTraining:
+    evaluation: Any = job.evaluation or {}
+    losses = evaluation.get("losses") or [[job.num_steps]]
+    return FullTraining(average_precision=evaluation.get("average_precision"), seed=job.seed, num_steps=losses[-1][0])
 
 
 def _reference(store: Store, trial: Trial, reference: Trial) -> ReferencePrecision:

@@ -84,6 +84,7 @@ class OpenJobs(BaseModel):
 
     proxy: int = 0
     reevaluate: int = 0
+    full_train: int = 0
 
 
 class Usage(BaseModel):
@@ -240,6 +241,7 @@ class JobDetail(BaseModel):
     id: str
     kind: JobKind
     seed: int
+    num_steps: int | None = Field(description="of a full training, where somebody said how many")
     state: JobState
     created_at: datetime
     finished_at: datetime | None

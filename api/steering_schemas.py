@@ -46,6 +46,17 @@ class Enqueue(BaseModel):
         return self
 
 
+class Promotion(BaseModel):
+    """How long a trial's architecture is to be trained."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"steps": 20000, "seeds": 3}]})
+
+    steps: Annotated[Whole, Field(ge=1, le=10_000_000)] | None = Field(
+        None, description="optimizer steps; left out: four times those of the proxy task"
+    )
+    seeds: Annotated[Whole, Field(ge=1, le=20)] = Field(1, description="trainings, each with a seed of its own")
+
+
 class Request(BaseModel):
     """Something that was asked of a search; a controller takes it in its next free slot."""
 

@@ -179,6 +179,7 @@ def _job(job: Job, attempts: list[Attempt]) -> schemas.JobDetail:
         id=job.id,
         kind=job.kind,
         seed=job.seed,
+        num_steps=job.num_steps,
         state=job.state,
         created_at=job.created_at,
         finished_at=job.finished_at,

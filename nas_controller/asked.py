@@ -1,14 +1,15 @@
-"""What users ask for, in a running search: trials of their own, and trials that are to end."""
+"""What users ask for, in a running search: trials of their own, trials that are to end, and full trainings."""
 
 import logging
 from itertools import chain, zip_longest
 
 from nas_controller.enqueueing import placed
 from nas_controller.log_ids import log_ids
-from nas_controller.records import JobKind, Trial, TrialDraft, TrialKey
-from nas_controller.requests import RequestDraft, RequestState, RequestVerb, TrialRequest
+from nas_controller.records import JobKind, JobState, Trial, TrialDraft, TrialKey
+from nas_controller.requests import ARMS, RequestDraft, RequestState, RequestVerb, TrialRequest
 from nas_controller.running_search import RunningSearch, SearchFailedError
 from nas_controller.search_config import WarmStart
+from nas_controller.setup import derive_seed
 from nas_controller.store.base import NotFoundError
 from search_space.spec import ArchitectureSpec
 
@@ -19,10 +20,36 @@ def take_requests(search: RunningSearch) -> None:
     """Reads what is asked for now, and asks the trials to end that are to be stopped. A stop stays open until its trial
     has ended: the next attempt, or another controller, is told so too."""
     requests = search.store.list_requests(search.search_id, open_only=True)
-    search.requests = [request for request in requests if request.draft.verb is not RequestVerb.STOP]
+    search.requests = [request for request in requests if request.draft.verb in ARMS]
+    search.promotions = [request for request in requests if request.draft.verb is RequestVerb.PROMOTE]
     for request in requests:
         if request.draft.verb is RequestVerb.STOP:
             _stop(search, request)
+
+
+def queue_promoted(search: RunningSearch) -> None:
+    """Queues the full trainings that are asked for, before anything new is proposed; refuses them where a limit on time
+    or money is reached. Cut in the middle, the same jobs are queued again."""
+    while search.promotions:
+        _promote(search, search.promotions.pop(0))
+
+
+def _promote(search: RunningSearch, request: TrialRequest) -> None:
+    source, now = request.draft.source, search.now()
+    assert source is not None
+    search.limits.look(now)
+    if spent := search.limits.spent(search.running_seconds()):
+        reason = f"{spent}: raise it, and ask again"
+        search.store.answer_request(search.lease, request.number, RequestState.REFUSED, reason, now)
+        return
+    known = {job.id for job in search.queued}
+    for index in range(request.draft.num_seeds):
+        labels = ("full_train", source.number, request.number, index)
+        seed, steps = derive_seed(search.setup.config.algorithm.seed, *labels), request.draft.num_steps
+        job = search.store.add_job(search.lease, source.number, JobKind.FULL_TRAIN, seed, now, steps)
+        if job.state is JobState.QUEUED and job.id not in known:
+            search.queued.append(job)
+    search.store.answer_request(search.lease, request.number, RequestState.DONE, "", now)
 
 
 def _stop(search: RunningSearch, request: TrialRequest) -> None:

@@ -92,15 +92,21 @@ class LimitWatch:
             num_trials: that `limits.trials` counts, those that run or wait included.
             running_seconds: that `limits.hours` counts.
         """
+        if num_trials >= self.limits.trials:
+            return f"limit reached: {self.limits.trials} trials"
+        if spent := self.spent(running_seconds):
+            return spent
+        if self.limits.plateau is not None and self.plateau.num_since >= self.limits.plateau:
+            return f"limit reached: a plateau of {self.limits.plateau} trials"
+        return ""
+
+    def spent(self, running_seconds: float) -> str:
+        """The limit on time or money that lets nothing more be begun, in words; "" while there is none."""
         limits, price = self.limits, self.config.price
-        if num_trials >= limits.trials:
-            return f"limit reached: {limits.trials} trials"
         if limits.hours is not None and running_seconds >= limits.hours * HOUR_SECONDS:
             return f"limit reached: {limits.hours:g} hours"
         if limits.gpu_hours is not None and self.used.gpu_hours >= limits.gpu_hours:
             return f"limit reached: {limits.gpu_hours:g} GPU hours"
         if limits.cost is not None and price is not None and self.used.cost(price) >= limits.cost:
             return f"limit reached: a cost of {limits.cost:g} {price.currency}"
-        if limits.plateau is not None and self.plateau.num_since >= limits.plateau:
-            return f"limit reached: a plateau of {limits.plateau} trials"
         return ""

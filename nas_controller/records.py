@@ -52,10 +52,12 @@ class TrialState(StrEnum):
 
 
 class JobKind(StrEnum):
-    """PROXY measures the reward on the reward split; REEVALUATE measures AP on val with a fresh seed."""
+    """PROXY measures the reward on the reward split; REEVALUATE measures AP on val with a fresh seed; FULL_TRAIN does
+    so after a longer training on all of train, and keeps the weights."""
 
     PROXY = "proxy"
     REEVALUATE = "reevaluate"
+    FULL_TRAIN = "full_train"
 
 
 class JobState(StrEnum):
@@ -288,7 +290,11 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One piece of work on a trial's architecture."""
+    """One piece of work on a trial's architecture.
+
+    Args:
+        num_steps: of a FULL_TRAIN job, where somebody said how many; None for `setup.FULL_FACTOR` times the proxy's.
+    """
 
     id: str
     search_id: str
@@ -302,6 +308,7 @@ class Job:
     evaluation: Mapping[str, Any] | None = None
     """`Evaluation.to_document()` of the attempt that completed it."""
     failure: Failure | None = None
+    num_steps: int | None = None
     checkpoint: Checkpoint | None = None
     """What the next attempt goes on from; None to begin at the beginning. Deleted when the job is final."""
 

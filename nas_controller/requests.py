@@ -57,12 +57,14 @@ def edit_tag(search: Search) -> str:
 
 
 class RequestVerb(StrEnum):
-    """What a user wants. STOP: a trial is to end with what it measured last; the others: one more trial."""
+    """What a user wants. STOP: a trial is to end with what it measured last; PROMOTE: it is to be trained in full; the
+    others: one more trial."""
 
     ENQUEUE = "enqueue"
     RETRY = "retry"
     WARM_START = "warm_start"
     STOP = "stop"
+    PROMOTE = "promote"
 
 
 ARMS: Mapping[RequestVerb, str] = {
@@ -74,7 +76,8 @@ ARMS: Mapping[RequestVerb, str] = {
 
 
 class RequestState(StrEnum):
-    """What became of it. DONE: it is a trial, or the trial to be stopped has ended; CANCELLED: the search ended."""
+    """What became of it. DONE: it is a trial, the trial to be stopped has ended, or the full trainings are queued;
+    CANCELLED: the search ended."""
 
     OPEN = "open"
     DONE = "done"
@@ -87,10 +90,13 @@ class RequestDraft:
     """One request, as it is made.
 
     Args:
-        source: the trial to be stopped or tried again, or whose architecture is wanted; None where that is the user's.
-        spec: the architecture spec document; None for STOP.
-        genotype: empty for STOP, and for an architecture that is not in the space.
+        source: the trial to be stopped, promoted or tried again, or whose architecture is wanted; None where that is
+            the user's.
+        spec: the architecture spec document; None for STOP and PROMOTE.
+        genotype: empty for these two, and for an architecture that is not in the space.
         name: of the reference, where it is one.
+        num_steps: of each full training; None for `setup.FULL_FACTOR` times the proxy's.
+        num_seeds: how many full trainings, each with a seed of its own.
     """
 
     verb: RequestVerb
@@ -98,6 +104,8 @@ class RequestDraft:
     spec: Mapping[str, Any] | None = None
     genotype: Genotype = ()
     name: str = ""
+    num_steps: int | None = None
+    num_seeds: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,7 @@ class RunningSearch:
         results: where workers keep outcomes; None where they do not.
         has_ended: whether nothing of it is to run any more: it is final or paused, not only left by this controller.
         requests: for trials, that are open and were read in this turn.
+        promotions: requests for full trainings, likewise.
         num_started: trials that `limits.trials` counts, those that run or wait included.
         retry_at: when a queued job may be tried again, by its id; of the others, at once.
     """
@@ -58,6 +59,7 @@ class RunningSearch:
     queued: list[Job] = field(default_factory=list)
     retry_at: dict[str, datetime] = field(default_factory=dict)
     requests: list[TrialRequest] = field(default_factory=list)
+    promotions: list[TrialRequest] = field(default_factory=list)
     next_number: int = 1
     num_started: int = 0
     infeasible_in_a_row: int = 0

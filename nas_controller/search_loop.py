@@ -9,7 +9,7 @@ what was running is queued again, and the algorithm's state is rebuilt from a sn
 import logging
 from collections.abc import Iterator
 
-from nas_controller.asked import next_draft, take_requests, warm_start
+from nas_controller.asked import next_draft, queue_promoted, take_requests, warm_start
 from nas_controller.attempt_logs import take_rest
 from nas_controller.attempts import forget_checkpoint, give, record, submit_queued, take_kept, take_progress
 from nas_controller.dispatch.base import AttemptOutcome
@@ -105,6 +105,7 @@ def _turn(search: RunningSearch, state: SearchState) -> SearchState:
     more_to_propose = False
     if state is SearchState.RUNNING:
         _say_placement(search)
+        queue_promoted(search)
         submit_queued(search)
         search.limits.look(search.now())
         limit = _limit_reached(search)

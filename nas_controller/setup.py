@@ -18,6 +18,9 @@ from search_space.reference import reference
 from search_space.spec import ArchitectureSpec
 from trainer.task import TRAINER_VERSION, DataSource, EvaluationRequest, ImageCache, ProxyTask, Split
 
+FULL_FACTOR = 4
+"""A full training has so many times the proxy's steps, unless somebody says how many."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSetup:
@@ -101,19 +104,42 @@ class SearchSetup:
 
     def request(self, draft: TrialDraft, job: Job) -> EvaluationRequest:
         """What a worker needs to train and measure one candidate once; on val there is one measurement, at the end."""
-        is_proxy, minutes = job.kind is JobKind.PROXY, self.config.attempts.time_limit_minutes
+        is_proxy = job.kind is JobKind.PROXY
         return EvaluationRequest(
             spec=ArchitectureSpec.from_document(draft.spec),
-            task=self.task if is_proxy else replace(self.task, measure_at=()),
+            task=self._task(job),
             data=self.data,
             seed=job.seed,
             split=Split.REWARD if is_proxy else Split.VAL,
             cache=self.cache,
-            time_limit_seconds=None if minutes is None else minutes * 60,
+            time_limit_seconds=self._time_limit_seconds(job),
             artifact_dir=self.artifact_dir,
             checkpoint_seconds=self.config.attempts.checkpoint_seconds,
             resume_from="" if job.checkpoint is None else job.checkpoint.key,
+            is_full=job.kind is JobKind.FULL_TRAIN,
         )
+
+    def _task(self, job: Job) -> ProxyTask:
+        """The proxy task, and a longer one for a full training."""
+        if job.kind is JobKind.PROXY:
+            return self.task
+        task = replace(self.task, measure_at=())
+        if job.kind is not JobKind.FULL_TRAIN:
+            return task
+        return task.longer(FULL_FACTOR) if job.num_steps is None else replace(task, steps=job.num_steps, epochs=None)
+
+    def _time_limit_seconds(self, job: Job) -> float | None:
+        """That of a proxy training, and so many times as much for a full one as it is longer; None for no limit, and
+        where that is not known: steps were asked for where the proxy counts epochs."""
+        minutes = self.config.attempts.time_limit_minutes
+        if minutes is None:
+            return None
+        factor: float = FULL_FACTOR if job.kind is JobKind.FULL_TRAIN else 1
+        if job.num_steps is not None:
+            if self.task.steps is None:
+                return None
+            factor = max(1.0, job.num_steps / self.task.steps)
+        return minutes * 60 * factor
 
 
 def network_cost(plan: NetworkPlan) -> NetworkCost:

@@ -142,6 +142,15 @@ class Client:
         """A failed architecture is tried again."""
         return self._json("POST", f"/v1/searches/{search_id}/trials/{number}:retry")
 
+    def promote_trial(self, search_id: str, number: int, steps: int | None = None, seeds: int = 1) -> Document:
+        """A trial's architecture is trained for longer, by default four times as long, and its weights are kept."""
+        wanted = {"steps": steps, "seeds": seeds}
+        return self._json("POST", f"/v1/searches/{search_id}/trials/{number}:promote", json=wanted)
+
+    def artifact(self, search_id: str, key: str) -> bytes:
+        """The content of a file of a search: a trial lists its own."""
+        return self._send("GET", f"/v1/searches/{search_id}/artifacts/{key}").content
+
     def get_request(self, search_id: str, number: int) -> Document:
         """What became of something that was asked: an architecture, another try, an early end."""
         return self._json("GET", f"/v1/searches/{search_id}/requests/{number}")

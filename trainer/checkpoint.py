@@ -23,7 +23,8 @@ class CheckpointError(ValueError):
 
 
 def request_fingerprint(request: EvaluationRequest) -> str:
-    """A hash of what decides every step of a training: spec, task, data, form of the images, seed, trainer version.
+    """A hash of what decides every step of a training: spec, task, data, form of the images, seed, trainer version, and
+    the part of the data where it is all of train.
 
     Raises:
         TaskError: a data set that cannot be read.
@@ -35,6 +36,7 @@ def request_fingerprint(request: EvaluationRequest) -> str:
         "images": request.image_form,
         "seed": request.seed,
         "trainer": TRAINER_VERSION,
+        **({"part": request.trained_part} if request.is_full else {}),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -26,6 +26,7 @@ from trainer.data.pixels import ENCODINGS
 from trainer.data.shown import MIN_SCORE, shown_pictures
 from trainer.data.tensors import DetectionTensors, pixel_batches
 from trainer.device import ComputeDevice, choose_device, keep_freed_memory
+from trainer.full_training import keep_weights
 from trainer.loop import (
     Deadline,
     Training,
@@ -93,7 +94,7 @@ def _evaluate(request: EvaluationRequest, session: TrainingSession) -> Evaluatio
     task, on = request.task, choose_device(request.device, request.task.precision, request.device_share)
     keep_freed_memory()
     keep_to_share(on)
-    train_images = load_split(request.data, "train", task.image_size, request.cache)
+    train_images = load_split(request.data, request.trained_part, task.image_size, request.cache)
     eval_images = load_split(request.data, request.split.value, task.image_size, request.cache)
     plan = resolve(request.spec, task.network(train_images.num_classes))
     needed_bytes = training_bytes(plan, task, train_images.boxes_NM4.shape[1], uses_bf16=on.uses_bf16)
@@ -166,6 +167,9 @@ def _train_and_measure(parts: _Parts, session: TrainingSession, deadline: Deadli
         images, seed = parts.eval_images, request.data.split_seed
         pictures = shown_pictures(images, parts.num_eval_images, rows_D7, seed)
         keep_pictures(session, pictures, images.category_names, MIN_SCORE)
+    if request.is_full:
+        with reestimated_batch_norm(training.model, parts.train_images, request.task, request.seed, parts.on):
+            keep_weights(session, training.model, request, parts.train_images.category_names)
     return scores, None
 
 

@@ -153,6 +153,12 @@ class ProxyTask:
         if (self.steps is None) == (self.epochs is None):
             raise TaskError("proxy: give exactly one of steps and epochs")
 
+    def longer(self, factor: float) -> "ProxyTask":
+        """The task with so many times its steps."""
+        if self.steps is not None:
+            return replace(self, steps=max(1, round(self.steps * factor)))
+        return replace(self, epochs=(self.epochs or 0.0) * factor)
+
     def network(self, num_classes: int) -> TargetNetwork:
         """The network that is trained: the target at proxy size."""
         head = RetinaNetHead(channels=self.head_channels, num_convs=self.head_convs)
@@ -308,6 +314,8 @@ class EvaluationRequest:
         device: ``cpu``, ``cuda``, ``xla`` or ``auto``, as `trainer.device.choose_device` says.
         device_share: share of the device's memory that the training may take, in (0, 1]; below 1 where others train
             on the device at the same time. It changes nothing about what is measured.
+        is_full: a full training: it learns from all of train, the reward split included, is measured on val, and keeps
+            its final weights (`trainer.full_training`).
     """
 
     spec: ArchitectureSpec
@@ -323,10 +331,18 @@ class EvaluationRequest:
     resume_from: str = ""
     cache: ImageCache | None = None
     device_share: float = 1.0
+    is_full: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 < self.device_share <= 1.0:
             raise TaskError(f"device_share: {self.device_share!r}: must be above 0, at most 1")
+        if self.is_full and self.split is not Split.VAL:
+            raise TaskError(f"split: {self.split.value!r}: a full training is measured on val")
+
+    @property
+    def trained_part(self) -> str:
+        """The part of the data set that is learned from."""
+        return "whole" if self.is_full else "train"
 
     @property
     def image_form(self) -> ImageForm:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from api.context import Context
 from api.errors import FieldError, ProblemError, problem_docs
-from api.provenance import FoundArchitecture, found_architecture
+from api.provenance import ExportSize, FoundArchitecture, found_architecture, require_size
 from api.routes.parameters import SearchId, TrialNumber
 from nas_controller.store.base import NotFoundError
 from search_space.export.formats import FORMATS, ONNX, ExportFormatError, export_text
@@ -51,14 +51,26 @@ ReferenceName = Annotated[
     responses=_FILE,
 )
 def export_trial(
-    search_id: SearchId, number: TrialNumber, context: Context, format_name: FormatName = "spec"
+    search_id: SearchId,
+    number: TrialNumber,
+    context: Context,
+    format_name: FormatName = "spec",
+    size: Annotated[
+        ExportSize, Query(description="`trained`, with `pytorch`: the file takes the weights of a full training")
+    ] = ExportSize.TARGET,
 ) -> Response:
-    """The architecture at the search's target size, in a format that other code can use."""
+    """The architecture at the search's target size, or that of its trainings, in a format that other code can use."""
     if format_name == ONNX:
         raise _for_the_command_line(f"{search_id} --trial {number}")
+    try:
+        require_size(size, format_name)
+    except ValueError as error:
+        raise ProblemError(
+            422, "export.refused", str(error), [FieldError(place="query.size", message=str(error))]
+        ) from error
     search = context.store.get_search(search_id)
     trial = context.store.get_trial(search_id, number)
-    return _file(found_architecture(context.store, search, trial), format_name)
+    return _file(found_architecture(context.store, search, trial, size), format_name)
 
 
 @router.get(

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Body, Path, Query, Response
 from pydantic import Field
 
 from api import schemas, views
@@ -10,10 +10,10 @@ from api.context import ApiContext, Context
 from api.errors import FieldError, ProblemError, problem_docs
 from api.history import history_fields
 from api.routes.parameters import PageSize, SearchId, TrialNumber
-from api.steering_schemas import Enqueue, Request, RequestPage
+from api.steering_schemas import Enqueue, Promotion, Request, RequestPage
 from nas_controller.enqueueing import placed
 from nas_controller.insight.course import MAX_POINTS
-from nas_controller.records import TrialKey, TrialState
+from nas_controller.records import SearchState, TrialKey, TrialState
 from nas_controller.requests import RequestDraft, RequestVerb
 from nas_controller.search_config import SearchConfig
 from nas_controller.store.base import ConflictError, NotFoundError
@@ -81,6 +81,7 @@ def get_history(
     return schemas.History.model_validate(fields)
 
 
+_PROMOTED = (TrialState.COMPLETED, TrialState.STOPPED_EARLY)
 _ACCEPTED: dict[int | str, dict[str, Any]] = {
     202: {
         "headers": {"Location": {"description": "path of the request: look there", "schema": {"type": "string"}}},
@@ -175,6 +176,41 @@ def retry_trial(search_id: SearchId, number: TrialNumber, response: Response, co
         spec=trial.draft.spec,
         genotype=trial.draft.genotype,
         name=trial.draft.name,
+    )
+    return _ask(context, search_id, draft, response)
+
+
+@router.post(
+    "/trials/{number}:promote",
+    operation_id="promoteTrial",
+    summary="Train a trial's architecture for longer",
+    status_code=202,
+    responses=_ACCEPTED,
+)
+def promote_trial(
+    search_id: SearchId,
+    number: TrialNumber,
+    response: Response,
+    context: Context,
+    wanted: Annotated[Promotion, Body(default_factory=Promotion)],
+) -> Request:
+    """Jobs of kind `full_train`: the same network, trained on all of train, the reward split included, and measured on
+    val; its weights are files of the trial. They are no trials: only limits on time and money count them, and no
+    algorithm is told. The search must not have ended."""
+    trial = context.store.get_trial(search_id, number)
+    if trial.state not in _PROMOTED:
+        raise ConflictError(f"trial {number} is {trial.state}: only a trained one is promoted")
+    state = context.store.get_search(search_id).state
+    if state.is_final or state is SearchState.STOPPING:
+        raise ConflictError(
+            f"search {search_id} is {state} and trains nothing more: clone it, have this trial trained there "
+            f'(`trials:enqueue` with {{"trial": {number}, "search": "{search_id}"}}), and promote that one'
+        )
+    draft = RequestDraft(
+        verb=RequestVerb.PROMOTE,
+        source=TrialKey(search_id=search_id, number=number),
+        num_steps=wanted.steps,
+        num_seeds=wanted.seeds,
     )
     return _ask(context, search_id, draft, response)
 

@@ -223,7 +223,15 @@ class Store(TokenStore, WebhookStore):
         `add_trial`."""
 
     @abstractmethod
-    def add_job(self, lease: SearchLease, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
+    def add_job(
+        self,
+        lease: SearchLease,
+        trial_number: int,
+        kind: JobKind,
+        seed: int,
+        at: datetime,
+        num_steps: int | None = None,
+    ) -> Job:
         """One more job on a trial. The same (trial, kind, seed) gives the job made first. `ConflictError` for
         another PROXY job (a trial is told once), and when the search is final."""
 
@@ -245,10 +253,11 @@ class Store(TokenStore, WebhookStore):
         """Result, trial and what the algorithm consumes, in one transaction. A PROXY job completes its trial
         with `reward` and writes `trial.finished` (STOPPED_EARLY where the evaluation says at which step it was
         stopped; such a trial is told its reward, but is never among the best); a REEVALUATE job updates the
-        trial's mean over val and writes `job.finished` only. The first completed attempt of a job wins: for a
-        job that is final already, nothing is written and the stored trial is returned; the same for an attempt
-        that FAILED. An attempt that was given up as LOST, or that FAILED as its worker was lost, may still complete
-        its job. `ValueError` for a PROXY job's reward, or any number in the evaluation, that is not finite."""
+        trial's mean over val and writes `job.finished` only; a FULL_TRAIN job writes that and leaves the trial. The
+        first completed attempt of a job wins: for a job that is final already, nothing is written and the stored trial
+        is returned; the same for an attempt that FAILED. An attempt that was given up as LOST, or that FAILED as its
+        worker was lost, may still complete its job. `ValueError` for a PROXY job's reward, or any number in the
+        evaluation, that is not finite."""
 
     @abstractmethod
     def fail_attempt(

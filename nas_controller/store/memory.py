@@ -204,7 +204,7 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, Store):
             if trial.state is TrialState.INFEASIBLE:
                 shelf.finish_trial(trial, at, consumed=True)
             elif job_seed is not None:
-                self._put_job(shelf, draft.number, JobKind.PROXY, job_seed, at)
+                self._put_job(shelf, rules.new_job(lease.search_id, draft.number, JobKind.PROXY, job_seed, at))
             return trial
 
     def start_trial(
@@ -227,7 +227,7 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, Store):
             rules.require_number(draft, len(shelf.trials) + 1)
             shelf.take_request(request, draft.number, at)
             shelf.new_trial(rules.new_trial(lease.search_id, draft, job_seed, at), at)
-            job = self._put_job(shelf, draft.number, JobKind.PROXY, job_seed, at)
+            job = self._put_job(shelf, rules.new_job(lease.search_id, draft.number, JobKind.PROXY, job_seed, at))
             self._start(shelf, job, worker, at)
             return shelf.jobs[job.id]
 
@@ -246,7 +246,15 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, Store):
             shelf.finish_trial(shelf.new_trial(trial, at), at, consumed=True)
             return trial
 
-    def add_job(self, lease: SearchLease, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
+    def add_job(
+        self,
+        lease: SearchLease,
+        trial_number: int,
+        kind: JobKind,
+        seed: int,
+        at: datetime,
+        num_steps: int | None = None,
+    ) -> Job:
         at = rules.in_utc(at)
         with self._lock:
             shelf = self._leased(lease)
@@ -256,10 +264,9 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, Store):
                 return shelf.jobs[job_id]
             rules.require_open(shelf.search)
             rules.require_addable(kind)
-            return self._put_job(shelf, trial_number, kind, seed, at)
+            return self._put_job(shelf, rules.new_job(shelf.search.id, trial_number, kind, seed, at, num_steps))
 
-    def _put_job(self, shelf: Shelf, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
-        job = rules.new_job(shelf.search.id, trial_number, kind, seed, at)
+    def _put_job(self, shelf: Shelf, job: Job) -> Job:
         shelf.jobs[job.id] = job
         shelf.attempts[job.id] = []
         return job

@@ -200,6 +200,7 @@ def job_of(row: Row) -> Job:
         finished_at=row["finished_at"],
         evaluation=row["evaluation"],
         failure=failure_of(row["failure"]),
+        num_steps=row["num_steps"],
         checkpoint=_checkpoint_of(row),
     )
 
@@ -308,6 +309,8 @@ def request_of(row: Row) -> TrialRequest:
         spec=document["spec"],
         genotype=tuple(document["genotype"]),
         name=document["name"],
+        num_steps=document.get("num_steps"),
+        num_seeds=document.get("num_seeds", 1),
     )
     return TrialRequest(
         search_id=row["search_id"],
@@ -330,6 +333,8 @@ def request_values(request: TrialRequest) -> Values:
         "spec": draft.spec,
         "genotype": list(draft.genotype),
         "name": draft.name,
+        "num_steps": draft.num_steps,
+        "num_seeds": draft.num_seeds,
     }
     return {**values, "verb": draft.verb.value, "document": document, "state": request.state.value}
 

@@ -340,7 +340,9 @@ def job_id(search_id: str, trial_number: int, kind: JobKind, seed: int) -> str:
     return f"{search_id}.{trial_number}.{kind}.{seed:x}"
 
 
-def new_job(search_id: str, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
+def new_job(
+    search_id: str, trial_number: int, kind: JobKind, seed: int, at: datetime, num_steps: int | None = None
+) -> Job:
     """A job as it begins."""
     return Job(
         id=job_id(search_id, trial_number, kind, seed),
@@ -351,6 +353,7 @@ def new_job(search_id: str, trial_number: int, kind: JobKind, seed: int, at: dat
         state=JobState.QUEUED,
         num_attempts=0,
         created_at=at,
+        num_steps=num_steps,
     )
 
 

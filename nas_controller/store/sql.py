@@ -210,7 +210,15 @@ class SqlStore(SqlTokens, SqlWebhooks, SqlReading):
             writing.take_request(request, draft.number, at)
             return trial
 
-    def add_job(self, lease: SearchLease, trial_number: int, kind: JobKind, seed: int, at: datetime) -> Job:
+    def add_job(
+        self,
+        lease: SearchLease,
+        trial_number: int,
+        kind: JobKind,
+        seed: int,
+        at: datetime,
+        num_steps: int | None = None,
+    ) -> Job:
         at = rules.in_utc(at)
         with self._write(lease.search_id, lease) as writing:
             writing.trial(trial_number)
@@ -219,7 +227,7 @@ class SqlStore(SqlTokens, SqlWebhooks, SqlReading):
                 return same
             rules.require_open(writing.search)
             rules.require_addable(kind)
-            return writing.add_job(rules.new_job(lease.search_id, trial_number, kind, seed, at))
+            return writing.add_job(rules.new_job(lease.search_id, trial_number, kind, seed, at, num_steps))
 
     def start_attempt(self, lease: SearchLease, job_id: str, worker: str, at: datetime) -> Attempt:
         at = rules.in_utc(at)

@@ -133,6 +133,7 @@ job = Table(
     Column("checkpoint_step", Integer),
     Column("checkpoint_key", String(64)),
     Column("checkpoint_num_bytes", BigInteger),
+    Column("num_steps", Integer),
     ForeignKeyConstraint(["search_id", "trial_number"], ["trial.search_id", "trial.number"], ondelete="CASCADE"),
     Index(None, "search_id", "position", unique=True),
     Index(None, "search_id", "trial_number", "kind"),

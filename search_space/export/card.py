@@ -142,6 +142,15 @@ def _precision(origin: TrialOrigin) -> Iterator[str]:
     yield from _table(head, rows)
     yield ""
     yield f"AP on the reward split, from one training: {as_percent(origin.average_precision)}."
+    if origin.full_trainings:
+        yield ""
+        yield "Trained for longer, on all of train, at the size of the proxy task, and measured on val:"
+        yield ""
+        full = [
+            (str(one.num_steps or "?"), str(one.seed), as_percent(one.average_precision))
+            for one in origin.full_trainings
+        ]
+        yield from _table(("steps", "seed", "AP on val"), full)
 
 
 def _val(val: ValPrecision) -> tuple[str, str, str]:
@@ -166,11 +175,14 @@ def _limits(plan: NetworkPlan, origin: TrialOrigin | None) -> Iterator[str]:
     if origin is None:
         yield "Accuracy: nothing was measured for this card."
         return
-    yield (
-        f"A full training: all AP above is of trainings of {origin.proxy.get('steps', '?')} steps at "
-        f"{origin.proxy.get('image_size', '?')} pixels and {origin.proxy.get('width_scale', '?')} of the width. They "
-        "rank architectures with an error, and their AP is not that of the network at target size."
-    )
+    size = f"{origin.proxy.get('image_size', '?')} pixels and {origin.proxy.get('width_scale', '?')} of the width"
+    if origin.full_trainings:
+        yield f"AP at target size: all AP above is of networks at {size}."
+    else:
+        yield (
+            f"A full training: all AP above is of trainings of {origin.proxy.get('steps', '?')} steps at {size}. They "
+            "rank architectures with an error, and their AP is not that of the network at target size."
+        )
     if len(origin.val.seeds) < 2:
         yield "How far chance goes: AP on val was not measured with two seeds or more."
     if origin.arm != "reference" and origin.reward is not None:

@@ -40,6 +40,20 @@ class ReferencePrecision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FullTraining:
+    """One longer training of the network that was trained, on all of train, measured on val.
+
+    Args:
+        average_precision: in [0, 1]; None where it was not measured.
+        num_steps: optimizer steps; None where that is not known.
+    """
+
+    average_precision: float | None
+    seed: int
+    num_steps: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOrigin:
     """The search and the trial that an architecture comes from.
 
@@ -54,6 +68,7 @@ class TrialOrigin:
         average_precision: AP on the reward split, by which the reward is made.
         seed: of the training that gave it; None where there was none.
         references: trained and measured alike.
+        full_trainings: none is part of `val`.
         versions: what the numbers depend on: hash of the data, versions, machine.
     """
 
@@ -75,6 +90,7 @@ class TrialOrigin:
     seed: int | None = None
     val: ValPrecision = field(default_factory=ValPrecision)
     references: tuple[ReferencePrecision, ...] = ()
+    full_trainings: tuple[FullTraining, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -23,6 +23,9 @@ def export(
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE.safetensors", help="of the backbone, for onnx; by default new ones")
     ] = None,
+    trained: Annotated[
+        bool, typer.Option("--trained", help="pytorch at the size of the trainings, for weights of a full one")
+    ] = False,
 ) -> None:
     """Write a found or published architecture in a format that other code can use."""
     from search_space.export.formats import ONNX, export_text
@@ -31,9 +34,11 @@ def export(
         raise ValueError("give either a search id or --reference NAME")
     if reference is not None and trial is not None:
         raise ValueError("--trial is one of a search; --reference NAME has none")
+    if trained and (search is None or format_name != "pytorch"):
+        raise ValueError("--trained goes with a search and --format pytorch")
     if weights is not None and format_name != ONNX:
         raise ValueError(f"--weights are for --format {ONNX} only: the other formats hold none")
-    found = _published(reference) if reference is not None else _found(str(search), trial)
+    found = _published(reference) if reference is not None else _found(str(search), trial, is_trained=trained)
     if format_name == ONNX:
         _write_onnx(found, output, weights)
         return
@@ -80,8 +85,8 @@ def _published(name: str) -> "FoundArchitecture":
     return FoundArchitecture(spec, target, Provenance(source=REFERENCES[name].source))
 
 
-def _found(search_id: str, number: int | None) -> "FoundArchitecture":
-    from api.provenance import found_architecture
+def _found(search_id: str, number: int | None, *, is_trained: bool) -> "FoundArchitecture":
+    from api.provenance import ExportSize, found_architecture
     from nas_controller.store.base import NotFoundError
     from spinesearch.composition import open_home_store
     from spinesearch.home import Home
@@ -94,6 +99,7 @@ def _found(search_id: str, number: int | None) -> "FoundArchitecture":
             if not best:
                 raise NotFoundError(f"search {search_id} has no completed trial yet")
             number = best[0].number
-        return found_architecture(store, search, store.get_trial(search_id, number))
+        size = ExportSize.TRAINED if is_trained else ExportSize.TARGET
+        return found_architecture(store, search, store.get_trial(search_id, number), size)
     finally:
         store.close()

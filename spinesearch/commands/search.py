@@ -12,6 +12,7 @@ from spinesearch.commands import steering
 app = typer.Typer(no_args_is_help=True)
 app.command("edit")(steering.edit)
 app.command("enqueue")(steering.enqueue)
+app.command("promote")(steering.promote)
 app.command("clone")(steering.clone)
 app.command("archive")(steering.archive)
 app.command("delete")(steering.delete)

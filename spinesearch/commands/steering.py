@@ -50,6 +50,18 @@ def enqueue(
     print(f"request {asked['number']} of {search} is {asked['state']}")
 
 
+def promote(
+    search: SearchId,
+    trial: Annotated[int, typer.Argument(metavar="TRIAL", help="number of the trial")],
+    steps: Annotated[int | None, typer.Option(help="of each training; by default four times the proxy's")] = None,
+    seeds: Annotated[int, typer.Option(help="trainings, each with a seed of its own")] = 1,
+) -> None:
+    """Train a trial's architecture for longer, on all of train, and keep its weights."""
+    with Client() as client:
+        asked = client.promote_trial(search, trial, steps, seeds)
+    print(f"request {asked['number']} of {search} is {asked['state']}")
+
+
 def clone(
     search: SearchId,
     patch: Annotated[Path | None, typer.Option(metavar="FILE", help="what is other: YAML or JSON")] = None,

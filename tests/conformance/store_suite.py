@@ -30,6 +30,7 @@ from tests.conformance.store_editing_suite import StoreEditingSuite
 from tests.conformance.store_insight_suite import StoreInsightSuite
 from tests.conformance.store_log_suite import StoreLogSuite
 from tests.conformance.store_progress_suite import StoreProgressSuite
+from tests.conformance.store_promotion_suite import StorePromotionSuite
 from tests.conformance.store_reading_suite import StoreReadingSuite
 from tests.conformance.store_request_suite import StoreRequestSuite
 from tests.conformance.store_reuse_suite import StoreReuseSuite
@@ -80,6 +81,7 @@ class StoreSuite(
     StoreReuseSuite,
     StoreEditingSuite,
     StoreRequestSuite,
+    StorePromotionSuite,
     StoreUsageSuite,
     StoreSnapshotSuite,
     StoreInsightSuite,

@@ -21,6 +21,7 @@ from nas_controller.records import (
     AttemptState,
     EntryKind,
     FailureReason,
+    JobKind,
     JobState,
     SearchState,
     TrialKey,
@@ -363,7 +364,42 @@ def test_a_database_of_the_ninth_schema_is_read_and_continued(tmp_path: Path) ->
     store.close()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"])
+def test_a_database_of_the_tenth_schema_is_read_and_continued(tmp_path: Path) -> None:
+    """`schema_0010.sql` is the ninth's, brought forward; trial 1 was promoted twice, of which the first time became two
+    full trainings of 600 steps, one of them completed."""
+    store = open_store(_golden_database(tmp_path, "schema_0010.sql"))
+    done, waiting = store.list_jobs("s1", 1)[-2:]
+    assert [(job.kind, job.seed, job.num_steps) for job in (done, waiting)] == [
+        (JobKind.FULL_TRAIN, 21, 600),
+        (JobKind.FULL_TRAIN, 22, 600),
+    ]
+    assert (done.state, waiting.state) == (JobState.COMPLETED, JobState.QUEUED)
+    assert (store.get_trial("s1", 1).val_average_precision, store.get_trial("s1", 1).val_count) == (0.375, 1)
+    first, second = (asked for asked in store.list_requests("s1") if asked.draft.verb is RequestVerb.PROMOTE)
+    assert (first.state, first.draft.num_steps, first.draft.num_seeds) == (RequestState.DONE, 600, 2)
+    assert (second.state, second.draft.num_steps, second.draft.num_seeds) == (RequestState.OPEN, None, 1)
+    lease = store.claim_search("s1", "new release", at(2 * DAY), 60)
+    assert lease is not None
+    store.start_attempt(lease, waiting.id, "worker-1", at(2 * DAY))
+    store.complete_attempt(lease, waiting.id, 1, evaluation(0.625), None, at(2 * DAY))
+    assert store.get_trial("s1", 1).val_count == 1
+    store.close()
+
+
+def test_the_release_before_the_tenth_is_left_no_full_training(tmp_path: Path) -> None:
+    engine = make_engine(_golden_database(tmp_path, "schema_0010.sql"))
+    _downgrade(engine, "0009")
+    with engine.begin() as connection:
+        kinds = connection.exec_driver_sql("SELECT kind FROM job WHERE trial_number = 1 ORDER BY position").scalars()
+        assert list(kinds) == ["proxy", "reevaluate"]
+        attempts = connection.exec_driver_sql("SELECT job_id FROM attempt WHERE job_id LIKE '%full_train%'").scalars()
+        assert list(attempts) == []
+        verbs = connection.exec_driver_sql("SELECT DISTINCT verb FROM trial_request ORDER BY verb").scalars()
+        assert list(verbs) == ["enqueue", "stop"]
+    engine.dispose()
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009"])
 def test_a_migration_forward_and_back_changes_nothing(tmp_path: Path, revision: str) -> None:
     engine = make_engine(_golden_database(tmp_path, f"schema_{revision}.sql"))
     before = _dump(engine)

@@ -8,13 +8,13 @@ from typer.testing import CliRunner
 
 from api.app import create_app
 from api.settings import hash_token
-from nas_controller.records import SearchState
+from nas_controller.records import SearchState, TrialKey
 from nas_controller.requests import RequestState
 from nas_controller.store.base import Store
 from nas_controller.store.memory import MemoryStore
 from search_space.reference import reference
 from spinesearch.cli import app
-from tests.api.searches import START, SearchWriter
+from tests.api.searches import START, SearchWriter, write_small_search
 from tests.api.serving import make_settings, serve
 
 TOKEN = "token-of-the-tests" * 2
@@ -59,6 +59,19 @@ def test_architectures_are_enqueued(store: Store, tmp_path: Path) -> None:
     by_name, by_file = store.list_requests("s1")
     assert (by_name.draft.name, by_name.state) == ("spinenet-49", RequestState.OPEN)
     assert by_file.draft.spec == reference("resnet-50-fpn").to_document()
+
+
+def test_a_trial_is_promoted(store: Store) -> None:
+    writer = write_small_search(store, "s2")
+    assert said("promote", "s2", "4", "--steps", "600", "--seeds", "2") == "request 1 of s2 is open\n"
+    said("promote", "s2", "1")
+    first, second = store.list_requests(writer.search_id)
+    assert (first.draft.source, first.draft.num_steps, first.draft.num_seeds) == (
+        TrialKey(search_id="s2", number=4),
+        600,
+        2,
+    )
+    assert (second.draft.num_steps, second.draft.num_seeds) == (None, 1)
 
 
 def test_a_clone_has_what_a_file_says(store: Store, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ _read = lru_cache(maxsize=4)(read_coco)
 
 @lru_cache(maxsize=6)
 def load_split(data: DataSource, part: str, image_size: int, cache: ImageCache | None = None) -> DetectionTensors:
-    """The images of ``train``, ``reward`` or ``val``, decoded and resized to `image_size` pixels.
+    """The images of ``train``, ``reward``, both as ``whole``, or ``val``, decoded and resized to `image_size` pixels.
 
     The last six results are kept for the whole process; the files are taken to stay as they are.
 
@@ -99,8 +99,8 @@ def data_hash(data: DataSource, form: ImageForm = ImageForm.RAW) -> str:
 
 
 def _source(data: DataSource, part: str) -> CocoSource:
-    if part not in ("train", "reward", "val"):
-        raise ValueError(f"part {part!r}: must be train, reward or val")
+    if part not in ("train", "reward", "whole", "val"):
+        raise ValueError(f"part {part!r}: must be train, reward, whole or val")
     return data.val if part == "val" else data.train
 
 
@@ -115,7 +115,7 @@ def _categories(data: DataSource) -> dict[int, str]:
 
 
 def _images(data: DataSource, part: str, index: CocoIndex) -> tuple[ImageRecord, ...]:
-    if part == "val":
+    if part in ("whole", "val"):
         return index.images
     ids = tuple(image.id for image in index.images)
     train, reward = split_train(ids, reward_split=data.reward_split, split_seed=data.split_seed)

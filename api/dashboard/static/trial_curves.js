@@ -3,19 +3,20 @@
 import { ap } from "./format.js";
 import { lineChart } from "./line_chart.js";
 
-function lossChart(trial) {
-  const losses = trial.jobs.map((job) => job.evaluation?.losses ?? []).find((found) => found.length > 1);
+function lossChart(trial, isFull) {
+  const jobs = trial.jobs.filter((job) => (job.kind === "full_train") === isFull);
+  const losses = jobs.map((job) => job.evaluation?.losses ?? []).find((found) => found.length > 1);
   if (!losses) return null;
   const [first, last] = [losses[0][1].toFixed(2), losses.at(-1)[1].toFixed(2)];
   const lastX = losses.at(-1)[0];
   return lineChart({
-    title: "Training loss",
+    title: isFull ? "Loss of the full training" : "Training loss",
     xLabel: "step",
     yLabel: "mean since the point before",
     points: losses,
     lastX,
     hasDots: false,
-    words: `Training loss: from ${first} to ${last} in ${lastX} steps.`,
+    words: `${isFull ? "Full training, loss" : "Training loss"}: from ${first} to ${last} in ${lastX} steps.`,
   });
 }
 
@@ -40,4 +41,4 @@ function precisionChart(trial, measurements) {
 }
 
 /** The charts of a trial that there are points for. */
-export const charts = (trial, measurements) => [precisionChart(trial, measurements), lossChart(trial)].filter((chart) => chart !== null);
+export const charts = (trial, measurements) => [precisionChart(trial, measurements), lossChart(trial, false), lossChart(trial, true)].filter((chart) => chart !== null);

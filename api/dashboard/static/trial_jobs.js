@@ -1,12 +1,13 @@
 // What was run for a trial: each job and attempt, where, how long, and why it failed.
 
-import { artifactPath } from "./api.js";
+import { artifactPath, exportPath } from "./api.js";
 import { element } from "./dom.js";
 import { amount, ap, duration, NONE, secondsBetween, time } from "./format.js";
 import { stateLabel } from "./state.js";
 import { number, table, word } from "./table.js";
 
-const KINDS = { proxy: "reward split", reevaluate: "val" };
+const KINDS = { proxy: "reward split", reevaluate: "val", full_train: "val, full training" };
+const PICTURE = /\/picture(-\d+\.(webp|jpg)|s\.json)$/;
 
 const clock = (iso) => {
   const { text, utc } = time(iso);
@@ -76,13 +77,16 @@ function ranOn(trial) {
 }
 
 function files(searchId, trial) {
-  if (trial.artifacts.length === 0) return null;
-  const links = trial.artifacts.map((file, index) => [
+  const shown = trial.artifacts.filter((file) => !PICTURE.test(file.name));
+  if (shown.length === 0) return null;
+  const links = shown.map((file, index) => [
     index > 0 ? " · " : "",
     element("a", { href: artifactPath(searchId, file.key), download: true }, file.name),
     element("span", { class: "quiet" }, ` ${amount(file.num_bytes)}B`),
   ]);
-  return element("p", { class: "exports" }, "Files of the workers: ", links);
+  const source = element("a", { href: `${exportPath(searchId, trial.number, "pytorch")}&size=trained` }, "PyTorch file of the size that was trained");
+  const weights = shown.some((file) => file.name.endsWith("/backbone.safetensors")) ? [". The weights of the backbone load into the ", source, "."] : [];
+  return element("p", { class: "exports" }, "Files of the workers: ", links, weights);
 }
 
 /** Everything that was run for the trial. */

@@ -22,9 +22,12 @@ const number = Number(numberText);
 const other = new URLSearchParams(location.search).get("with") ?? "";
 const FINAL_TRIAL = ["completed", "stopped_early", "infeasible", "failed", "cancelled"];
 const RETRY_MS = 3000;
+const OPEN_MS = 5000;
 
 let wanted = 0;
 let asked = "";
+let isFollowed = false;
+let isOpen = false;
 
 function figures(trial) {
   const val = [apWithError(trial.val_average_precision, trial.val_standard_error, trial.val_count), "mean over fresh seeds"];
@@ -53,9 +56,11 @@ function showStatus(trial) {
 /** Buttons stay as they are while neither state changes, so that focus does. */
 function showVerbs(trial, search) {
   const states = `${trial.state} ${search.state}`;
-  if (states !== asked) byId("verbs").replaceChildren(...verbButtons(trial, search, byId("asked")));
+  if (states !== asked) byId("verbs").replaceChildren(...verbButtons(trial, search, byId("asked"), refreshAndFollow));
   asked = states;
 }
+
+const hasOpenJobs = (trial) => trial.jobs.some((job) => job.state === "queued" || job.state === "running");
 
 /** A section with content, or with a sentence where there is none yet. */
 function section(id, content, emptyText) {
@@ -82,6 +87,7 @@ async function load() {
   const round = ++wanted;
   const [trial, curve, search] = await Promise.all([getTrial(searchId, number), getMeasurements(searchId, number), getSearch(searchId)]);
   if (round !== wanted) return trial;
+  isOpen = hasOpenJobs(trial);
   showStatus(trial);
   showVerbs(trial, search);
   await showMeasured(trial, curve.measurements);
@@ -128,8 +134,18 @@ async function refresh() {
   }
 }
 
+async function refreshAndFollow() {
+  try {
+    await followWhileOpen(await load());
+  } catch (error) {
+    showBanner(explain(error));
+  }
+}
+
 async function followWhileOpen(trial) {
-  if (FINAL_TRIAL.includes(trial.state) && !trial.jobs.some((job) => job.state === "queued" || job.state === "running")) return;
+  if (isFollowed || (FINAL_TRIAL.includes(trial.state) && !hasOpenJobs(trial))) return;
+  isFollowed = true;
+  setInterval(() => isOpen && !document.hidden && refresh(), OPEN_MS); // that a job on val begins is no event
   const search = await getSearch(searchId);
   const onEvent = (event) => event.trial_number === number && refresh();
   follow(searchId, search.last_sequence, onEvent, (isUp) => {

@@ -32,11 +32,12 @@ function mean(evaluations, read) {
 const evaluations = (trial, kind) => trial.jobs.filter((job) => job.kind === kind && job.evaluation).map((job) => job.evaluation);
 
 function columns(trial) {
-  const [reward, val] = [evaluations(trial, "proxy"), evaluations(trial, "reevaluate")];
+  const [reward, val, full] = ["proxy", "reevaluate", "full_train"].map((kind) => evaluations(trial, kind));
   const seeds = val.length > 1 ? `val, mean of ${val.length} seeds` : "val";
   return [
     { name: "reward split", found: reward },
     { name: seeds, found: val },
+    { name: full.length > 1 ? `val, full training, mean of ${full.length}` : "val, full training", found: full },
   ].filter((column) => column.found.length > 0);
 }
 

@@ -8,6 +8,7 @@ const POLL_MS = 2000;
 const VERBS = {
   retry: { label: "Try again", states: ["failed"], ask: (searchId, number) => askTrial(searchId, number, "retry") },
   stop: { label: "End it now", states: ["queued", "running"], ask: (searchId, number) => askTrial(searchId, number, "stop") },
+  promote: { label: "Train it in full", states: ["completed", "stopped_early"], ask: (searchId, number) => askTrial(searchId, number, "promote") },
   enqueue: { label: "Train it again", states: ["completed", "stopped_early"], ask: (searchId, number) => enqueueTrial(searchId, number) },
 };
 
@@ -21,6 +22,7 @@ function allowed(verb, trial, search) {
 function outcome(searchId, request) {
   if (request.state === "open") return ["Asked; a controller takes it in its next free slot."];
   if (request.trial !== null) return ["It became ", element("a", { href: `/searches/${encodeURIComponent(searchId)}/trials/${request.trial}` }, `trial ${request.trial}`), "."];
+  if (request.verb === "promote" && request.state === "done") return ["Its full training is queued."];
   return [request.state === "done" ? "Done." : `It was ${request.state}${request.reason === "" ? "." : `: ${request.reason}`}`];
 }
 
@@ -31,11 +33,12 @@ async function followRequest(searchId, request, note) {
   await followRequest(searchId, await getRequest(searchId, request.number), note);
 }
 
-/** Buttons for what may be asked now; `note` says what became of it. */
-export function verbButtons(trial, search, note) {
+/** Buttons for what may be asked now; `note` says what became of it, and `onClosed` is called when it is known. */
+export function verbButtons(trial, search, note, onClosed) {
   const press = async (verb) => {
     try {
       await followRequest(search.id, await VERBS[verb].ask(search.id, trial.number), note);
+      onClosed();
     } catch (error) {
       note.textContent = error.message;
     }
