@@ -3,13 +3,14 @@
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from nas_controller.algorithms.base import Proposal, SearchAlgorithm
 from nas_controller.algorithms.evolution import EvolutionSettings, RegularizedEvolution
 from nas_controller.algorithms.guided import Guided, GuidedSettings
 from nas_controller.records import TrialState
 from search_space.decisions import SearchSpace
-from search_space.spaces import R0_SP53, R35_SP18
+from search_space.spaces import R0_SP53, R35_SP18, SPACES
 from tests.conformance.algorithm_suite import AlgorithmSuite, run, told
 
 
@@ -18,6 +19,17 @@ def make(space: SearchSpace, seed: int = 5, **settings: float) -> Guided:
 
 
 class TestGuided(AlgorithmSuite):
+    """In the smallest space, one of multipliers alone, and the largest; the others take long."""
+
+    @pytest.fixture(
+        params=[
+            pytest.param(name, marks=[] if name in ("r35-sp18", "eff-spinenet-b0", "joint") else pytest.mark.slow)
+            for name in sorted(SPACES)
+        ]
+    )
+    def space(self, request: pytest.FixtureRequest) -> SearchSpace:
+        return SPACES[request.param]
+
     def make(self, space: SearchSpace, seed: int = 5) -> SearchAlgorithm:
         return make(space, seed, initial=5)
 
