@@ -59,6 +59,7 @@ from nas_controller.records import (
     TrialState,
 )
 from nas_controller.requests import RequestDraft, RequestState, SearchEdit, SearchOrder, TrialRequest
+from nas_controller.store.operations import OperationStore
 from nas_controller.store.tokens import TokenStore
 from nas_controller.store.webhooks import WebhookStore
 from nas_controller.tallies import Heartbeat, Tallies
@@ -70,7 +71,7 @@ class StoreError(Exception):
 
 
 class NotFoundError(StoreError):
-    """No such search, trial, job, artifact, token or webhook."""
+    """No such search, trial, job, artifact, token, webhook or operation."""
 
 
 class ConflictError(StoreError):
@@ -78,15 +79,19 @@ class ConflictError(StoreError):
     another body."""
 
 
+class TooManyOperationsError(StoreError):
+    """One more operation would be too many; nothing was written."""
+
+
 class StaleError(StoreError):
     """What is to be edited was edited by somebody else meanwhile; nothing was written."""
 
 
 class LeaseLostError(StoreError):
-    """Another process holds a newer lease on the search or the webhook; nothing was written."""
+    """Another process holds a newer lease on the search, webhook or operation; nothing was written."""
 
 
-class Store(TokenStore, WebhookStore):
+class Store(TokenStore, WebhookStore, OperationStore):
     """The one truth. Lists come in the order their docstring says."""
 
     # Searches
@@ -422,7 +427,8 @@ class Store(TokenStore, WebhookStore):
     @abstractmethod
     def needed_artifacts(self, keys: Sequence[str], finished_before: datetime | None = None) -> set[str]:
         """Those of the keys that are recorded as artifacts, that a snapshot or a log has, or that a QUEUED or RUNNING
-        job has as its checkpoint; of all searches, but for those that were final before `finished_before`."""
+        job has as its checkpoint; of all searches, but for those that were final before `finished_before`. And those
+        that an operation made."""
 
     @abstractmethod
     def close(self) -> None:

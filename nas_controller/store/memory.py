@@ -33,6 +33,7 @@ from nas_controller.records import (
 from nas_controller.requests import RequestDraft, RequestState, SearchEdit, SearchOrder, TrialRequest
 from nas_controller.store import rules, shelf_counting
 from nas_controller.store.base import ConflictError, NotFoundError, Store
+from nas_controller.store.memory_operations import KeptOperation, MemoryOperations
 from nas_controller.store.memory_tokens import MemoryTokens
 from nas_controller.store.memory_webhooks import KeptWebhook, MemoryWebhooks
 from nas_controller.store.shelf import Shelf
@@ -40,7 +41,7 @@ from nas_controller.tallies import Heartbeat, Tallies
 from trainer.session import Checkpoint, LogPart, Measurement, Progress
 
 
-class MemoryStore(MemoryTokens, MemoryWebhooks, Store):
+class MemoryStore(MemoryTokens, MemoryWebhooks, MemoryOperations, Store):
     """Dictionaries behind one lock; the same promises as the SQL store, but for durability."""
 
     def __init__(self) -> None:
@@ -49,6 +50,7 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, Store):
         self._heartbeats: dict[str, Heartbeat] = {}
         self._tokens: dict[str, AccessToken] = {}
         self._webhooks: dict[str, KeptWebhook] = {}
+        self._operations: dict[str, KeptOperation] = {}
 
     def create_search(
         self,
@@ -555,7 +557,7 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, Store):
             recorded = {artifact.key for shelf in kept for artifact in shelf.artifacts}
             snapshots = {key for shelf in kept for key in shelf.snapshot_files().values()}
             logs = {part.key for shelf in kept for parts in shelf.log_parts.values() for part in parts}
-            return (checkpoints | recorded | snapshots | logs).intersection(keys)
+            return (checkpoints | recorded | snapshots | logs | self._operation_files()).intersection(keys)
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -34,6 +34,7 @@ from nas_controller.records import (
 from nas_controller.requests import RequestDraft, RequestState, SearchEdit, TrialRequest
 from nas_controller.store import rows, rules, tables
 from nas_controller.store.base import ConflictError, NotFoundError
+from nas_controller.store.sql_operations import SqlOperations
 from nas_controller.store.sql_reading import SqlReading, search_row
 from nas_controller.store.sql_tokens import SqlTokens
 from nas_controller.store.sql_webhooks import SqlWebhooks
@@ -42,7 +43,7 @@ from nas_controller.tallies import Heartbeat
 from trainer.session import Checkpoint, LogPart, Progress
 
 
-class SqlStore(SqlTokens, SqlWebhooks, SqlReading):
+class SqlStore(SqlTokens, SqlWebhooks, SqlOperations, SqlReading):
     """The store behind a SQLAlchemy engine; its schema is there already (`store.open`)."""
 
     @contextmanager

@@ -36,6 +36,7 @@ from trainer.session import LogPart, Measurement
 OPEN_SEARCHES = [state.value for state in SearchState if not state.is_final]
 """Only these have open jobs; they are few, and each finds its own by an index."""
 KEYS_AT_ONCE = 500
+OPERATION_FILES = select(tables.operation.c.result_key).where(tables.operation.c.result_key.is_not(None))
 
 
 class SqlReading(Store):
@@ -301,6 +302,7 @@ class SqlReading(Store):
         )
         with self._engine.begin() as connection:
             needed = set(connection.execute(checkpoints).scalars())
+            needed.update(connection.execute(OPERATION_FILES).scalars())
             for first in range(0, len(keys), KEYS_AT_ONCE):
                 some = keys[first : first + KEYS_AT_ONCE]
                 for named in _named(some):

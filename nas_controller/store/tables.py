@@ -276,6 +276,26 @@ token = Table(
     Index(None, "created_at", "id"),
 )
 
+operation = Table(
+    "operation",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("problem", Text, nullable=False),
+    Column("result_key", String(64)),
+    Column("result_num_bytes", BigInteger),
+    Column("num_attempts", Integer, nullable=False),
+    Column("lease_owner", String(255), nullable=False),
+    Column("lease_token", BigInteger, nullable=False),
+    Column("lease_expires_at", UtcDateTime),
+    Index(None, "state", "created_at"),
+    Index(None, "result_key"),
+)
+
 webhook = Table(
     "webhook",
     metadata,

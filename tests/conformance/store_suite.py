@@ -29,6 +29,7 @@ from tests.conformance.store_cases import (
 from tests.conformance.store_editing_suite import StoreEditingSuite
 from tests.conformance.store_insight_suite import StoreInsightSuite
 from tests.conformance.store_log_suite import StoreLogSuite
+from tests.conformance.store_operation_suite import StoreOperationSuite
 from tests.conformance.store_progress_suite import StoreProgressSuite
 from tests.conformance.store_promotion_suite import StorePromotionSuite
 from tests.conformance.store_reading_suite import StoreReadingSuite
@@ -89,6 +90,7 @@ class StoreSuite(
     StoreWatchingSuite,
     StoreTokenSuite,
     StoreWebhookSuite,
+    StoreOperationSuite,
 ):
     """Searches, states, leases, the ledger and artifacts; the rest is in the suites it is made of."""
 

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, inspect
 
 from nas_controller.access_tokens import Scope
 from nas_controller.artifacts.log_parts import PART_BYTES
+from nas_controller.operations.records import OperationState
 from nas_controller.records import (
     AttemptState,
     EntryKind,
@@ -51,6 +52,7 @@ from tests.conformance.store_cases import (
     make_request,
     make_snapshot,
 )
+from tests.conformance.store_operation_suite import RESULT, begun, make_operation, make_work
 from tests.conformance.store_snapshot_suite import without_file
 from tests.conformance.store_token_suite import make_token
 from tests.conformance.store_watching_suite import make_heartbeat
@@ -399,7 +401,23 @@ def test_the_release_before_the_tenth_is_left_no_full_training(tmp_path: Path) -
     engine.dispose()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009"])
+def test_a_database_of_the_eleventh_schema_is_read_and_continued(tmp_path: Path) -> None:
+    """`schema_0011.sql` is the tenth's, brought forward, with an operation in each state; the process of the one that
+    runs was lost once."""
+    store = open_store(_golden_database(tmp_path, "schema_0011.sql"))
+    done, failed, lost, waiting = (store.get_operation(make_work(number).id) for number in (1, 2, 3, 4))
+    assert done == make_operation(1, state=OperationState.SUCCEEDED, result=RESULT, finished_at=at(20), num_attempts=1)
+    assert (failed.state, failed.problem, failed.finished_at) == (OperationState.FAILED, "no room", at(30))
+    assert (lost.state, lost.problem, lost.num_attempts) == (OperationState.RUNNING, "killed", 1)
+    assert waiting == make_operation(4)
+    assert store.claim_operation("daemon", at(31), 60) == begun(store, 31), "the lease is as it was given"
+    assert begun(store, 90, "new release").operation_id == waiting.id
+    assert begun(store, 91, "new release") == begun(store, 91, "new release")
+    assert store.get_operation(lost.id).num_attempts == 2
+    store.close()
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"])
 def test_a_migration_forward_and_back_changes_nothing(tmp_path: Path, revision: str) -> None:
     engine = make_engine(_golden_database(tmp_path, f"schema_{revision}.sql"))
     before = _dump(engine)

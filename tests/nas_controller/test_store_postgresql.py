@@ -62,7 +62,7 @@ def engine(url: str) -> Iterator[Engine]:
     """Connections to the database, emptied."""
     engine = make_engine(url)
     with engine.begin() as connection:
-        for table in ("search", "token", "webhook"):
+        for table in ("search", "token", "webhook", "operation"):
             connection.execute(text(f"DELETE FROM {table}"))
     yield engine
     engine.dispose()

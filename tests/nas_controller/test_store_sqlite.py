@@ -334,6 +334,7 @@ def test_hot_queries_read_only_what_they_need(sqlite_store: SqlStore) -> None:
         lambda: store.complete_attempt(lease, job.id, 2, evaluation(0.5), 0.5, at(52)),
         lambda: reevaluated(store, lease, measured, 7, 0.5),
         lambda: store.find_token("5e" * 32),
+        lambda: store.claim_operation("daemon", at(53), 60),
         lambda: store.webhook_cursors(store.create_webhook(make_webhook()).id),
     ):
         steps = _plans(store, call)
