@@ -67,7 +67,7 @@ def _ran_service(folder: Path, port: int, receiver: Receiver) -> Traces:
                 _ask_wrongly(str(client._http.base_url), asking)
         revoked = client.create_token("somebody who left", "admin")
         client.revoke_token(revoked["id"])
-        assert httpx.get(f"{client._http.base_url}v1/tokens", headers=_bearer(revoked["secret"])).status_code == 401
+        assert httpx.get(f"{client._http.base_url}/v1/tokens", headers=_bearer(revoked["secret"])).status_code == 401
         wait_until(lambda: client.get_search(search_id)["counts"]["completed"] >= 4, 120)
         processes = [psutil.Process(process.pid), *descendants(process.pid)]
         texts = {f"command line of {p.pid}": " ".join(p.cmdline()).encode() for p in processes}
@@ -109,7 +109,7 @@ def _ask_wrongly(url: str, client: Client) -> None:
     token = client._http.headers["Authorization"].removeprefix("Bearer ")
     headers = _bearer(token)
     assert httpx.get(f"{url}/nothing", headers=headers).status_code == 404
-    assert httpx.get(f"{url}/v1/searches/none/artifacts/{token}", headers=headers).status_code == 404
+    assert httpx.get(f"{url}/v1/searches/none/artifacts/{token}", headers=headers).status_code in (404, 422)
     assert httpx.post(f"{url}/v1/searches", content=b"{", headers=headers).status_code in (403, 422)
     assert httpx.get(f"{url}/v1/searches", params={"token": token}).status_code == 401
     assert httpx.get(f"{url}/v1/searches", headers={"Authorization": f"Basic {token}"}).status_code == 401
