@@ -135,6 +135,14 @@ class MotifChoices(BaseModel):
     )
 
 
+class BestChoices(BaseModel):
+    """What one of the best trials took."""
+
+    number: int
+    reward: float
+    options: list[int] = Field(description="of each decision, in their order, the place of the option among `options`")
+
+
 class ChoiceInsight(BaseModel):
     """What was chosen in a search, and what came of it."""
 
@@ -164,6 +172,7 @@ class ChoiceInsight(BaseModel):
                 ],
             }
         ],
+        best=[{"number": 17, "reward": 0.24, "options": [0]}],
         motifs=[
             {
                 "label": "level 4 bottleneck -> level 3 residual, the block before",
@@ -183,6 +192,7 @@ class ChoiceInsight(BaseModel):
     trained: int = Field(description="trials that were trained themselves, to their end or until they were stopped")
     buckets: list[TrialSpan] = Field(description="at most 30, of equal width")
     decisions: list[DecisionChoices] = Field(description="in the order of the space")
+    best: list[BestChoices] = Field(description="the best themselves, best first")
     motifs: list[MotifChoices] = Field(description="at most 30, the least likely to be chance first")
 
 

@@ -39,6 +39,7 @@ def choice_fields(choices: Choices, top: int) -> dict[str, Any]:
             }
             for place, ((kind, subject), label, importance, counts) in enumerate(points)
         ],
+        "best": _best(choices, best),
         "motifs": _motifs(choices, best),
     }
 
@@ -58,6 +59,19 @@ def _options(choices: Choices, kind: DecisionKind, counts: DecisionCounts, best:
             "shares": _shares(counts.options[place], choices.asked),
         }
         for key, place in sorted(counts.places.items())
+    ]
+
+
+def _best(choices: Choices, best: list[RewardedTrial]) -> list[dict[str, Any]]:
+    """What each of the best took: of each decision the place of the option among those that are told."""
+    told = [{place: index for index, (_, place) in enumerate(sorted(d.places.items()))} for d in choices.decisions]
+    return [
+        {
+            "number": trial.number,
+            "reward": trial.reward,
+            "options": [places[place] for places, place in zip(told, trial.chosen.options, strict=True)],
+        }
+        for trial in best
     ]
 
 

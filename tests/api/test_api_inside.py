@@ -82,6 +82,10 @@ def test_choices_and_what_came_of_them(store: Store, client: httpx.Client) -> No
         assert sum(shares) == pytest.approx(1.0, abs=1e-4)
     assert bottleneck["mean_reward"] + 0.05 < residual["mean_reward"]
     assert (bottleneck["top_count"], residual["top_count"]) == (0, 10)
+    best = store.best_trials(writer.search_id, 10)
+    assert [(each["number"], each["reward"]) for each in answer["best"]] == [(t.number, t.reward) for t in best]
+    place = next(place for place, decision in enumerate(answer["decisions"]) if decision["label"] == "block 5: type")
+    assert [each["options"][place] for each in answer["best"]] == [1] * 10  # all of them are residual
     assert len(answer["motifs"]) == 30
     for motif in answer["motifs"]:
         assert motif["interval"][0] <= motif["difference"] <= motif["interval"][1]

@@ -30,7 +30,7 @@ FILLED = {
     "#hypervolume": "#hypervolume svg",
     "#controller-section": "#controller svg",
     "#choice-map": "#choice-map svg rect",
-    "#choices-section": "#choices tbody tr",
+    "#choices-section": "#choices .choice-lines path",
     "#parallel-section": "#parallel path",
     "#workers-section": "#workers svg .span",
     "#trials": ROWS,
@@ -92,25 +92,37 @@ def test_what_is_picked_out_in_one_chart_is_so_everywhere(inside: Page, full: tu
     expect(inside.locator(ROWS)).to_have_count(4)
 
 
-def test_a_drag_in_the_chart_picks_out(inside: Page) -> None:
+def drag(page: Page, place: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """The mouse is dragged over an element, from and to these shares of its width and height."""
+    node = page.locator(place).first
+    node.scroll_into_view_if_needed()
+    box = node.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + start[0] * box["width"], box["y"] + start[1] * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + end[0] * box["width"], box["y"] + end[1] * box["height"], steps=4)
+    page.mouse.up()
+
+
+def test_a_drag_in_a_chart_picks_out(inside: Page, complaints: list[str]) -> None:
+    expect(inside.locator("#cost-chart .scatterlayer").first).to_be_visible()
     inside.get_by_label("picks trials out").check()
-    drag = inside.locator("#chart .nsewdrag").first
-    place = drag.bounding_box()
-    assert place is not None
-    inside.mouse.move(place["x"] + 1, place["y"] + 1)
-    inside.mouse.down()
-    inside.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] - 1, steps=4)
-    inside.mouse.up()
-    expect(inside.locator("#brushed")).to_contain_text("picked out by trial")
+    drag(inside, "#cost-chart .nsewdrag", (0.01, 0.01), (0.9, 0.99))
+    inside.wait_for_url("**brush=multiply_adds=**reward=**")
+    drag(inside, "#chart .nsewdrag", (0.01, 0.01), (0.5, 0.99))
     inside.wait_for_url("**brush=number=**reward=**")
-    inside.locator("#parallel-section").scroll_into_view_if_needed()
+    expect(inside.locator("#brushed")).to_contain_text("picked out by trial")
+    drag(inside, "#parallel .handle", (0.5, 0.1), (0.5, 0.9))
     expect(inside.locator("#parallel .faint")).to_have_count(1)
+    inside.get_by_role("button", name="Show all again").click()
+    expect(inside.locator("#brushed")).to_be_hidden()
+    assert complaints == []
+
+
+def test_trials_are_picked_out_without_a_drag(inside: Page) -> None:
     inside.get_by_text("Pick out by numbers").click()
-    inside.get_by_label("trial from").fill("")
-    inside.get_by_label("trial to").fill("")
     inside.get_by_label("reward from").fill("0.2")
-    inside.get_by_label("reward to").fill("")
-    inside.get_by_label("reward to").press("Enter")
+    inside.get_by_label("reward from").press("Enter")
     expect(inside.locator("#brushed")).to_contain_text("by reward from 0.200.")
     # 0.1 + 0.003 place is at least 0.2 from place 34 on: 35 and 37; 34 is infeasible, 36 failed, 38 stopped, 39 runs.
     expect(inside.locator(ROWS)).to_have_count(2)
@@ -148,7 +160,7 @@ def test_a_decision_and_a_cost_are_kept_in_the_address(inside: Page) -> None:
     inside.reload()
     expect(inside.locator("#cost-chart .xtitle")).to_contain_text("Parameters")
     inside.locator("#choices-section").scroll_into_view_if_needed()
-    expect(inside.locator("#choices h3").first).to_have_text(f"Options of {label}")
+    expect(inside.locator("#choices h3").filter(has_text="Options of")).to_have_text(f"Options of {label}")
 
 
 def test_a_zoom_outlives_what_happens(page: Page, url: str, store: Store, complaints: list[str]) -> None:
@@ -230,6 +242,7 @@ def test_panels_catch_up_after_a_lost_connection(browser: Browser, store: Store)
         expect(page.locator(ROWS)).to_have_count(10)
     expect(page.locator("#banner")).to_contain_text("The connection is lost")
     expect(page.locator(ROWS)).to_have_count(10)
+    expect(page.locator("#workers .span").first).to_be_visible()
     writer.add(SPEC, infeasible="off budget")
     with serve(app, port=int(url.rpartition(":")[2])):
         expect(page.locator(ROWS)).to_have_count(11)

@@ -4,6 +4,8 @@ export const ARMS = {
   policy: { color: "--arm-policy", symbol: "circle" },
   random: { color: "--arm-random", symbol: "diamond" },
   evolution: { color: "--arm-evolution", symbol: "square" },
+  local_search: { color: "--arm-local-search", symbol: "hexagon" },
+  guided: { color: "--arm-guided", symbol: "pentagon" },
 };
 const OTHER = { color: "--arm-other", symbol: "triangle-up" };
 export const lookOf = (arm) => ARMS[arm] ?? OTHER;

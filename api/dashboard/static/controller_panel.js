@@ -38,7 +38,7 @@ function bucketCharts(buckets) {
     { name: "mean", points: points(buckets, (bucket) => bucket.staleness_mean) },
     { name: "most", points: points(buckets, (bucket) => bucket.staleness_max) },
   ];
-  const byArm = arms.map((arm) => ({ name: plain(arm), look: `arm-${arm in ARMS ? arm : "other"}`, points: points(buckets, (bucket) => ofAll(bucket, arm)) }));
+  const byArm = arms.map((arm) => ({ name: plain(arm), look: `arm-${arm in ARMS ? arm.replace("_", "-") : "other"}`, points: points(buckets, (bucket) => ofAll(bucket, arm)) }));
   return [
     told("Entropy of decisions", "Entropy by kind of decision", kinds.map((kind) => ({ name: plain(kind), points: points(buckets, (bucket) => bucket.entropy[kind]) })), lastX, { note: "1: anything goes, 0: always the same", range: [0, 1], text: (value) => value.toFixed(2) }),
     told("Share of candidates", "Share of candidates", shares, lastX, { note: "seen before in this search, or off the budget", range: [0, 1], text: percent }),

@@ -2,7 +2,7 @@
 
 import { said } from "./address.js";
 import { byId } from "./dom.js";
-import { amount, ap, apWithError } from "./format.js";
+import { amount, ap } from "./format.js";
 import { ABOVE_LANE, axis, color, LANE, layout } from "./plotly_look.js";
 import { armTraces, laneTraces, ringTrace } from "./reward_traces.js";
 import { drawTrials, selections, zoomOf } from "./trial_chart.js";
@@ -54,12 +54,11 @@ function shapes({ budget, references }) {
 }
 
 function labels({ references, budget }) {
-  const text = (x, name, ink, y) => ({ x, y, yref: "paper", yanchor: "top", xanchor: "left", text: name, showarrow: false, textangle: 90, bgcolor: color("--label-ground"), borderpad: 1, font: { size: 11, color: ink } });
-  const named = references.map((reference) => text(reference.cost, reference.name, color("--wait"), 1));
-  return budget === null ? named : [...named, { ...text(budget.low, "budget", color("--quiet"), ABOVE_LANE[0]), yanchor: "bottom", textangle: 0 }];
+  const text = (x, name, ink) => ({ x, y: ABOVE_LANE[0], yref: "paper", yanchor: "bottom", xanchor: "left", text: name, showarrow: false, textangle: -90, bgcolor: color("--label-ground"), borderpad: 1, font: { size: 11, color: ink } });
+  const named = references.map((reference) => text(reference.cost, reference.name, color("--wait")));
+  return budget === null ? named : [...named, { ...text(budget.low, "budget", color("--quiet")), y: 1, textangle: 0 }];
 }
 
-/** The range of costs that is worth seeing where nobody zoomed: all of it, references included. */
 function axes(pareto, metric) {
   const zoom = zoomOf(`${ID}-zoom`);
   return {
@@ -90,11 +89,8 @@ export async function drawCosts(view, pareto, acts) {
     ...referenceTraces(pareto),
     ...ringTrace(history, view.shown, column),
   ];
-  const drawn = layout(380, { uirevision: column, ...axes(pareto, view.metric), shapes: shapes(pareto), annotations: labels(pareto), selections: selections(brush, column, "reward") });
+  const drawn = layout(380, { uirevision: column, ...axes(pareto, view.metric), legend: { orientation: "h", x: 0, y: 1.07, yanchor: "bottom" }, shapes: shapes(pareto), annotations: labels(pareto), selections: selections(brush, column, "reward") });
   const onBrush = (ranges) => acts.onBrush(ranges && { [column]: ranges.x, reward: ranges.y });
   await drawTrials(ID, traces, drawn, { ...acts, onBrush });
   byId(ID).setAttribute("aria-label", words(pareto));
 }
-
-/** The front as rows of a table. */
-export const frontRows = ({ points }) => points.map((point) => [point.number, amount(point.cost), ap(point.average_precision), apWithError(point.val_average_precision, point.val_standard_error, "")]);

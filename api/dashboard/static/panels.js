@@ -22,8 +22,9 @@ async function run(panel) {
     await panel.load();
     panel.complain("");
   } catch (error) {
-    panel.isStale = error.status === 0;
-    panel.complain(error.message);
+    // While the connection is lost, the page says so in one place, and a panel keeps what it has.
+    if (error.status === 0) panel.isStale = true;
+    else panel.complain(error.message);
   }
   panel.isRunning = false;
   look(panel);
@@ -48,10 +49,11 @@ function again(panel) {
   look(panel);
 }
 
-/** Something happened: all panels are looked up again in their time. */
-export function panelsAreStale() {
+/** Something happened: all panels are looked up again in their time, or at once. */
+export function panelsAreStale(isAtOnce = false) {
   for (const panel of panels) {
     panel.isStale = true;
+    if (isAtOnce) panel.last = -MIN_MS;
     look(panel);
   }
 }

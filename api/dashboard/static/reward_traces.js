@@ -37,7 +37,7 @@ export function armTraces(history, chosen, column, hover) {
       x: pick(history[column], kept),
       y: pick(history.reward, kept),
       marker: { color: color(look.color), symbol: look.symbol, size: history.number.length > MANY ? 4 : 7, opacity: 0.75 },
-      hovertemplate: `${hover}<extra>${arm in ARMS ? arm : "other"}</extra>`,
+      hovertemplate: `${hover}<extra>${arm in ARMS ? arm.replace("_", " ") : "other"}</extra>`,
     };
   });
 }

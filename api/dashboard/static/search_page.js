@@ -1,6 +1,7 @@
 // One search, live: loads what is known, then follows the events and looks up what they say has changed.
 
 import { remember } from "./address.js";
+import { stayAtAnchor } from "./anchor.js";
 import { getBest, getHistory, getSearch, requestVerb } from "./api.js";
 import { explain, showBanner } from "./banner.js";
 import { showBest } from "./best_table.js";
@@ -26,6 +27,7 @@ let table = null;
 let refreshing = null;
 let isStale = false;
 let stopFollowing = null;
+let wasLost = false;
 
 const addressed = () => Number(/^#trial=(\d+)$/.exec(location.hash)?.[1] ?? 0);
 const isOver = () => FINAL.includes(view.search.state);
@@ -107,6 +109,8 @@ function onLink(isUp) {
   byId("connection").textContent = isUp ? "live" : "not connected";
   if (!isUp) showBanner(explain({ status: 0 }));
   refresh();
+  if (isUp && wasLost) panelsAreStale(true);
+  wasLost = !isUp;
 }
 
 function onHash() {
@@ -127,10 +131,11 @@ function bind() {
   });
   window.addEventListener("hashchange", onHash);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => view.history && redraw());
-  panels = addSearchPanels(searchId, view, { status: () => showStatus(view, ask), charts: () => drawMore(view, acts) });
+  panels = addSearchPanels(searchId, view, { status: () => showStatus(view, ask), charts: () => drawMore(view, acts), pick: pickTrial });
   table = addPanel("trials", () => showTrials(searchId, view), (text) => text && showBanner(text));
   bindTable(() => table.now(), pickTrial);
   bindDrag(redraw);
+  stayAtAnchor();
   bindChoice("cost", "cost", "multiply_adds", () => {
     remember("cost-chart-zoom", null);
     panels.front.now();

@@ -3,6 +3,7 @@
 import { remember, said } from "./address.js";
 import { getChoices, getController, getFailures, getPareto, getWorkers } from "./api.js";
 import { showBanner } from "./banner.js";
+import { choiceLines } from "./choice_lines.js";
 import { byImportance, choiceMap, decisionTable, motifTable, optionTable } from "./choices_panel.js";
 import { controllerParts } from "./controller_panel.js";
 import { costColumn } from "./cost_chart.js";
@@ -13,6 +14,7 @@ import { addPanel, shared } from "./panels.js";
 import { timeline, timelineKeys, workerTable } from "./workers_panel.js";
 
 const TOPS = [10, 20, 50];
+const NUM_AXES = 6;
 
 /** Fills the body of a section; `empty` says what will be there where there is nothing yet. */
 function put(id, parts, empty) {
@@ -31,15 +33,19 @@ const top = () => (TOPS.includes(Number(said("top"))) ? Number(said("top")) : 20
 /** The decision in the address, else the one that matters most. */
 const chosenDecision = (decisions) => decisions.find((each) => each.label === said("decision")) ?? byImportance(decisions)[0] ?? null;
 
-function showChoices(choices, again) {
+function showChoices(choices, again, onPick) {
   const chosen = chosenDecision(choices.decisions);
   const choose = (decision) => {
     remember("decision", decision.label);
     again();
   };
   const isEmpty = choices.trained === 0 || chosen === null;
+  const matter = byImportance(choices.decisions).slice(0, NUM_AXES).map((decision) => ({ decision, place: choices.decisions.indexOf(decision) }));
   put("choices", isEmpty ? null : [
     decisionTable(choices.decisions, choices.top, chosen, choose),
+    element("h3", {}, "The best, decision by decision"),
+    element("p", { class: "hint" }, "Each line is one of the best, the best fifth in orange. Where the lines run together, the best agree. Click a line to see its architecture."),
+    element("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "The best, decision by decision" }, choiceLines(matter, choices.best, onPick)),
     element("h3", {}, `Options of ${chosen.label}`),
     optionTable(chosen, choices.top),
     element("h3", {}, "Connections"),
@@ -62,7 +68,7 @@ function showWorkers(id, { workers, spans }, path) {
   put(id, workers.length > 0 ? [picture, picture && timelineKeys(), workerTable(workers, path)] : null, "Workers appear here once the first attempt was started.");
 }
 
-/** Adds all of them for a search; `view` is the page's, `draw.status()` and `draw.charts()` draw it. */
+/** Adds all of them for a search; `view` is the page's, `draw.status()` and `draw.charts()` draw it, `draw.pick(number)` shows a trial. */
 export function addSearchPanels(searchId, view, draw) {
   const path = `/searches/${encodeURIComponent(searchId)}`;
   const [choicesOf, workersOf, failuresOf] = [getChoices, getWorkers, getFailures].map(shared);
@@ -83,7 +89,7 @@ export function addSearchPanels(searchId, view, draw) {
     put("controller", found.buckets.length > 0 ? controllerParts(found) : null, "What the controller believes appears here once it has proposed something.");
   });
   const again = () => [choices, map].forEach((panel) => panel.now());
-  const choices = add("choices-section", "choices", async () => showChoices(await choicesOf(searchId, top()), again));
+  const choices = add("choices-section", "choices", async () => showChoices(await choicesOf(searchId, top()), again, draw.pick));
   const map = add("choice-map", "choice-map", async () => showMap(await choicesOf(searchId, top()), again));
   add("workers-section", "workers", async () => showWorkers("workers", await workersOf(searchId), path));
   return { front, choices };

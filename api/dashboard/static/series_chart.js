@@ -1,10 +1,11 @@
 // A small chart of several series over trials, as SVG of our own. The values under the pointer stand below it.
 
 import { element } from "./dom.js";
+import { amount, whole } from "./format.js";
 import { svg } from "./svg.js";
 
 const [WIDTH, HEIGHT] = [440, 190];
-const MARGIN = { left: 46, right: 12, top: 8, bottom: 34 };
+const MARGIN = { left: 46, right: 20, top: 8, bottom: 34 };
 const TICKS = 4;
 
 /** Round numbers around [low, high], about `TICKS` of them. */
@@ -17,7 +18,11 @@ export function niceTicks(low, high) {
 }
 
 const decimals = (step) => Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-const text = (value, step) => (Math.abs(value) >= 1e4 ? value.toPrecision(3) : value.toFixed(decimals(step)));
+
+function text(value, step) {
+  if (step >= 1000) return amount(value);
+  return step >= 1 ? whole(Math.round(value)) : value.toFixed(decimals(step));
+}
 
 function scales(chart) {
   const points = chart.series.flatMap((series) => series.points);
@@ -61,7 +66,7 @@ function readout(chart, x) {
   const values = chart.series.map((series, index) =>
     element("span", { class: "key" }, element("span", { class: `swatch ${look(series, index)}`, "aria-hidden": "true" }), `${series.name} `, element("strong", {}, chart.text(at(series.points, x)[1]))),
   );
-  return [element("span", { class: "quiet" }, `${chart.at} ${Math.round(x)}`), ...values];
+  return [element("span", { class: "quiet" }, `${chart.at} ${whole(Math.round(x))}`), ...values];
 }
 
 /**

@@ -39,6 +39,8 @@ export function selections(brush, x, y) {
 export async function drawTrials(id, traces, layout, acts) {
   const node = byId(id);
   const isFirst = node.dataset.drawn === undefined;
-  await window.Plotly.react(node, traces, { uirevision: "keep", ...layout, dragmode: isPicking() ? "select" : "zoom" }, CONFIG);
+  // plotly.js keeps what was drawn into a chart as long as this stays: the address has it, so it never does.
+  const revision = { uirevision: "keep", selectionrevision: said("brush") ?? "" };
+  await window.Plotly.react(node, traces, { ...revision, ...layout, dragmode: isPicking() ? "select" : "zoom" }, CONFIG);
   if (isFirst) listen(node, `${id}-zoom`, acts);
 }
