@@ -5,12 +5,15 @@ Legend: D detections, 7 = image id, x, y, width, height, score, category id.
 
 import contextlib
 import io
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+logging.getLogger("faster_coco_eval").setLevel(logging.WARNING)  # it logs the tables that the other one prints
 
 METRIC_NAMES = (
     "ap",
