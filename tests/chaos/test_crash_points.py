@@ -15,6 +15,7 @@ from tests.chaos.searching import REACHED, WATCHED, Scenario, run
 FIRST_KILL = ("before algorithm.tell", 3)
 TRIALS, DIVERGING = 8, 0.4
 MANY = 20
+PARTS = 8
 NAMED_POINTS = (
     "statement 8 of store.requeue_lost_attempts",
     "statement 7 of store.start_trial",
@@ -77,12 +78,13 @@ def test_a_search_ends_right_when_it_was_killed_many_times_at(point: str, left: 
 
 
 @pytest.mark.chaos
-def test_a_search_ends_right_wherever_it_writes_when_it_is_killed(left: Left, tmp_path: Path) -> None:
-    """Every statement of every transaction that writes, and every change of a file."""
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_search_ends_right_wherever_it_writes_when_it_is_killed(part: int, left: Left, tmp_path: Path) -> None:
+    """Every statement of every transaction that writes, and every change of a file; in parts that run side by side."""
     reads = ("store.get_", "store.list_", "store.read_", "store.count_", "store.best_", "store.measured_")
     points = sorted(p for p in left.reached if p not in NAMED_POINTS and not any(read in p for read in reads))
     assert len(points) > 50
-    for index, point in enumerate(points):
+    for index, point in enumerate(points[part::PARTS]):
         killed_at(point, Random(point).randint(1, left.reached[point]), left, tmp_path / f"search-{index}")
 
 
