@@ -11,6 +11,7 @@ from random import Random
 
 from nas_controller.algorithms.base import Proposal, SearchAlgorithm, StateDict, ToldTrial
 from nas_controller.algorithms.draws import trial_draws
+from nas_controller.algorithms.features import features, identity
 from nas_controller.algorithms.population import Population, Seen, mutated
 from nas_controller.algorithms.random_search import RandomSearch
 from nas_controller.algorithms.settings import whole_settings
@@ -49,7 +50,7 @@ class RegularizedEvolution(SearchAlgorithm):
         self._settings = settings
         self._random = RandomSearch(space, seed)
         self._population = Population(space, settings.population)
-        self._seen = Seen(space)
+        self._seen = Seen()
 
     def ask(self, trial_number: int) -> Proposal:
         """A random genotype until the population is full; then a child."""
@@ -63,7 +64,7 @@ class RegularizedEvolution(SearchAlgorithm):
         """Takes in a trial that was trained to its end; remembers the network of any."""
         check_told(self._space, trial)
         self._population.add(trial)
-        self._seen.add(trial.genotype)
+        self._seen.add(identity(features(self._space, trial.genotype)))
 
     def state_dict(self) -> StateDict:
         """The population, and which networks were told."""

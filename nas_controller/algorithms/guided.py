@@ -20,7 +20,7 @@ from torch import Tensor
 
 from nas_controller.algorithms.base import Proposal, SearchAlgorithm, StateDict, ToldTrial
 from nas_controller.algorithms.draws import trial_draws
-from nas_controller.algorithms.features import GROUPS, Bags, features
+from nas_controller.algorithms.features import GROUPS, Bags, features, identity
 from nas_controller.algorithms.gaussian_process import GaussianProcess, Weights
 from nas_controller.algorithms.policy import single_thread
 from nas_controller.algorithms.population import Parent, Population, Seen
@@ -81,7 +81,7 @@ class Guided(SearchAlgorithm):
         self._random = RandomSearch(space, seed)
         self._newest = Population(space, MAX_TRIALS)
         self._best = Population(space, MAX_TRIALS, keeps_best=True)
-        self._seen = Seen(space)
+        self._seen = Seen()
         self._weights = Weights.initial()
         self._fitted_at = 0
         self._num_picks = 0
@@ -108,7 +108,7 @@ class Guided(SearchAlgorithm):
     def tell(self, trial: ToldTrial) -> None:
         """Takes the trial in; fits the model again where that is due."""
         check_told(self._space, trial)
-        self._seen.add(trial.genotype)
+        self._seen.add(identity(features(self._space, trial.genotype)))
         known = self._as_known(trial)
         if known is None:
             return
@@ -140,9 +140,8 @@ class Guided(SearchAlgorithm):
         draws = trial_draws(self._seed, _FITS + self._fitted_at)
         best = [known[index] for index in np.argsort(-process.means_N, kind="stable")[:PARENTS]]
         functions_FS = process.functions(draws, NUM_PICKS)
-        bred = self._bred(process, best, functions_FS, Random(int(draws.integers(2**63))))
-        if bred:
-            self._take(bred, process.vocabulary.of([candidate.bags for candidate in bred]) @ functions_FS)
+        bred, values_MS = self._bred(process, best, functions_FS, Random(int(draws.integers(2**63))))
+        self._take(bred, values_MS)
 
     def _known(self) -> list[Parent]:
         """The newest trials and the best, each once, by number."""
@@ -154,22 +153,22 @@ class Guided(SearchAlgorithm):
 
     def _bred(
         self, process: GaussianProcess, best: Sequence[Parent], functions_FS: Tensor, rng: Random
-    ) -> list[_Candidate]:
-        """Generations of networks that were not told yet: children of the best trials first, then of those that are
-        best in one of the functions."""
-        roots = [_Candidate(parent, (), parent.genotype, self._bags[parent.genotype]) for parent in best]
+    ) -> tuple[list[_Candidate], Tensor]:
+        """Generations of networks that were not told yet, with their values in each function: children of the best
+        trials first, then of those that are best in one of the functions."""
+        parents = [_Candidate(parent, (), parent.genotype, self._bags[parent.genotype]) for parent in best]
         bred: dict[int, _Candidate] = {}
-        parents = roots
+        values_MS = torch.empty(0, functions_FS.shape[1], dtype=torch.float64)
         for _ in range(GENERATIONS):
-            for _ in range(CHILDREN):
-                child = self._child(rng.choice(parents), rng)
+            for child in [self._child(rng.choice(parents), rng) for _ in range(CHILDREN)]:
                 if child is not None:
-                    bred.setdefault(self._seen.key(child.genotype), child)
+                    bred.setdefault(identity(child.bags), child)
             candidates = list(bred.values())
-            if candidates:
-                values_MS = process.vocabulary.of([candidate.bags for candidate in candidates]) @ functions_FS
+            fresh = [candidate.bags for candidate in candidates[len(values_MS) :]]
+            if fresh:
+                values_MS = torch.cat([values_MS, process.vocabulary.of(fresh) @ functions_FS])
                 parents = [candidates[index] for index in values_MS.argmax(0).tolist()]
-        return list(bred.values())
+        return list(bred.values()), values_MS
 
     def _child(self, parent: _Candidate, rng: Random) -> _Candidate | None:
         """One move away, sometimes more; None where that was told already, or is too far from any trial."""
@@ -178,12 +177,16 @@ class Guided(SearchAlgorithm):
             seed = rng.getrandbits(62) + 1
             genotype, _ = self._space.mutate(genotype, seed)
             path = (*path, seed)
-        if len(path) > MAX_PATH or genotype in self._seen:
+        bags = features(self._space, genotype)
+        if len(path) > MAX_PATH or identity(bags) in self._seen:
             return None
-        return _Candidate(parent.parent, path, genotype, features(self._space, genotype))
+        return _Candidate(parent.parent, path, genotype, bags)
 
     def _take(self, candidates: Sequence[_Candidate], values_MS: Tensor) -> None:
-        """Of each function the best candidate that no function before it has; these are asked for from now on."""
+        """Of each function the best candidate that no function before it has; these are asked for from now on. Where
+        there is no candidate, what was drawn before is asked for again."""
+        if not candidates:
+            return
         self._num_picks = min(NUM_PICKS, len(candidates))
         for pick in range(self._num_picks):
             chosen = int(values_MS[:, pick].argmax())

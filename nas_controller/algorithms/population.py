@@ -3,7 +3,6 @@
 Shapes: C trials at most, T decision points, S networks that are remembered.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -11,6 +10,7 @@ from random import Random
 import numpy as np
 
 from nas_controller.algorithms.base import Proposal, StateDict, ToldTrial
+from nas_controller.algorithms.features import features, identity
 from nas_controller.records import TrialState
 from search_space.decisions import Genotype, SearchSpace
 
@@ -102,44 +102,35 @@ class Population:
 
 
 class Seen:
-    """The networks of the trials that were told last, so that none is proposed twice.
+    """The networks of the trials that were told last, by their identity, so that none is proposed twice."""
 
-    Two genotypes are the same network where the space says so: parents in another order, twins in the pool.
-    """
-
-    def __init__(self, space: SearchSpace) -> None:
-        self._space = space
-        self._hashes_S = np.zeros(MAX_SEEN, dtype=np.uint64)
+    def __init__(self) -> None:
+        self._identities_S = np.zeros(MAX_SEEN, dtype=np.uint64)
         self._count = 0
         self._set: set[int] = set()
 
-    def __contains__(self, genotype: Genotype) -> bool:
+    def __contains__(self, identity: int) -> bool:
         """Whether the network is among them."""
-        return self.key(genotype) in self._set
+        return identity in self._set
 
-    def add(self, genotype: Genotype) -> None:
+    def add(self, identity: int) -> None:
         """Remembers the network; the one that was told longest ago is forgotten where there are too many."""
         place = self._count % MAX_SEEN
         if self._count >= MAX_SEEN:
-            self._set.discard(int(self._hashes_S[place]))
-        self._hashes_S[place] = self.key(genotype)
-        self._set.add(int(self._hashes_S[place]))
+            self._set.discard(int(self._identities_S[place]))
+        self._identities_S[place] = identity
+        self._set.add(identity)
         self._count += 1
-
-    def key(self, genotype: Genotype) -> int:
-        """64 bits that are the same for all genotypes of a network."""
-        canonical = np.array(self._space.encode(self._space.decode(genotype)), dtype=np.int16)
-        return int.from_bytes(hashlib.blake2b(canonical.tobytes(), digest_size=8).digest(), "little")
 
     def state_dict(self) -> StateDict:
         """A copy of its arrays."""
-        return {"seen.hashes": self._hashes_S.copy(), "seen.count": np.array(self._count, dtype=np.int64)}
+        return {"seen.identities": self._identities_S.copy(), "seen.count": np.array(self._count, dtype=np.int64)}
 
     def load_state_dict(self, state: StateDict) -> None:
         """Takes over what `state_dict` gave, checked by `state.require_like`."""
-        self._hashes_S = np.array(state["seen.hashes"])
+        self._identities_S = np.array(state["seen.identities"])
         self._count = int(state["seen.count"])
-        self._set = {int(value) for value in self._hashes_S[: min(self._count, MAX_SEEN)]}
+        self._set = {int(value) for value in self._identities_S[: min(self._count, MAX_SEEN)]}
 
 
 def mutated(space: SearchSpace, parent: Parent, seen: Seen, rng: Random, arm: str) -> Proposal:
@@ -155,7 +146,7 @@ def mutated(space: SearchSpace, parent: Parent, seen: Seen, rng: Random, arm: st
             for _ in range(moves):
                 genotype, edit = space.mutate(genotype, rng.getrandbits(63))
                 edits += edit
-            if genotype not in seen:
+            if identity(features(space, genotype)) not in seen:
                 return _proposal(genotype, arm, parent, edits)
     return _proposal(genotype, arm, parent, edits)
 
