@@ -106,7 +106,8 @@ trial = Table(
     Column("failure_reason", String(32)),
     Column("seconds", Float),
     Index(None, "measurement_key", "fingerprint", "finished_at"),
-    Index(None, "search_id", "state", "arm"),
+    # Lists of trials in some states, and all that counting the trials of a search reads.
+    Index(None, "search_id", "state", "number", "arm"),
     Index(None, "search_id", "state", "reward"),
     Index(None, "search_id", "fingerprint", "state", "reward", "number"),
     Index(None, "search_id", "arm", "number"),

@@ -205,6 +205,18 @@ def test_a_database_of_the_third_schema_is_read_and_continued(tmp_path: Path) ->
     store.close()
 
 
+def test_a_database_of_the_twelfth_schema_is_read(tmp_path: Path) -> None:
+    """`schema_0012.sql` is the eleventh's, brought forward: trials of a state are found by another index."""
+    store = open_store(_golden_database(tmp_path, "schema_0012.sql"))
+    assert [trial.number for trial in store.list_trials("s1", 10, states=[TrialState.FAILED])] == [4]
+    found = store.list_trials("s1", 2, after=1, states=[TrialState.INFEASIBLE, TrialState.STOPPED_EARLY])
+    assert [(trial.number, trial.state) for trial in found] == [
+        (2, TrialState.INFEASIBLE),
+        (6, TrialState.STOPPED_EARLY),
+    ]
+    store.close()
+
+
 def test_what_older_schemas_did_not_count_is_counted(tmp_path: Path) -> None:
     """Trial 1 took 1 s, 4 diverged after 4 s, 6 was stopped after 7 s; trial 1 was measured again in 1 s."""
     store = open_store(_golden_database(tmp_path, "schema_0003.sql"))
@@ -417,7 +429,9 @@ def test_a_database_of_the_eleventh_schema_is_read_and_continued(tmp_path: Path)
     store.close()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"])
+@pytest.mark.parametrize(
+    "revision", ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011"]
+)
 def test_a_migration_forward_and_back_changes_nothing(tmp_path: Path, revision: str) -> None:
     engine = make_engine(_golden_database(tmp_path, f"schema_{revision}.sql"))
     before = _dump(engine)
