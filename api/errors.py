@@ -79,11 +79,19 @@ class Problem(BaseModel):
 class ProblemError(Exception):
     """An answer other than success, raised by a route."""
 
-    def __init__(self, status: int, code: str, detail: str, errors: list[FieldError] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        errors: list[FieldError] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.code = code
         self.errors = errors or []
+        self.headers = headers
 
 
 def problem_of(status: int, code: str, detail: str, errors: list[FieldError] | None = None) -> Problem:
@@ -137,7 +145,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 def _problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ProblemError)
-    return problem_response(error.status, error.code, str(error), error.errors)
+    return problem_response(error.status, error.code, str(error), error.errors, error.headers)
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import httpx
 
@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped]
 
 Document = dict[str, Any]
+TextFormat = Literal["spec", "pytorch", "torchvision", "tf-vision", "mmdet", "svg", "card"]
 MERGE_PATCH = "application/merge-patch+json"
 RETRY_SECONDS = 30.0
 RETRY_INTERVAL_SECONDS = 0.5
 POLL_SECONDS = 1.0
+ACCEPTED = 202
 SILENCE_SECONDS = 60.0
 """A stream of events says something every 15 s; one that is silent for longer is opened again."""
 FINAL_STATES = ("succeeded", "failed", "cancelled")
@@ -33,6 +35,10 @@ class ApiError(Exception):
         super().__init__(message)
         self.status = status
         self.code = code
+
+
+class OperationError(Exception):
+    """What was asked for could not be made; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,14 +329,55 @@ class Client:
         """The workers, and the last 1,000 attempts."""
         return self._json("GET", f"/v1/searches/{search_id}/workers")
 
-    def export(self, search_id: str, number: int, format_name: str) -> str:
-        """One architecture as text in a format."""
-        path = f"/v1/searches/{search_id}/trials/{number}/export"
-        return self._send("GET", path, params={"format": format_name}).text
+    @overload
+    def export(
+        self, search_id: str, number: int, format: Literal["onnx"], timeout_seconds: float | None = None
+    ) -> bytes: ...
 
-    def export_reference(self, name: str, format_name: str) -> str:
-        """A published architecture as text in a format."""
-        return self._send("GET", f"/v1/references/{name}/export", params={"format": format_name}).text
+    @overload
+    def export(self, search_id: str, number: int, format: TextFormat, timeout_seconds: float | None = None) -> str: ...
+
+    @overload
+    def export(self, search_id: str, number: int, format: str, timeout_seconds: float | None = None) -> str | bytes: ...
+
+    def export(self, search_id: str, number: int, format: str, timeout_seconds: float | None = None) -> str | bytes:
+        """One architecture as text in a format; in `onnx` as bytes, which a controller makes meanwhile.
+
+        Raises:
+            OperationError: the file cannot be made; the message says why.
+            TimeoutError: it is not made after so many seconds.
+        """
+        return self._exported(f"/v1/searches/{search_id}/trials/{number}/export", format, timeout_seconds)
+
+    @overload
+    def export_reference(self, name: str, format: Literal["onnx"], timeout_seconds: float | None = None) -> bytes: ...
+
+    @overload
+    def export_reference(self, name: str, format: TextFormat, timeout_seconds: float | None = None) -> str: ...
+
+    @overload
+    def export_reference(self, name: str, format: str, timeout_seconds: float | None = None) -> str | bytes: ...
+
+    def export_reference(self, name: str, format: str, timeout_seconds: float | None = None) -> str | bytes:
+        """A published architecture, as `export` gives one of a search."""
+        return self._exported(f"/v1/references/{name}/export", format, timeout_seconds)
+
+    def get_operation(self, operation_id: str) -> Document:
+        """What became of work that an answer waits for."""
+        return self._json("GET", f"/v1/operations/{operation_id}")
+
+    def _exported(self, path: str, format_name: str, timeout_seconds: float | None) -> str | bytes:
+        end = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        response = self._send("GET", path, params={"format": format_name})
+        while response.status_code == ACCEPTED:
+            operation = response.json()
+            if operation["state"] == "failed":
+                raise OperationError(operation["problem"])
+            if end is not None and time.monotonic() > end:
+                raise TimeoutError(f"operation {operation['id']} is {operation['state']} after {timeout_seconds:g} s")
+            time.sleep(float(response.headers["Retry-After"]))
+            response = self._send("GET", path, params={"format": format_name})
+        return response.content if format_name == "onnx" else response.text
 
     def events(self, search_id: str, after: int = 0) -> Iterator[Event]:
         """Ledger entries above `after` as they are committed, until the search is final: each once, in order, also

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from spinesearch.client import FINAL_STATES, Client
+from spinesearch.client import FINAL_STATES, Client, TextFormat
 from spinesearch.home import Home
 from spinesearch.processes import command
 from spinesearch.progress import duration, make_console, print_best, watch_search
@@ -20,7 +20,7 @@ from spinesearch.supervisor import free_port
 
 LEAST_MEDIAN_AP = 0.05
 START_SECONDS = 60.0
-SUFFIXES = {"spec": ".json", "pytorch": ".py", "svg": ".svg"}
+SUFFIXES: dict[TextFormat, str] = {"spec": ".json", "pytorch": ".py", "svg": ".svg"}
 
 
 def demo_document(trials: int) -> dict[str, Any]:

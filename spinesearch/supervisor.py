@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from nas_controller.store.base import Store
 
 STEP_SECONDS = 0.5
+NICENESS = 10
+"""Of processes of operations: trainings go first."""
 
 _log = logging.getLogger(__name__)
 
@@ -163,6 +165,8 @@ def run_daemon(joins_ray: bool = False) -> None:
 
     from nas_controller.daemon import Daemon
     from nas_controller.dispatch.results import ResultSpool
+    from nas_controller.operations.records import OperationLease
+    from nas_controller.operations.runner import OperationRunner
     from nas_controller.resources import Devices
     from nas_controller.store.patience import patient
     from spinesearch.composition import lease_owner, now, open_home_artifacts, open_home_store, telling_webhooks
@@ -180,18 +184,24 @@ def run_daemon(joins_ray: bool = False) -> None:
         own = device_variables(devices) if home.ray_address is None else {}
         return subprocess.Popen(command("internal", "search", search_id, "--owner", name), env={**os.environ, **own})
 
-    artifacts, results = open_home_artifacts(home), ResultSpool(home.artifacts)
-    daemon = Daemon(patient(open_home_store(home)), artifacts, start, machine, now, name, results)
+    def start_operation(lease: OperationLease) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(command("internal", "operation", lease.operation_id, "--lease", str(lease.token)))
+
+    store, artifacts, results = patient(open_home_store(home)), open_home_artifacts(home), ResultSpool(home.artifacts)
+    daemon = Daemon(store, artifacts, start, machine, now, name, results)
+    operations = OperationRunner(store, start_operation, now, name)
     with logged("daemon"), telling_webhooks(home, environment.webhook_hosts(os.environ), name):
         try:
             while not stop.is_set:
                 node.step()
                 daemon.step()
+                operations.step()
                 time.sleep(STEP_SECONDS)
         finally:
+            operations.close()
             daemon.close()
             node.close()
-            daemon.store.close()
+            store.close()
 
 
 def ray_node_command(home: Home) -> list[str]:
@@ -206,6 +216,30 @@ def ray_node_command(home: Home) -> list[str]:
         raise ValueError(f"--join-ray: set {environment.RAY_ADDRESS} to the HOST:PORT of the cluster's head")
     nothing = ["--num-cpus=0", "--num-gpus=0", f"--object-store-memory={OBJECT_STORE_BYTES}"]
     return ["ray", "start", f"--address={home.ray_address}", *nothing, "--disable-usage-stats", "--block"]
+
+
+def run_operation_process(operation_id: str, token: int) -> None:
+    """Carries out an operation that a controller on this machine claimed, behind whatever else runs here.
+
+    Args:
+        token: of the lease, which that controller keeps.
+    """
+    from nas_controller.operations.records import OperationLease
+    from nas_controller.store.patience import patient
+    from spinesearch.composition import now, open_home_artifacts, open_home_store
+    from spinesearch.operations import carry_out, keep_to_free_memory
+
+    end_with_parent()
+    os.nice(NICENESS)
+    home = Home.from_environment()
+    store = patient(open_home_store(home))
+    with logged("operation"):
+        keep_to_free_memory()
+        lease = OperationLease(operation_id=operation_id, owner="", token=token, expires_at=now())
+        try:
+            carry_out(store, open_home_artifacts(home), lease, home.path / "operations" / operation_id, now)
+        finally:
+            store.close()
 
 
 def run_search_process(search_id: str, owner: str) -> None:

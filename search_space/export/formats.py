@@ -51,7 +51,7 @@ FORMATS: Mapping[str, TextFormat] = MappingProxyType(
     }
 )
 ONNX = "onnx"
-"""The one format that is no text and needs torch: the command line writes it, no API process does."""
+"""The one format that is no text and needs torch: the command line and controllers write it, no API process does."""
 
 
 def export_text(

@@ -100,6 +100,17 @@ def run_controller() -> None:
     run_daemon()
 
 
+@internal.command("operation")
+def run_operation(
+    operation_id: str,
+    lease: Annotated[int, typer.Option(help="token of the lease under which it is carried out")],
+) -> None:
+    """Carry out one operation that a controller claimed."""
+    from spinesearch.supervisor import run_operation_process
+
+    run_operation_process(operation_id, lease)
+
+
 @internal.command("search")
 def run_search(
     search_id: str, owner: Annotated[str, typer.Option(help="of the search's lease; one process at a time has it")]

@@ -109,18 +109,9 @@ def test_what_a_format_cannot_express_is_refused_with_the_reason(client: httpx.C
     assert "block 0 is an MBConv" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize(
-    ("path", "line"),
-    [
-        (f"{TRIALS}/4", "spinesearch export blood-cells-000001 --trial 4 --format onnx -o FILE.onnx"),
-        ("/v1/references/spinenet-49", "spinesearch export --reference spinenet-49 --format onnx -o FILE.onnx"),
-    ],
-)
-def test_onnx_is_refused_with_the_command_that_writes_it(client: httpx.Client, path: str, line: str) -> None:
-    problem = exported(client, path, "onnx")
-    assert (problem.status_code, problem.json()["code"]) == (422, "export.needs_command_line")
-    assert line in problem.json()["detail"]
-    assert problem.json()["errors"][0]["place"] == "query.format"
+def test_onnx_goes_with_the_size_of_the_target_only(client: httpx.Client) -> None:
+    answer = client.get(f"{TRIALS}/4/export", params={"format": "onnx", "size": "trained"})
+    assert (answer.status_code, answer.json()["errors"][0]["place"]) == (422, "query.size")
 
 
 def test_an_unknown_reference_is_not_found_and_an_unknown_format_names_those_known(client: httpx.Client) -> None:
