@@ -1,6 +1,6 @@
 // The best reward so far of several searches, on one chart. SVG traces of plotly.js only.
 
-import { axis, color, CONFIG, layout, zoomText } from "./plotly_look.js";
+import { axis, color, CONFIG, layout, plotly, zoomText } from "./plotly_look.js";
 
 const HOUR = 3600;
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
@@ -45,9 +45,9 @@ export async function drawCourses(node, { courses, labels, prices, currency, uni
   const isDrawn = (index) => courses[index].steps.length > 0 && (unit !== "cost" || prices[index] !== null);
   const traces = courses.flatMap((course, index) => (isDrawn(index) ? trace(course, labels[index], index, unit, prices[index]) : []));
   const title = unit === "cost" ? `Cost (${currency})` : AXES[unit].title;
-  await window.Plotly.react(node, traces, layout(400, axes(title, zoom)), CONFIG);
-  if (node.dataset.drawn === undefined) {
-    node.dataset.drawn = "yes";
-    node.on("plotly_relayout", () => onZoom(zoomText(node)));
-  }
+  const { react } = await plotly();
+  const isFirst = node.dataset.drawn === undefined;
+  node.dataset.drawn = "yes";
+  await react(node, traces, layout(400, axes(title, zoom)), CONFIG);
+  if (isFirst) node.on("plotly_relayout", () => onZoom(zoomText(node)));
 }

@@ -3,6 +3,16 @@
 
 export const CONFIG = { responsive: true, displayModeBar: false };
 
+/** plotly.js, once it is there: it takes longest of all to load, and the rest of a page does not wait for it. */
+export function plotly() {
+  if (window.Plotly) return Promise.resolve(window.Plotly);
+  return new Promise((done, failed) => {
+    const script = document.getElementById("plotly");
+    script.addEventListener("load", () => done(window.Plotly), { once: true });
+    script.addEventListener("error", () => failed(new Error("The charts could not be loaded.")), { once: true });
+  });
+}
+
 export const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** An axis with a title; `more` is plotly.js's own. */

@@ -2,7 +2,7 @@
 
 import { remember, said } from "./address.js";
 import { byId } from "./dom.js";
-import { CONFIG, zoomRanges, zoomText } from "./plotly_look.js";
+import { CONFIG, plotly, zoomRanges, zoomText } from "./plotly_look.js";
 
 /** Whether a drag in the charts picks trials out; else it zooms. */
 export const isPicking = () => said("drag") === "pick";
@@ -10,7 +10,6 @@ export const isPicking = () => said("drag") === "pick";
 const ranges = (event) => event?.range?.x && event.range.y && { x: [...event.range.x].sort((a, b) => a - b), y: [...event.range.y].sort((a, b) => a - b) };
 
 function listen(node, zoomName, acts) {
-  node.dataset.drawn = "yes";
   node.on("plotly_click", (click) => click.points[0].customdata && acts.onPick(click.points[0].customdata));
   node.on("plotly_selected", (event) => ranges(event) && acts.onBrush(ranges(event)));
   node.on("plotly_deselect", () => acts.onBrush(null));
@@ -38,9 +37,11 @@ export function selections(brush, x, y) {
  */
 export async function drawTrials(id, traces, layout, acts) {
   const node = byId(id);
+  const { react } = await plotly();
   const isFirst = node.dataset.drawn === undefined;
+  node.dataset.drawn = "yes";
   // plotly.js keeps what was drawn into a chart as long as this stays: the address has it, so it never does.
   const revision = { uirevision: "keep", selectionrevision: said("brush") ?? "" };
-  await window.Plotly.react(node, traces, { ...revision, ...layout, dragmode: isPicking() ? "select" : "zoom" }, CONFIG);
+  await react(node, traces, { ...revision, ...layout, dragmode: isPicking() ? "select" : "zoom" }, CONFIG);
   if (isFirst) listen(node, `${id}-zoom`, acts);
 }
