@@ -214,11 +214,13 @@ def _url(folder: Path) -> str:
 
 
 def _wanted(long: LongSearch) -> list[Reading]:
-    """Each route as it is by default, and those that can give more once more."""
+    """Each route as it is by default, and those that can give more once more; streams last, for the server goes on
+    reading for a while when nobody listens any more."""
     app, values = make_app(MemoryStore(), long.artifacts), values_of(long.number)
     by_default, at_most = readings(app, values, most=False), readings(app, values, most=True)
     pairs = zip(by_default, at_most, strict=True)
-    return [reading for pair in pairs for reading in (pair if pair[0] != pair[1] else pair[:1])]
+    wanted = [reading for pair in pairs for reading in (pair if pair[0] != pair[1] else pair[:1])]
+    return sorted(wanted, key=lambda reading: reading.is_stream)
 
 
 @contextmanager
