@@ -6,7 +6,7 @@ from api.app import create_app
 from api.auth import Auth
 from nas_controller.records import Failure, FailureReason, SearchState
 from nas_controller.store.base import Store
-from search_space.export.formats import FORMATS
+from search_space.export.formats import FORMATS, ONNX
 from tests.api.searches import SearchWriter, evaluation, write_small_search
 from tests.api.serving import make_settings, serve
 
@@ -77,13 +77,13 @@ def test_a_trial_has_an_address_a_drawing_and_its_trainings(
     assert complaints == []
 
 
-def test_a_trial_has_a_link_for_every_text_format(page: Page, url: str, store: Store, complaints: list[str]) -> None:
+def test_a_trial_has_a_link_for_every_format(page: Page, url: str, store: Store, complaints: list[str]) -> None:
     writer = write_small_search(store)
     open_search(page, url, writer, "#trial=6")
     links = page.locator("#trial .exports a")
-    expect(links).to_have_count(len(FORMATS))
-    addresses = [str(links.nth(k).get_attribute("href")) for k in range(len(FORMATS))]
-    assert [address.partition("?format=")[2] for address in addresses] == list(FORMATS)
+    expect(links).to_have_count(len(FORMATS) + 1)
+    addresses = [str(links.nth(k).get_attribute("href")) for k in range(len(FORMATS) + 1)]
+    assert [address.partition("?format=")[2] for address in addresses] == [*FORMATS, ONNX]
     with page.expect_download() as download:
         page.locator("#trial .exports").get_by_role("link", name="model card").click()
     assert download.value.suggested_filename == "spinenet-49.md"

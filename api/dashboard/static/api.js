@@ -68,6 +68,14 @@ export const getTrial = async (id, number) => (await ask(`${searchPath(id)}/tria
 export const getMeasurements = async (id, number) => (await ask(`${searchPath(id)}/trials/${number}/measurements`)).json();
 export const exportPath = (id, number, format) => `${searchPath(id)}/trials/${number}/export?format=${format}`;
 const trialPath = (id, number) => `${searchPath(id)}/trials/${number}`;
+/** The operation that makes a file; null where it is there. */
+export async function askForFile(path) {
+  const answer = await ask(path);
+  if (answer.status === 202) return answer.json();
+  await answer.body?.cancel();
+  return null;
+}
+export const getOperation = async (id) => (await ask(`/v1/operations/${id}`)).json();
 export const getCost = async (id, number) => (await ask(`${trialPath(id, number)}/cost`)).json();
 export const getDecisions = async (id, number) => (await ask(`${trialPath(id, number)}/decisions`)).json();
 const comparisonPath = (id, number, other, drawing) => `${trialPath(id, number)}/comparison${drawing}?with=${encodeURIComponent(other)}`;

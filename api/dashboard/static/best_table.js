@@ -2,7 +2,7 @@
 
 import { exportPath } from "./api.js";
 import { byId, element, fill, show } from "./dom.js";
-import { FORMATS } from "./export_formats.js";
+import { FORMATS, madeFirst } from "./export_formats.js";
 import { amount, ap, apWithError, NONE, signed } from "./format.js";
 import { reuseNote } from "./reuse.js";
 
@@ -16,7 +16,7 @@ function difference(trial) {
 
 function exports(searchId, number, label) {
   return FORMATS.map(([format, text]) => [
-    element("a", { href: exportPath(searchId, number, format), download: true, title: text, "aria-label": `Export ${label} as ${format}` }, format),
+    element("a", { href: exportPath(searchId, number, format), download: true, title: text, "aria-label": `Export ${label} as ${format}`, ...madeFirst(format, label) }, format),
     " ",
   ]);
 }

@@ -7,6 +7,7 @@ import { explain, showBanner } from "./banner.js";
 import { showBest } from "./best_table.js";
 import { byId, show } from "./dom.js";
 import { follow } from "./live.js";
+import { bindMaking } from "./making.js";
 import { addPanel, panelsAreStale } from "./panels.js";
 import { bindPicking } from "./picking.js";
 import { addSearchPanels } from "./search_panels.js";
@@ -133,6 +134,7 @@ function bind() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => view.history && redraw());
   panels = addSearchPanels(searchId, view, { status: () => showStatus(view, ask), charts: () => drawMore(view, acts), pick: pickTrial });
   table = addPanel("trials", () => showTrials(searchId, view), (text) => text && showBanner(text));
+  bindMaking();
   bindTable(() => table.now(), pickTrial);
   bindDrag(redraw);
   stayAtAnchor();

@@ -6,6 +6,7 @@ import { byId, element, fill, show } from "./dom.js";
 import { drawing } from "./drawing.js";
 import { amount, ap, apWithError, duration, secondsBetween } from "./format.js";
 import { follow } from "./live.js";
+import { bindMaking } from "./making.js";
 import { stateLabel } from "./state.js";
 import { blockTable, decisionTable } from "./trial_blocks.js";
 import { comparison } from "./trial_compare.js";
@@ -167,4 +168,5 @@ async function start() {
 }
 
 byId("with").value = other;
+bindMaking();
 start();

@@ -4,7 +4,7 @@ import { exportPath, getDrawing, getMeasurements, getTrial } from "./api.js";
 import { lossCurve, precisionCurve } from "./curves.js";
 import { byId, element, fill, show } from "./dom.js";
 import { drawing } from "./drawing.js";
-import { FORMATS } from "./export_formats.js";
+import { FORMATS, madeFirst } from "./export_formats.js";
 import { amount, ap, apWithError, duration, NONE, secondsBetween, time } from "./format.js";
 import { reuseNote } from "./reuse.js";
 import { stateLabel } from "./state.js";
@@ -72,7 +72,7 @@ function failures(trial) {
 
 /** Links to files. What an architecture cannot be written as is refused with the reason, which the browser then shows. */
 function exports(searchId, number) {
-  const link = ([format, text]) => element("a", { href: exportPath(searchId, number, format) }, text);
+  const link = ([format, text]) => element("a", { href: exportPath(searchId, number, format), ...madeFirst(format, `trial ${number}`) }, text);
   return element("p", { class: "exports" }, "Export: ", FORMATS.map((entry, index) => [index > 0 ? " · " : "", link(entry)]));
 }
 
