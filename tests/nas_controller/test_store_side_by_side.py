@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from nas_controller.records import JobKind, SearchLease, SearchState, Trial, TrialState
+from nas_controller.records import JobKind, Search, SearchLease, SearchState, Trial, TrialState
 from nas_controller.requests import RequestState, RequestVerb, SearchEdit, SearchOrder
 from nas_controller.store.base import Store, StoreError
 from nas_controller.store.memory import MemoryStore
@@ -72,9 +72,15 @@ class SideBySide(RuleBasedStateMachine):
         """One of the newest leases; some are lost."""
         return self.leases[-min(pick, len(self.leases))]
 
+    def trials(self, search_id: str) -> list[Trial]:
+        """All of the search; none of one that is gone."""
+        found = self._answer(self.stores[0], lambda store: store.list_trials(search_id, 10_000))
+        return found if isinstance(found, list) else []
+
     def job_id(self, search_id: str, pick: int) -> str:
         """One of the search's jobs; an unknown one where there are too few."""
-        jobs = self.stores[0].list_jobs(search_id)
+        found = self._answer(self.stores[0], lambda store: store.list_jobs(search_id))
+        jobs = found if isinstance(found, list) else []
         return jobs[-pick].id if pick <= len(jobs) else "none"
 
     @initialize()
@@ -117,7 +123,7 @@ class SideBySide(RuleBasedStateMachine):
     @rule(pick=SMALL, twin=SMALL, infeasible=st.booleans(), skip=st.sampled_from([0, 0, 0, 1]))
     def add_trial(self, pick: int, twin: int, infeasible: bool, skip: int) -> None:
         now, lease = self.now(), self.lease(pick)
-        number = len(self.stores[0].list_trials(lease.search_id, 10_000)) + 1 + skip
+        number = len(self.trials(lease.search_id)) + 1 + skip
         reason = "too large" if infeasible else ""
         draft = make_draft(number, fingerprint=f"f{twin}", infeasible_reason=reason, measurement_key="k")
         self.both(lambda store: store.add_trial(lease, draft, number, now))
@@ -126,7 +132,7 @@ class SideBySide(RuleBasedStateMachine):
     def start_trial(self, pick: int, twin: int, worker: int, skip: int) -> None:
         """The usual way, so that runs get further than chance would take them."""
         now, lease = self.now(), self.lease(pick)
-        number = len(self.stores[0].list_trials(lease.search_id, 10_000)) + 1 + skip
+        number = len(self.trials(lease.search_id)) + 1 + skip
         draft = make_draft(number, fingerprint=f"f{twin}", measurement_key="k")
         self.both(lambda store: store.start_trial(lease, draft, number, f"worker-{worker}", now))
 
@@ -134,7 +140,7 @@ class SideBySide(RuleBasedStateMachine):
     def add_reused(self, pick: int, twin: int, skip: int) -> None:
         """The network of one of the first trials again, with its reward where it has one."""
         now, lease = self.now(), self.lease(pick)
-        trials = self.stores[0].list_trials(lease.search_id, 10_000)
+        trials = self.trials(lease.search_id)
         measured = self.both(lambda store: store.first_measured("k", f"f{twin}")) or next(iter(trials[twin:]), None)
         if measured is not None:
             draft = make_draft(len(trials) + 1 + skip, fingerprint=f"f{twin}", measurement_key="k")
@@ -143,7 +149,7 @@ class SideBySide(RuleBasedStateMachine):
     @rule(pick=SMALL)
     def add_reference(self, pick: int) -> None:
         now, lease = self.now(), self.lease(pick)
-        number = len(self.stores[0].list_trials(lease.search_id, 10_000)) + 1
+        number = len(self.trials(lease.search_id)) + 1
         self.both(lambda store: store.add_trial(lease, make_reference(number), None, now))
 
     @rule(pick=SMALL, number=SMALL, kind=KINDS, seed=SMALL)
@@ -191,7 +197,8 @@ class SideBySide(RuleBasedStateMachine):
     @rule(pick=SMALL, back=st.sampled_from([-1, 0, 0, 1, 2]), has_file=st.booleans())
     def add_snapshot(self, pick: int, back: int, has_file: bool) -> None:
         lease = self.lease(pick)
-        sequence = self.stores[0].get_search(lease.search_id).last_sequence - back
+        found = self._answer(self.stores[0], lambda store: store.get_search(lease.search_id))
+        sequence = (found.last_sequence if isinstance(found, Search) else 1) - back
         changes = {"search_id": lease.search_id} if has_file else {"search_id": lease.search_id, "artifact_key": None}
         self.both(lambda store: store.add_snapshot(lease, make_snapshot(sequence, **changes)))
 
@@ -238,7 +245,7 @@ class SideBySide(RuleBasedStateMachine):
     @rule(pick=SMALL, number=SMALL)
     def take(self, pick: int, number: int) -> None:
         now, lease = self.now(), self.lease(pick)
-        draft = make_draft(len(self.stores[0].list_trials(lease.search_id, 10_000)) + 1, measurement_key="k")
+        draft = make_draft(len(self.trials(lease.search_id)) + 1, measurement_key="k")
         self.both(lambda store: store.start_trial(lease, draft, draft.number, "worker-9", now, number))
 
     @rule(search_id=SEARCHES)
