@@ -12,7 +12,7 @@ const BUNDLE = 0.6;
 const height = HEIGHT - MARGIN.top - MARGIN.bottom;
 
 /** "from level 4, 6 or more blocks before" as "L4, 6+ back": there is little room at an axis. */
-export function shortLabel(label) {
+function shortLabel(label) {
   const pairs = [["from level ", "L"], [" or more blocks before", "+ back"], ["the block before", "1 back"], [" blocks before", " back"]];
   return pairs.reduce((text, [long, short]) => text.replace(long, short), label);
 }

@@ -39,8 +39,9 @@ function bucketCharts(buckets) {
     { name: "most", points: points(buckets, (bucket) => bucket.staleness_max) },
   ];
   const byArm = arms.map((arm) => ({ name: plain(arm), look: `arm-${arm in ARMS ? arm.replace("_", "-") : "other"}`, points: points(buckets, (bucket) => ofAll(bucket, arm)) }));
+  const entropies = kinds.map((kind) => ({ name: plain(kind), points: points(buckets, (bucket) => bucket.entropy[kind]) }));
   return [
-    told("Entropy of decisions", "Entropy by kind of decision", kinds.map((kind) => ({ name: plain(kind), points: points(buckets, (bucket) => bucket.entropy[kind]) })), lastX, { note: "1: anything goes, 0: always the same", range: [0, 1], text: (value) => value.toFixed(2) }),
+    told("Entropy of decisions", "Entropy by kind of decision", entropies, lastX, { note: "1: anything goes, 0: always the same", range: [0, 1], text: (value) => value.toFixed(2) }),
     told("Share of candidates", "Share of candidates", shares, lastX, { note: "seen before in this search, or off the budget", range: [0, 1], text: percent }),
     arms.length > 1 ? told("Proposed by", "Share by arm", byArm, lastX, { note: "share of trials", range: [0, 1], text: percent }) : null,
     told("Staleness", "Staleness", staleness, lastX, { note: "results between a proposal and its own", text: (value) => value.toFixed(1) }),
@@ -54,7 +55,8 @@ function diagnosticCharts(diagnostics) {
   const lastX = Math.max(1, diagnostics.at(-1).told);
   return names.map((name) => {
     const series = [{ name: plain(name), points: diagnostics.filter((point) => Number.isFinite(point.values[name])).map((point) => [point.told, point.values[name]]) }];
-    return told(plain(name).replace(/^./, (letter) => letter.toUpperCase()), plain(name), series, lastX, { note: "as the algorithm tells it", xLabel: "Results told", at: "result", text: three });
+    const title = plain(name).replace(/^./, (letter) => letter.toUpperCase());
+    return told(title, plain(name), series, lastX, { note: "as the algorithm tells it", xLabel: "Results told", at: "result", text: three });
   });
 }
 

@@ -54,7 +54,9 @@ function shapes({ budget, references }) {
 }
 
 function labels({ references, budget }) {
-  const text = (x, name, ink) => ({ x, y: ABOVE_LANE[0], yref: "paper", yanchor: "bottom", xanchor: "left", text: name, showarrow: false, textangle: -90, bgcolor: color("--label-ground"), borderpad: 1, font: { size: 11, color: ink } });
+  const place = { y: ABOVE_LANE[0], yref: "paper", yanchor: "bottom", xanchor: "left", textangle: -90 };
+  const look = { showarrow: false, bgcolor: color("--label-ground"), borderpad: 1 };
+  const text = (x, name, ink) => ({ ...place, ...look, x, text: name, font: { size: 11, color: ink } });
   const named = references.map((reference) => text(reference.cost, reference.name, color("--wait")));
   return budget === null ? named : [...named, { ...text(budget.low, "budget", color("--quiet")), y: 1, textangle: 0 }];
 }
@@ -89,7 +91,14 @@ export async function drawCosts(view, pareto, acts) {
     ...referenceTraces(pareto),
     ...ringTrace(history, view.shown, column),
   ];
-  const drawn = layout(380, { uirevision: column, ...axes(pareto, view.metric), legend: { orientation: "h", x: 0, y: 1.07, yanchor: "bottom" }, shapes: shapes(pareto), annotations: labels(pareto), selections: selections(brush, column, "reward") });
+  const drawn = layout(380, {
+    uirevision: column,
+    ...axes(pareto, view.metric),
+    legend: { orientation: "h", x: 0, y: 1.07, yanchor: "bottom" },
+    shapes: shapes(pareto),
+    annotations: labels(pareto),
+    selections: selections(brush, column, "reward"),
+  });
   const onBrush = (ranges) => acts.onBrush(ranges && { [column]: ranges.x, reward: ranges.y });
   await drawTrials(ID, traces, drawn, { ...acts, onBrush });
   byId(ID).setAttribute("aria-label", words(pareto));

@@ -28,7 +28,8 @@ function scaleOf(column, values, place) {
 
 /** Places of trials with all columns, spread evenly where there are too many; the best are always there. */
 function drawable(history) {
-  const whole = history.number.map((_, index) => index).filter((index) => history.arm[index] !== "reference" && history.state[index] !== "stopped_early" && AXES.every((column) => history[column][index] !== null));
+  const isWhole = (index) => history.arm[index] !== "reference" && history.state[index] !== "stopped_early" && AXES.every((column) => history[column][index] !== null);
+  const whole = history.number.map((_, index) => index).filter(isWhole);
   if (whole.length <= MOST_LINES) return whole;
   const best = [...whole].sort((one, other) => history.reward[other] - history.reward[one]).slice(0, MOST_LINES / 4);
   const room = MOST_LINES - best.length;
@@ -52,7 +53,9 @@ function axis(scale, range, onRange) {
   const handle = svg("rect", { class: "handle", x: scale.x - 18, y: MARGIN.top - 6, width: 36, height: height + 12 }, titled(`Drag to pick out by ${label}`));
   listen(handle, shade, scale, onRange);
   const end = (value, y) => svg("text", { class: "middle end-value", x: scale.x, y }, text(value));
-  return svg("g", { class: "axis" }, svg("line", { x1: scale.x, x2: scale.x, y1: MARGIN.top, y2: bottom }), shade, svg("text", { class: "middle name", x: scale.x, y: 12 }, label), end(scale.high, MARGIN.top - 8), end(scale.low, HEIGHT - 1), handle);
+  const line = svg("line", { x1: scale.x, x2: scale.x, y1: MARGIN.top, y2: bottom });
+  const name = svg("text", { class: "middle name", x: scale.x, y: 12 }, label);
+  return svg("g", { class: "axis" }, line, shade, name, end(scale.high, MARGIN.top - 8), end(scale.low, HEIGHT - 1), handle);
 }
 
 function listen(handle, shade, scale, onRange) {

@@ -9,17 +9,17 @@ const pick = (values, kept) => kept.map((index) => values[index]);
 const isReference = (history, index) => history.arm[index] === "reference";
 
 /** Places in the history that are wanted; references never are. */
-export function indices(history, wanted) {
+function indices(history, wanted) {
   return history.number.map((_, index) => index).filter((index) => !isReference(history, index) && wanted(index));
 }
 
 /** Places among `kept` of what is brushed; null for no brush. */
-export function selectedPoints(kept, chosen) {
+function selectedPoints(kept, chosen) {
   return chosen === null ? null : kept.flatMap((index, place) => (chosen.has(index) ? [place] : []));
 }
 
 /** What all dots of trials have in common: trial numbers for a click, and what a brush does to them. */
-export function dots(history, kept, chosen) {
+function dots(history, kept, chosen) {
   const faint = { marker: { opacity: 0.12 } };
   return { customdata: pick(history.number, kept), type: "scatter", mode: "markers", selectedpoints: selectedPoints(kept, chosen), unselected: faint };
 }
@@ -87,5 +87,6 @@ export function ringTrace(history, number, column) {
   const index = history.number.indexOf(number);
   if (index < 0 || history.reward[index] === null || history.state[index] === "stopped_early") return [];
   const marker = { symbol: "circle-open", size: 15, color: color("--accent"), line: { color: color("--accent"), width: 2 } };
-  return [{ x: [history[column][index]], y: [history.reward[index]], type: "scatter", mode: "markers", showlegend: false, hoverinfo: "skip", marker, unselected: { marker: { opacity: 1 } } }];
+  const look = { type: "scatter", mode: "markers", showlegend: false, hoverinfo: "skip", marker, unselected: { marker: { opacity: 1 } } };
+  return [{ ...look, x: [history[column][index]], y: [history.reward[index]] }];
 }

@@ -9,7 +9,7 @@ const MARGIN = { left: 46, right: 20, top: 8, bottom: 34 };
 const TICKS = 4;
 
 /** Round numbers around [low, high], about `TICKS` of them. */
-export function niceTicks(low, high) {
+function niceTicks(low, high) {
   const rough = (high - low) / TICKS || 1;
   const size = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * size).find((candidate) => candidate >= rough * 0.999);

@@ -15,7 +15,7 @@ function finalTrainings(search) {
  * How many times as much a search will have used in the end as it has until now: every training left costs what one cost
  * until now. Null for one that is over, or that is too young to tell.
  */
-export function growth(search) {
+function growth(search) {
   const { trained, trials } = search.progress;
   if (FINAL.includes(search.state) || trained < MIN_TRAINED) return null;
   const left = search.state === "stopping" ? 0 : Math.max(0, trials - trained);

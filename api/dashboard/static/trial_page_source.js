@@ -2,7 +2,7 @@
 
 import { getBest, getTrials } from "./api.js";
 
-export const ROWS = 25;
+const ROWS = 25;
 const MOST_BEST = 500;
 
 /** Numbers of the trials picked out, in the order wanted. */

@@ -8,7 +8,7 @@ import { number, table, word } from "./table.js";
 
 const [WIDTH, LABEL, ROW, FOOT] = [1100, 110, 22, 24];
 const KINDS = { proxy: "training for the reward", reevaluate: "training measured on val", full_train: "full training" };
-export const kindWords = (kind) => KINDS[kind] ?? kind.replaceAll("_", " ");
+const kindWords = (kind) => KINDS[kind] ?? kind.replaceAll("_", " ");
 
 /** "3 busy, 1 lost"; empty where there are none. */
 export function workerWords(workers) {
