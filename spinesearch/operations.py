@@ -89,8 +89,9 @@ def _make_onnx(work: Work, path: Path) -> None:
     wanted = OnnxExport.from_document(work.document)
     try:
         write_onnx(resolve(wanted.spec, wanted.target), path)
-    except RuntimeError as error:
-        if is_out_of_memory(error):
+    except (RuntimeError, SystemError) as error:
+        # Where C code has no memory left for its own exception, Python raises a SystemError.
+        if isinstance(error, SystemError) or is_out_of_memory(error) or isinstance(error.__cause__, MemoryError):
             raise MemoryError from error
         raise
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import onnxruntime
+import psutil
 import pytest
 
 from nas_controller.artifacts.directory import DirectoryArtifactStore
@@ -27,6 +28,7 @@ from nas_controller.store.base import NotFoundError, Store
 from nas_controller.store.memory import MemoryStore
 from nas_controller.store.open import open_store
 from search_space.plan import TargetNetwork
+from search_space.reference import REFERENCES
 from spinesearch.composition import now
 from spinesearch.operations import Make, carry_out
 from tests.conformance.store_cases import at
@@ -162,4 +164,38 @@ def test_the_daemon_makes_a_file_that_onnx_runtime_runs(tmp_path: Path) -> None:
     assert session.get_inputs()[0].shape[1:] == [3, 64, 96]
     assert [output.name for output in session.get_outputs()] == ["p3", "p4", "p5", "p6", "p7"]
     assert list((tmp_path / "operations").iterdir()) == []
+    store.close()
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_is_followed_by_another_when_its_lease_has_expired(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'spinesearch.sqlite'}")
+    operation = store.ask_operation(TINY.work(), now())
+    with controller(tmp_path) as process:
+        waited_for(store, operation.id, OperationState.RUNNING)
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not (children := psutil.Process(process.pid).children()):
+            assert time.monotonic() < deadline
+        children[0].kill()
+        done = waited_for(store, operation.id, OperationState.SUCCEEDED, OperationState.FAILED)
+    assert (done.state, done.num_attempts) == (OperationState.SUCCEEDED, 2)
+    store.close()
+
+
+@pytest.mark.slow
+def test_what_does_not_fit_in_memory_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    """SpineNet-190 at 1280 pixels, in a process that may have 1.5 GB."""
+    store = open_store(f"sqlite:///{tmp_path / 'spinesearch.sqlite'}")
+    large = OnnxExport.of(REFERENCES["spinenet-190"].spec, REFERENCES["spinenet-190"].target)
+    store.ask_operation(large.work(), now())
+    lease = store.claim_operation("daemon", now(), WAIT_SECONDS)
+    assert lease is not None
+    line = [sys.executable, "-m", "spinesearch", "internal", "operation", lease.operation_id, "--lease", "1"]
+    limited = ["bash", "-c", 'ulimit -d 1500000; exec "$@"', "bash", *line]
+    subprocess.run(limited, env={**environment(tmp_path), "OMP_NUM_THREADS": "1"}, check=True, timeout=WAIT_SECONDS)
+    failed = store.get_operation(lease.operation_id)
+    assert (failed.state, failed.problem) == (
+        OperationState.FAILED,
+        "the controller has not enough memory to make it",
+    )
     store.close()
