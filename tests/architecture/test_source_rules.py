@@ -10,7 +10,13 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("api", "nas_controller", "search_space", "trainer", "spinesearch")
 IMPORTS_BY_NAME = {"nas_controller/dispatch/worker.py"}
 """It looks up evaluators, which `spinesearch.admission` let pass."""
-CLIENTS = {"spinesearch/cli.py", "spinesearch/client.py", "spinesearch/demo.py", "nas_controller/webhooks/courier.py"}
+CLIENTS = {
+    "spinesearch/cli.py",
+    "spinesearch/client.py",
+    "spinesearch/demo.py",
+    "spinesearch/bench/api.py",
+    "nas_controller/webhooks/courier.py",
+}
 """They ask our own service; the courier, hosts that the operator allowed. Nothing else can be reached through the
 service, Ray included."""
 

@@ -67,7 +67,9 @@ def test_a_controller_notes_what_its_algorithm_says_with_each_row() -> None:
     later = InsightKeeping(store, "s1", config, lambda: numbers)
     later.restore()
     later.write(lease, at(40))
-    points = restored(config, store.read_insight("s1")).policy.diagnostics.points
+    insight = restored(config, store.read_insight("s1"))
+    assert insight is not None
+    points = insight.policy.diagnostics.points
     assert [(point.told, point.at, point.values) for point in points] == [
         (1, at(20), {"baseline": 0.25}),
         (2, at(40), {"baseline": 0.5}),
@@ -77,7 +79,9 @@ def test_a_controller_notes_what_its_algorithm_says_with_each_row() -> None:
 def test_a_search_keeps_what_its_algorithm_said_while_it_ran() -> None:
     bench = Bench(trials=40)
     bench.finish(bench.claim())
-    policy = restored(bench.config, bench.store.read_insight(SEARCH)).policy
+    insight = restored(bench.config, bench.store.read_insight(SEARCH))
+    assert insight is not None
+    policy = insight.policy
     points = policy.diagnostics.points
     assert len(points) > 3
     assert [point.told for point in points] == sorted({point.told for point in points})
