@@ -193,7 +193,7 @@ class LongSearch:
         try:
             lease = fill(store, engine, num_trials)
             (trial,) = store.list_trials(SEARCH_ID, 1, after=num_trials // 2, states=[TrialState.COMPLETED])
-            ask_and_tell(store, num_trials, Clock().now)
+            ask_and_tell(store, trial.number, Clock().now)
             long = cls(
                 folder=folder,
                 lease=lease,

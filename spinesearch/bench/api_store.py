@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Engine, Table, insert, update
 
 from nas_controller.insight.keeping import MAX_ENTRIES_BEHIND, InsightKeeping
+from nas_controller.operations.records import OperationResult
 from nas_controller.records import (
     Attempt,
     AttemptState,
@@ -36,6 +37,7 @@ from nas_controller.webhooks.records import MessageType, Webhook
 from spinesearch.bench.api_trials import (
     SEARCH_ID,
     WEBHOOK_ID,
+    WORK,
     Clock,
     CourseOfTrials,
     bench_config,
@@ -171,10 +173,16 @@ class BulkWriter:
         self._rows.setdefault(table.name, []).append(values)
 
 
-def ask_and_tell(store: Store, trial_number: int, at: datetime) -> None:
-    """Somebody asks for a trial to be stopped, and somebody is to be told what happens."""
-    stop = RequestDraft(verb=RequestVerb.STOP, source=TrialKey(search_id=SEARCH_ID, number=trial_number))
+def ask_and_tell(store: Store, number: int, at: datetime) -> None:
+    """Somebody asks for a trial to be stopped, a file was made for an answer (the trial's log), and somebody is to be
+    told what happens."""
+    stop = RequestDraft(verb=RequestVerb.STOP, source=TrialKey(search_id=SEARCH_ID, number=number))
     store.add_requests(SEARCH_ID, [stop], at)
+    store.ask_operation(WORK, at)
+    lease = store.claim_operation("bench", at, LEASE_SECONDS)
+    assert lease is not None
+    log = make_log(number, at)
+    store.finish_operation(lease, OperationResult(key=log.key, num_bytes=log.num_bytes), at)
     webhook = Webhook(
         id=WEBHOOK_ID,
         url="https://example.org/told",

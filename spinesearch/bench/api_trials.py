@@ -10,6 +10,7 @@ from random import Random
 from typing import Any, Protocol
 
 from nas_controller.algorithms.base import Proposal
+from nas_controller.operations.records import OperationKind, Work
 from nas_controller.records import (
     Artifact,
     Failure,
@@ -29,6 +30,7 @@ from trainer.task import CocoSource, DataSource, Evaluation
 
 SEARCH_ID = "bench-api-000001"
 WEBHOOK_ID = "0123456789ab"
+WORK = Work(kind=OperationKind.EXPORT_ONNX, document={"of": SEARCH_ID})
 NUM_WORKERS = 8
 NUM_CLASSES = 3
 NUM_ARCHITECTURES = 200
@@ -194,6 +196,7 @@ def values_of(number: int) -> dict[str, object]:
         "attempt": 1,
         "request_number": 1,
         "webhook_id": WEBHOOK_ID,
+        "operation_id": WORK.id,
         "key": hashlib.sha256(log_content(number)).hexdigest(),
         "name": "spinenet-49",
         "search": SEARCH_ID,
