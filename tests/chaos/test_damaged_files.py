@@ -82,7 +82,9 @@ def finish(search: Scenario) -> None:
     assert run(search, "owner-2") == 0
 
 
-@pytest.mark.parametrize("name", ["snapshot", "kept result", "checkpoint"])
+@pytest.mark.parametrize(
+    "name", ["snapshot", *(pytest.param(n, marks=pytest.mark.chaos) for n in ("kept result", "checkpoint"))]
+)
 @pytest.mark.parametrize("damage", [cut, *(pytest.param(each, marks=pytest.mark.chaos) for each in DAMAGES[1:])])
 def test_a_search_ends_right_when_a_file_of_its_own_is_damaged(
     damage: Callable[[Path], None], name: str, left: Left, tmp_path: Path

@@ -79,6 +79,7 @@ def scenario(tmp_path: Path) -> Scenario:
     return scenario
 
 
+@pytest.mark.chaos
 def test_a_worker_that_was_stopped_past_its_lease_is_ended_and_its_attempt_made_again(scenario: Scenario) -> None:
     search_on_ray(RayDispatcher, scenario, lambda attempts: None)
     wait_until(lambda: not psutil.pid_exists(stopped_pid(scenario)), 30)

@@ -105,6 +105,7 @@ def test_onnx_is_written_with_the_weights_of_a_detectors_backbone(tmp_path: Path
         torch.testing.assert_close(torch.from_numpy(output), feature, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page_do_what_it_says(tmp_path: Path) -> None:
     typed = commands()
     assert len(typed) == 7

@@ -39,6 +39,7 @@ def test_the_check_prints_what_the_page_says(tmp_path: Path) -> None:
     assert result.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_whole_search_without_any_training_finds_better_than_the_reference(tmp_path: Path) -> None:
     (command,) = blocks("console")[1].removeprefix("$ ").splitlines()
     result = run(command, tmp_path)
