@@ -67,6 +67,7 @@ class Toll:
         seconds: how long it took until ..., each time.
     """
 
+    search_id: str = ""
     kills: list[Kill] = field(default_factory=list)
     seen: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     last_sequence: int = 0
@@ -96,11 +97,10 @@ class Plan:
 
 @dataclass
 class Life:
-    """A service that runs, and the search that it works on."""
+    """A service that runs, and works on the search of the toll."""
 
     process: "Popen[bytes]"
     client: Client
-    search_id: str
     toll: Toll
     dead: set[psutil.Process] = field(default_factory=set)
 
@@ -128,8 +128,8 @@ class Life:
     def _resume_if_paused(self) -> None:
         """A search that lost too many workers in a row pauses: whoever killed them knows why, and goes on."""
         with suppress(ApiError, httpx.TransportError):
-            if self.client.get_search(self.search_id)["state"] == "paused":
-                self.client.resume(self.search_id)
+            if self.client.get_search(self.toll.search_id)["state"] == "paused":
+                self.client.resume(self.toll.search_id)
                 self.toll.num_resumed += 1
 
     def wait_for_result(self) -> None:
@@ -142,7 +142,7 @@ class Life:
         """The number of results that are known."""
         self._resume_if_paused()
         with suppress(ApiError, httpx.TransportError):
-            while events := self.client.read_events(self.search_id, self.toll.last_sequence):
+            while events := self.client.read_events(self.toll.search_id, self.toll.last_sequence):
                 self.toll.last_sequence = events[-1].sequence
                 finished = [event for event in events if event.kind == "trial.finished"]
                 self.toll.seen |= {event.sequence: event.content for event in finished}
@@ -190,23 +190,27 @@ def main() -> int:
 
 def kill_service(home: Path, num_rounds: int, plan: Plan, seed: int) -> Toll:
     """A service and a search of its own, from the first start to the judgement."""
-    random, toll, search_id = Random(seed), Toll(), ""
+    random, toll = Random(seed), Toll()
     for first in range(0, num_rounds, ROUNDS_OF_A_LIFE):
-        if search_id and time.monotonic() > plan.until:
+        if toll.search_id and time.monotonic() > plan.until:
             break
         rounds = min(ROUNDS_OF_A_LIFE, num_rounds - first)
-        search_id = live(home, search_id, rounds, random, plan.mean_seconds, toll)
-    end_search(home, search_id, toll)
-    judge(home, search_id, toll)
+        try:
+            live(home, rounds, random, plan.mean_seconds, toll)
+        except AssertionError as error:  # of a wait; what was done until then counts all the same
+            toll.wrong.append(f"after {len(toll.kills)} kills, the last of the {toll.kills[-1].victim}: {error}")
+            break
+    end_search(home, toll)
+    judge(home, toll)
     return toll
 
 
-def live(home: Path, search_id: str, num_rounds: int, random: Random, mean_seconds: float, toll: Toll) -> str:
-    """From a start of the service to the death of all its processes; the search that it was on."""
+def live(home: Path, num_rounds: int, random: Random, mean_seconds: float, toll: Toll) -> None:
+    """From a start of the service to the death of all its processes."""
     began = time.monotonic()
     with started(home) as (process, client):
-        search_id = search_id or str(client.create_search(DOCUMENT)["id"])
-        life = Life(process, client, search_id, toll)
+        toll.search_id = toll.search_id or str(client.create_search(DOCUMENT)["id"])
+        life = Life(process, client, toll)
         life.wait_for_result()
         toll.took(EVERYTHING, began)
         for number in range(num_rounds):
@@ -219,7 +223,6 @@ def live(home: Path, search_id: str, num_rounds: int, random: Random, mean_secon
             life.wait_for_result()
         kill_everything(process)
         toll.kills.append(Kill(EVERYTHING, datetime.now(UTC)))
-    return search_id
 
 
 @contextmanager
@@ -243,13 +246,13 @@ def answers_again(home: Path, toll: Toll) -> None:
     toll.took("API", began)
 
 
-def end_search(home: Path, search_id: str, toll: Toll) -> None:
+def end_search(home: Path, toll: Toll) -> None:
     """Starts the service for the last time, and lets what runs end."""
     with started(home) as (process, client):
-        life = Life(process, client, search_id, toll)
+        life = Life(process, client, toll)
         life.wait_for_result()
-        client.stop(search_id)
-        wait_until(lambda: client.get_search(search_id)["state"] in FINAL_STATES, COMES_BACK_SECONDS)
+        client.stop(toll.search_id)
+        wait_until(lambda: client.get_search(toll.search_id)["state"] in FINAL_STATES, COMES_BACK_SECONDS)
 
 
 def left_over(folder: Path) -> list[psutil.Process]:
@@ -262,14 +265,14 @@ def left_over(folder: Path) -> list[psutil.Process]:
     return found
 
 
-def judge(home: Path, search_id: str, toll: Toll) -> None:
+def judge(home: Path, toll: Toll) -> None:
     """Adds what became of the search to the toll."""
     store = open_store(f"sqlite:///{home / 'spinesearch.sqlite'}")
-    toll.wrong += what_is_wrong(store, search_id, home / "artifacts")
-    toll.num_lost = len(lost_entries(store, search_id, toll.seen))
+    toll.wrong += what_is_wrong(store, toll.search_id, home / "artifacts")
+    toll.num_lost = len(lost_entries(store, toll.search_id, toll.seen))
     toll.wrong += ["a result is lost"] if toll.num_lost else []
-    toll.num_failed = store.count_trials(search_id)[TrialState.FAILED]
-    ledger = store.read_ledger(search_id, limit=10_000_000)
+    toll.num_failed = store.count_trials(toll.search_id)[TrialState.FAILED]
+    ledger = store.read_ledger(toll.search_id, limit=10_000_000)
     for victim, seconds in longest_pauses(ledger, toll.kills).items():
         if victim not in ("API", EVERYTHING):
             toll.seconds.setdefault(victim, []).extend(seconds)
