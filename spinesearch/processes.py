@@ -1,5 +1,6 @@
 """Child processes that are started again when they die, and that end when their parent does."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -22,12 +23,22 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "spinesearch", *arguments]
 
 
-def end_with_parent() -> None:
-    """From now on the process gets SIGTERM soon after its parent went away, however that died."""
-    parent = os.getppid()
+def child_command(*arguments: str) -> list[str]:
+    """The command line of an internal command that ends with this process."""
+    return command("internal", *arguments, "--parent", str(os.getpid()))
+
+
+def end_with_parent(parent: int | None = None) -> None:
+    """From now on the process gets SIGTERM soon after its parent went away, however that died.
+
+    Args:
+        parent: process id, of whoever has started this one: it may have died before this is called. In a process of
+            `multiprocessing` that is known; else whoever is the parent now where it is left out.
+    """
+    known, expected = multiprocessing.parent_process(), parent or os.getppid()
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while known.is_alive() if known is not None else os.getppid() == expected:
             time.sleep(POLL_SECONDS)
         os.kill(os.getpid(), signal.SIGTERM)
 

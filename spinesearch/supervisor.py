@@ -17,7 +17,7 @@ from nas_controller.log_ids import log_ids
 from spinesearch import environment
 from spinesearch.home import Home
 from spinesearch.logs import logged
-from spinesearch.processes import StopFlag, Supervisor, command, end_with_parent
+from spinesearch.processes import StopFlag, Supervisor, child_command, end_with_parent
 
 if TYPE_CHECKING:
     from nas_controller.pulse import Stopwatch
@@ -47,7 +47,7 @@ def run_service(port: int) -> None:
     stop.listen()
     url = f"http://127.0.0.1:{port}"
     supervisor = Supervisor(
-        {"api": command("internal", "api", "--port", str(port)), "controller": command("internal", "controller")},
+        {"api": child_command("api", "--port", str(port)), "controller": child_command("controller")},
         report=console.print,
     )
     home.url_file.write_text(url, encoding="ascii")
@@ -182,10 +182,10 @@ def run_daemon(joins_ray: bool = False) -> None:
 
     def start(search_id: str, devices: Devices) -> "subprocess.Popen[bytes]":
         own = device_variables(devices) if home.ray_address is None else {}
-        return subprocess.Popen(command("internal", "search", search_id, "--owner", name), env={**os.environ, **own})
+        return subprocess.Popen(child_command("search", search_id, "--owner", name), env={**os.environ, **own})
 
     def start_operation(lease: OperationLease) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(command("internal", "operation", lease.operation_id, "--lease", str(lease.token)))
+        return subprocess.Popen(child_command("operation", lease.operation_id, "--lease", str(lease.token)))
 
     store, artifacts, results = patient(open_home_store(home)), open_home_artifacts(home), ResultSpool(home.artifacts)
     daemon = Daemon(store, artifacts, start, machine, now, name, results)
@@ -218,18 +218,19 @@ def ray_node_command(home: Home) -> list[str]:
     return ["ray", "start", f"--address={home.ray_address}", *nothing, "--disable-usage-stats", "--block"]
 
 
-def run_operation_process(operation_id: str, token: int) -> None:
+def run_operation_process(operation_id: str, token: int, parent: int | None) -> None:
     """Carries out an operation that a controller on this machine claimed, behind whatever else runs here.
 
     Args:
         token: of the lease, which that controller keeps.
+        parent: its process id.
     """
     from nas_controller.operations.records import OperationLease
     from nas_controller.store.patience import patient
     from spinesearch.composition import now, open_home_artifacts, open_home_store
     from spinesearch.operations import carry_out, keep_to_free_memory
 
-    end_with_parent()
+    end_with_parent(parent)
     os.nice(NICENESS)
     home = Home.from_environment()
     store = patient(open_home_store(home))
@@ -242,18 +243,19 @@ def run_operation_process(operation_id: str, token: int) -> None:
             store.close()
 
 
-def run_search_process(search_id: str, owner: str) -> None:
+def run_search_process(search_id: str, owner: str, parent: int | None) -> None:
     """Claims a search and runs it; leaves it alone when another controller holds it, or takes it over meanwhile.
 
     Args:
         owner: of the lease. Who starts this process gives it, once the last that had it has ended: so it need not wait
             for that one's lease.
+        parent: its process id.
     """
     from nas_controller.pulse import Stopwatch
     from nas_controller.store.patience import patient
     from spinesearch.composition import open_home_store
 
-    end_with_parent()
+    end_with_parent(parent)
     stop = StopFlag()
     stop.listen()
     home = Home.from_environment()

@@ -9,6 +9,7 @@ from nas_controller.access_tokens import Scope
 internal = typer.Typer(no_args_is_help=True)
 
 Port = Annotated[int, typer.Option(help="port on 127.0.0.1")]
+Parent = Annotated[int | None, typer.Option(help="process id of who starts it, with whom it ends")]
 
 
 def up(port: Port = 8080) -> None:
@@ -81,22 +82,22 @@ def health() -> None:
 
 
 @internal.command("api")
-def run_api(port: Port) -> None:
+def run_api(port: Port, parent: Parent = None) -> None:
     """Serve the API and the dashboard on 127.0.0.1 while the parent lives."""
     from spinesearch.processes import end_with_parent
     from spinesearch.supervisor import serve_api
 
-    end_with_parent()
+    end_with_parent(parent)
     serve_api("127.0.0.1", port)
 
 
 @internal.command("controller")
-def run_controller() -> None:
+def run_controller(parent: Parent = None) -> None:
     """Give every search that should run a process of its own while the parent lives."""
     from spinesearch.processes import end_with_parent
     from spinesearch.supervisor import run_daemon
 
-    end_with_parent()
+    end_with_parent(parent)
     run_daemon()
 
 
@@ -104,18 +105,21 @@ def run_controller() -> None:
 def run_operation(
     operation_id: str,
     lease: Annotated[int, typer.Option(help="token of the lease under which it is carried out")],
+    parent: Parent = None,
 ) -> None:
     """Carry out one operation that a controller claimed."""
     from spinesearch.supervisor import run_operation_process
 
-    run_operation_process(operation_id, lease)
+    run_operation_process(operation_id, lease, parent)
 
 
 @internal.command("search")
 def run_search(
-    search_id: str, owner: Annotated[str, typer.Option(help="of the search's lease; one process at a time has it")]
+    search_id: str,
+    owner: Annotated[str, typer.Option(help="of the search's lease; one process at a time has it")],
+    parent: Parent = None,
 ) -> None:
     """Run one search until it is final or paused, or until told to end."""
     from spinesearch.supervisor import run_search_process
 
-    run_search_process(search_id, owner)
+    run_search_process(search_id, owner, parent)

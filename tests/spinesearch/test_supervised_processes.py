@@ -85,3 +85,13 @@ def test_closing_ends_every_child(supervisor: Supervisor) -> None:
     supervisor.close()
     assert process(supervisor, "steady").returncode == -signal.SIGTERM
     assert process(supervisor, "weak").returncode is not None
+
+
+def test_a_process_whose_parent_died_before_it_looked_ends_at_once() -> None:
+    """Its parent is then another one, and stays: it must be told whom it was started by."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    code = (
+        f"import time; from spinesearch.processes import end_with_parent; end_with_parent({gone.pid}); time.sleep(60)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=30).returncode == -signal.SIGTERM
