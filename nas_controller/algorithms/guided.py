@@ -108,10 +108,12 @@ class Guided(SearchAlgorithm):
     def tell(self, trial: ToldTrial) -> None:
         """Takes the trial in; fits the model again where that is due."""
         check_told(self._space, trial)
-        self._seen.add(identity(features(self._space, trial.genotype)))
+        bags = features(self._space, trial.genotype)
+        self._seen.add(identity(bags))
         known = self._as_known(trial)
         if known is None:
             return
+        self._bags[trial.genotype] = bags
         self._newest.add(known)
         self._best.add(known)
         num_told = self._newest.num_told

@@ -7,24 +7,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nas_controller.algorithms.table import make_algorithm
-from nas_controller.artifacts.base import ArtifactStore
 from nas_controller.artifacts.directory import DirectoryArtifactStore
-from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, Dispatcher
+from nas_controller.dispatch.base import AttemptKey, AttemptOutcome
 from nas_controller.dispatch.simulated import SimulatedDispatcher, VirtualClock
-from nas_controller.records import SearchLease
-from nas_controller.running_search import Clock, RunningSearch
+from nas_controller.running_search import RunningSearch
 from nas_controller.search_config import SearchConfig
-from nas_controller.search_loop import LEASE_SECONDS, run_search
-from nas_controller.setup import SearchSetup, measurement_key
-from nas_controller.store.base import Store
+from nas_controller.search_loop import run_search
 from nas_controller.store.open import open_store
-from search_space.spaces import find_space
+from spinesearch.bench.claimed_search import claimed_search
 from spinesearch.bench.dispatch import NUM_WORKERS, Mark, marked_at
 from spinesearch.bench.dispatch_work import no_op
-from trainer.task import CocoSource, DataSource, EvaluationRequest
+from trainer.task import EvaluationRequest
 
-NUM_CLASSES = 3
 STATM_RESIDENT, PAGE_BYTES = 1, 4096
 
 
@@ -40,7 +34,7 @@ def measure(num_trials: int) -> list[Mark]:
         try:
             while len(dispatcher.free_workers()) < NUM_WORKERS:
                 dispatcher.wait(0.1)
-            search = _claimed(store, config, dispatcher, lambda: datetime.now(UTC))
+            search = claimed_search(store, config, dispatcher, lambda: datetime.now(UTC))
             return _marks(search, num_trials)
         finally:
             dispatcher.close()
@@ -80,7 +74,7 @@ def measure_busy_share(num_workers: int, trial_seconds: float, trials_of_a_worke
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(f"sqlite:///{Path(folder) / 'store.sqlite'}")
         try:
-            for _state in run_search(_claimed(store, config, dispatcher, clock.now)):
+            for _state in run_search(claimed_search(store, config, dispatcher, clock.now)):
                 pass
         finally:
             store.close()
@@ -111,7 +105,7 @@ def measure_resume(num_trials: int) -> float:
 
         def claimed() -> RunningSearch:
             dispatcher = SimulatedDispatcher(NUM_WORKERS, lambda _request: 1.0, no_op, clock)
-            return _claimed(store, config, dispatcher, clock.now, artifacts)
+            return claimed_search(store, config, dispatcher, clock.now, artifacts)
 
         try:
             search = claimed()
@@ -166,43 +160,6 @@ def _config(num_trials: int, num_workers: int) -> SearchConfig:
         "evaluator": "spinesearch.bench.dispatch_work:no_op",
     }
     return SearchConfig.from_document(document)
-
-
-def _claimed(
-    store: Store, config: SearchConfig, dispatcher: Dispatcher, now: Clock, artifacts: ArtifactStore | None = None
-) -> RunningSearch:
-    """The one search of the store, made where it is not there."""
-    search_id = "dispatch"
-    store.create_search(search_id, config.name, config.to_document(), now(), idempotency_key=search_id)
-    lease = store.claim_search(search_id, "bench", now(), LEASE_SECONDS)
-    assert isinstance(lease, SearchLease)
-    setup = _setup(search_id, config)
-    return RunningSearch(
-        setup=setup,
-        store=store,
-        algorithm=make_algorithm(config.algorithm.name, setup.space, config.algorithm.seed, {}),
-        stopping_rule=None,
-        dispatcher=dispatcher,
-        artifacts=artifacts,
-        lease=lease,
-        now=now,
-    )
-
-
-def _setup(search_id: str, config: SearchConfig) -> SearchSetup:
-    """A no-op reads no image: its data set need not be there."""
-    nowhere = CocoSource(images=Path("images"), annotations=Path("annotations.json"))
-    return SearchSetup(
-        search_id=search_id,
-        config=config,
-        space=find_space(config.space),
-        budget=config.flops_budget(),
-        target=config.target_network(),
-        task=config.task(),
-        data=DataSource(train=nowhere, val=nowhere),
-        num_classes=NUM_CLASSES,
-        measurement_key=measurement_key(config, ""),
-    )
 
 
 def resident_bytes() -> int:

@@ -5,8 +5,13 @@ from trainer.task import Evaluation, EvaluationRequest
 
 def no_op(request: EvaluationRequest) -> Evaluation:
     """An AP that depends on the seed alone; nothing is built or trained."""
+    return untrained((request.seed % 1000) / 1000)
+
+
+def untrained(average_precision: float) -> Evaluation:
+    """What a training gives that never was."""
     return Evaluation(
-        average_precision=(request.seed % 1000) / 1000,
+        average_precision=average_precision,
         num_images=1,
         train_seconds=0.0,
         eval_seconds=0.0,

@@ -6,23 +6,20 @@ the architecture. Everything else is what a real search goes through.
 
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from nas_controller.algorithms.table import make_algorithm
 from nas_controller.dispatch.simulated import SimulatedDispatcher, VirtualClock
-from nas_controller.records import EntryKind, Failure, FailureReason, SearchLease, TrialState
-from nas_controller.running_search import RunningSearch
+from nas_controller.records import EntryKind, Failure, FailureReason, TrialState
 from nas_controller.search_config import SearchConfig
-from nas_controller.search_loop import LEASE_SECONDS, run_search
-from nas_controller.setup import SearchSetup, measurement_key
+from nas_controller.search_loop import run_search
 from nas_controller.store.base import Store
 from nas_controller.store.memory import MemoryStore
-from search_space.spaces import find_space
 from search_space.spec import ArchitectureSpec, BlockType
+from spinesearch.bench.claimed_search import claimed_search
+from spinesearch.bench.dispatch_work import untrained
 from spinesearch.bench.objectives.base import Standardised
 from spinesearch.bench.objectives.synthetic import normal
-from trainer.task import CocoSource, DataSource, Evaluation, EvaluationRequest
+from trainer.task import Evaluation, EvaluationRequest
 
 NOISE = 0.25
 """Standard deviation of a reward, in that of the values: an intraclass correlation of 0.94, as docs/noise.md has it."""
@@ -84,7 +81,7 @@ def run_simulated(work: Workload) -> Course:
     clock, store = VirtualClock(), MemoryStore()
     evaluator = SimulatedTraining(work.objective, work.seed)
     dispatcher = SimulatedDispatcher(work.num_workers, evaluator.seconds, evaluator.evaluate, clock)
-    search = _claimed(store, config, dispatcher, clock)
+    search = claimed_search(store, config, dispatcher, clock.now)
     for _state in run_search(search):
         pass
     watch = search.stopwatch.seconds
@@ -107,17 +104,7 @@ class SimulatedTraining:
         if _uniform(self._seed, "failure", request.seed) < FAILING_SHARE:
             return Failure(reason=FailureReason.DIVERGED, message="the loss is not a number")
         observed = value + NOISE * normal(self._seed, "noise", request.seed)
-        return Evaluation(
-            average_precision=min(max(MEAN_AP + AP_SPREAD * observed, 0.0), 1.0),
-            num_images=1,
-            train_seconds=0.0,
-            eval_seconds=0.0,
-            setup_seconds=0.0,
-            parameters=0,
-            multiply_adds=0,
-            peak_memory_bytes=0,
-            device="none",
-        )
+        return untrained(min(max(MEAN_AP + AP_SPREAD * observed, 0.0), 1.0))
 
     def seconds(self, request: EvaluationRequest) -> float:
         """Log-normal, and the longer the more bottlenecks."""
@@ -149,35 +136,6 @@ def _config(work: Workload) -> SearchConfig:
         "evaluator": "spinesearch.bench.dispatch_work:no_op",
     }
     return SearchConfig.from_document(SearchConfig.from_document(document).to_document())
-
-
-def _claimed(store: Store, config: SearchConfig, dispatcher: SimulatedDispatcher, clock: VirtualClock) -> RunningSearch:
-    store.create_search("simulated", config.name, config.to_document(), clock.now())
-    lease = store.claim_search("simulated", "bench", clock.now(), LEASE_SECONDS)
-    assert isinstance(lease, SearchLease)
-    nowhere = CocoSource(images=Path("images"), annotations=Path("annotations.json"))
-    setup = SearchSetup(
-        search_id="simulated",
-        config=config,
-        space=find_space(config.space),
-        budget=config.flops_budget(),
-        target=config.target_network(),
-        task=config.task(),
-        data=DataSource(train=nowhere, val=nowhere),
-        num_classes=3,
-        measurement_key=measurement_key(config, ""),
-    )
-    algorithm = make_algorithm(config.algorithm.name, setup.space, config.algorithm.seed, config.algorithm.settings)
-    return RunningSearch(
-        setup=setup,
-        store=store,
-        algorithm=algorithm,
-        stopping_rule=None,
-        dispatcher=dispatcher,
-        artifacts=None,
-        lease=lease,
-        now=clock.now,
-    )
 
 
 def _course(store: Store, search_id: str, evaluator: SimulatedTraining, controller_seconds: float) -> Course:

@@ -1,0 +1,54 @@
+"""A search that trains nothing, claimed: what the benchmarks of the controller run."""
+
+from pathlib import Path
+
+from nas_controller.algorithms.table import make_algorithm
+from nas_controller.artifacts.base import ArtifactStore
+from nas_controller.dispatch.base import Dispatcher
+from nas_controller.records import SearchLease
+from nas_controller.running_search import Clock, RunningSearch
+from nas_controller.search_config import SearchConfig
+from nas_controller.search_loop import LEASE_SECONDS
+from nas_controller.setup import SearchSetup, measurement_key
+from nas_controller.store.base import Store
+from search_space.spaces import find_space
+from trainer.task import CocoSource, DataSource
+
+NUM_CLASSES = 3
+
+
+def claimed_search(
+    store: Store, config: SearchConfig, dispatcher: Dispatcher, now: Clock, artifacts: ArtifactStore | None = None
+) -> RunningSearch:
+    """The one search of the store, made where it is not there, with a new algorithm."""
+    store.create_search(config.name, config.name, config.to_document(), now(), idempotency_key=config.name)
+    lease = store.claim_search(config.name, "bench", now(), LEASE_SECONDS)
+    assert isinstance(lease, SearchLease)
+    setup = _setup(config)
+    settings = config.algorithm
+    return RunningSearch(
+        setup=setup,
+        store=store,
+        algorithm=make_algorithm(settings.name, setup.space, settings.seed, settings.settings),
+        stopping_rule=None,
+        dispatcher=dispatcher,
+        artifacts=artifacts,
+        lease=lease,
+        now=now,
+    )
+
+
+def _setup(config: SearchConfig) -> SearchSetup:
+    """Nothing reads an image: the data set need not be there."""
+    nowhere = CocoSource(images=Path("images"), annotations=Path("annotations.json"))
+    return SearchSetup(
+        search_id=config.name,
+        config=config,
+        space=find_space(config.space),
+        budget=config.flops_budget(),
+        target=config.target_network(),
+        task=config.task(),
+        data=DataSource(train=nowhere, val=nowhere),
+        num_classes=NUM_CLASSES,
+        measurement_key=measurement_key(config, ""),
+    )
