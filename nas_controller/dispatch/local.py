@@ -101,7 +101,16 @@ class LocalDispatcher(StandingDispatcher):
             time.sleep(timeout_seconds)
             return []
         ready = wait(list(slots), timeout_seconds)
-        return [self._hear(slot, connection) for connection, slot in slots.items() if connection in ready]
+        return [event for connection, slot in slots.items() if connection in ready for event in self._hear_all(slot)]
+
+    def _hear_all(self, slot: Slot) -> list[Event]:
+        """Everything that the slot's worker has said so far: what waits behind an older word may be an outcome that
+        came before another worker's."""
+        connection = self._connections[slot.name]
+        events = [self._hear(slot, connection)]
+        while slot.name in self._connections and connection.poll():
+            events.append(self._hear(slot, connection))
+        return events
 
     def _hear(self, slot: Slot, connection: "Connection[Order, Answer]") -> Event:
         try:

@@ -174,7 +174,7 @@ class DispatcherSuite:
     def test_outcomes_come_in_the_order_they_ended(self, dispatcher: Dispatcher) -> None:
         first, second = until_free(dispatcher, 2)
         dispatcher.submit(first, AttemptKey("late", 1), make_request("sleep:2"))
-        dispatcher.submit(second, AttemptKey("early", 1), make_request("sleep:0.1"))
+        dispatcher.submit(second, AttemptKey("early", 1), make_request("steps:1:0.1"))
         self.let_pass(2.5)
         outcomes = next_outcomes(dispatcher)
         while len(outcomes) < 2:
