@@ -14,6 +14,7 @@ from api.auth import SESSION_COOKIE
 from api.context import ApiContext, Context
 from api.limits import peer_of, too_many
 from api.routes.parameters import TrialNumber
+from nas_controller.access_tokens import Scope
 from nas_controller.records import SearchState, TrialState
 from nas_controller.store.base import NotFoundError
 from search_space.export.formats import FORMATS
@@ -61,7 +62,14 @@ def modules_of(page: str) -> tuple[str, ...]:
 
 
 def _page(context: ApiContext, request: Request, name: str, status: int = 200, **values: object) -> HTMLResponse:
-    return context.templates.TemplateResponse(request, name, values, status_code=status)
+    found = {"is_read_only": _is_read_only(request), **values}
+    return context.templates.TemplateResponse(request, name, found, status_code=status)
+
+
+def _is_read_only(request: Request) -> bool:
+    """Whether who asks may change nothing. Pages then offer nothing that the gate would refuse, and say why."""
+    grant = getattr(request.state, "grant", None)  # none on the sign-in page, which is open
+    return grant is not None and not grant.scope.covers(Scope.WRITE)
 
 
 def _plotly() -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from api.app import create_app
-from api.auth import Auth
+from api.auth import MACHINE, Auth, Grant
 from nas_controller.store.base import Store
 from nas_controller.store.memory import MemoryStore
 from tests.api.serving import make_settings, serve
@@ -60,7 +60,7 @@ def complaints() -> list[str]:
 
 
 @contextmanager
-def signed_in(browser: Browser, url: str, complaints: list[str], **look: Any) -> Iterator[Page]:
+def signed_in(browser: Browser, url: str, complaints: list[str], grant: Grant = MACHINE, **look: Any) -> Iterator[Page]:
     """A signed-in page on the list of searches; what its console complains of is added to `complaints`."""
     context = browser.new_context(**look)
     page = context.new_page()
@@ -70,7 +70,7 @@ def signed_in(browser: Browser, url: str, complaints: list[str], **look: Any) ->
         "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
     )
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(f"{url}/login?code={Auth(make_settings()).issue_login_code()}")
+    page.goto(f"{url}/login?code={Auth(make_settings()).issue_login_code(grant)}")
     yield page
     context.close()
 

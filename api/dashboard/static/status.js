@@ -77,7 +77,7 @@ let shownState = null;
 export function showStatus(view, ask) {
   const { search } = view;
   fill(byId("state"), stateLabel(search.state), phase(search));
-  if (search.state !== shownState) byId("verbs").replaceChildren(...verbButtons(search.state, ask));
+  if (search.state !== shownState) byId("verbs")?.replaceChildren(...verbButtons(search.state, ask)); // a page that may only be read has none
   shownState = search.state;
   byId("reason").textContent = search.reason;
   byId("reason").className = `reason ${search.state}`;

@@ -57,7 +57,7 @@ function showStatus(trial) {
 /** Buttons stay as they are while neither state changes, so that focus does. */
 function showVerbs(trial, search) {
   const states = `${trial.state} ${search.state}`;
-  if (states !== asked) byId("verbs").replaceChildren(...verbButtons(trial, search, byId("asked"), refreshAndFollow));
+  if (states !== asked) byId("verbs")?.replaceChildren(...verbButtons(trial, search, byId("asked"), refreshAndFollow));
   asked = states;
 }
 
