@@ -83,9 +83,16 @@ MBCONV_FPN = ArchitectureSpec(
 )
 
 
+AGAIN = " again"
+
+
 def _random_specs() -> list[ArchitectureSpec]:
     rng = random.Random(0)
-    return [space.decode(random_genotype(space, rng), name=space.name) for space in SPACES.values() for _ in range(2)]
+    return [
+        space.decode(random_genotype(space, rng), name=f"{space.name}{ending}")
+        for space in SPACES.values()
+        for ending in ("", AGAIN)
+    ]
 
 
 MADE = [ORPHANS, CROWDED, DEAD, *_ALL_RESAMPLED, NO_SQUEEZE, RESIDUAL_FPN, MBCONV_FPN]
@@ -95,8 +102,9 @@ LARGE = ("resnet-101-fpn", "resnet-152-fpn", "spinenet-143", "spinenet-190", "ef
 
 
 def _case(spec: ArchitectureSpec, *more: object) -> object:
-    """A large network takes ten seconds where others take one."""
-    return pytest.param(spec, *more, marks=[pytest.mark.slow] if spec.name in LARGE else [])
+    """A large network takes ten seconds where others take one; of each space one is enough for every day."""
+    is_slow = spec.name in LARGE or spec.name.endswith(AGAIN)
+    return pytest.param(spec, *more, marks=[pytest.mark.slow] if is_slow else [])
 
 
 each_spec = pytest.mark.parametrize("spec", [_case(spec) for spec in SPECS], ids=lambda spec: spec.name)
