@@ -4,6 +4,7 @@ import math
 
 from api.schemas import Difference
 from nas_controller.records import Trial
+from nas_controller.trial_summaries import TrialSummary
 
 # Two-sided 95 % points of Student's t for 1, 2, ... 10 degrees of freedom; beyond, the last is used (wider).
 _T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
@@ -15,7 +16,7 @@ def best_reference(references: list[Trial]) -> Trial | None:
     return max(measured, key=lambda trial: trial.val_average_precision or 0.0, default=None)
 
 
-def compare(trial: Trial, reference: Trial | None) -> Difference | None:
+def compare(trial: Trial | TrialSummary, reference: Trial | None) -> Difference | None:
     """Mean AP on val of `trial` less that of `reference`, with Welch's 95 % interval (Welch 1947).
 
     None where either has fewer than two seeds: one run says nothing about noise.

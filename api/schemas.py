@@ -184,6 +184,12 @@ class TrialPage(BaseModel):
     next_page_token: str | None = Field(description="give it as `page_token` for the next page; null on the last")
 
 
+class TrialChildren(TrialPage):
+    """Trials that were made from a trial, by number."""
+
+    total: int = Field(description="of all of them, on whatever page")
+
+
 class Difference(BaseModel):
     """AP on val of a trial less that of the best reference."""
 

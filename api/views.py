@@ -12,6 +12,7 @@ from nas_controller.records import (
     Failure,
     Job,
     LedgerEntry,
+    NetworkCost,
     Search,
     SearchState,
     Trial,
@@ -22,6 +23,7 @@ from nas_controller.records import (
 from nas_controller.requests import TrialRequest
 from nas_controller.search_config import Price, Workers
 from nas_controller.store.base import Store
+from nas_controller.trial_summaries import TrialSummary
 from nas_controller.usage import usage
 from trainer.session import Measurement
 
@@ -31,7 +33,7 @@ MIN_TRIALS_FOR_ESTIMATE = 3
 def search_summary(store: Store, search: Search, now: datetime) -> schemas.SearchSummary:
     """The search with its counts and its best trial."""
     counts = store.count_trials(search.id)
-    best = store.best_trials(search.id, limit=1)
+    best = store.best_summaries(search.id, limit=1)
     return schemas.SearchSummary(
         id=search.id,
         name=search.name,
@@ -92,7 +94,7 @@ def _progress(search: Search, counts: TrialCounts, now: datetime) -> schemas.Pro
     return schemas.Progress(trained=counts.trained, trials=limits["trials"], elapsed_seconds=elapsed, seconds_left=left)
 
 
-def _best(trial: Trial) -> schemas.Best | None:
+def _best(trial: TrialSummary) -> schemas.Best | None:
     if trial.reward is None:
         return None
     return schemas.Best(
@@ -105,13 +107,12 @@ def _best(trial: Trial) -> schemas.Best | None:
     )
 
 
-def trial_summary(trial: Trial) -> schemas.TrialSummary:
+def trial_summary(trial: TrialSummary) -> schemas.TrialSummary:
     """The trial without its spec and its jobs."""
-    draft = trial.draft
     return schemas.TrialSummary(
-        number=draft.number,
-        arm=draft.arm,
-        name=draft.name,
+        number=trial.number,
+        arm=trial.arm,
+        name=trial.name,
         state=trial.state,
         reward=trial.reward,
         average_precision=trial.average_precision,
@@ -120,14 +121,23 @@ def trial_summary(trial: Trial) -> schemas.TrialSummary:
         val_count=trial.val_count,
         failure=trial.failure,
         reused_from=_source(trial.reused_from),
-        source=_source(draft.source),
-        fingerprint=draft.fingerprint,
-        num_dead_blocks=draft.num_dead_blocks,
-        target_cost=schemas.Cost(**asdict(draft.target_cost)),
-        proxy_cost=schemas.Cost(**asdict(draft.proxy_cost)),
+        source=_source(trial.source),
+        fingerprint=trial.fingerprint,
+        num_dead_blocks=trial.num_dead_blocks,
+        target_cost=_cost(trial.target_cost),
+        proxy_cost=_cost(trial.proxy_cost),
         created_at=trial.created_at,
         started_at=trial.started_at,
         finished_at=trial.finished_at,
+    )
+
+
+def _cost(counted: NetworkCost) -> schemas.Cost:
+    return schemas.Cost(
+        backbone_parameters=counted.backbone_parameters,
+        backbone_multiply_adds=counted.backbone_multiply_adds,
+        detector_parameters=counted.detector_parameters,
+        detector_multiply_adds=counted.detector_multiply_adds,
     )
 
 
@@ -142,9 +152,19 @@ def best_trials(store: Store, search_id: str, limit: int) -> schemas.BestTrials:
     return schemas.BestTrials(
         trials=[
             schemas.BestTrial(**dict(trial_summary(trial)), difference=compare(trial, best))
-            for trial in store.best_trials(search_id, limit)
+            for trial in store.best_summaries(search_id, limit)
         ],
-        references=[trial_summary(trial) for trial in references],
+        references=[trial_summary(TrialSummary.of(trial)) for trial in references],
+    )
+
+
+def trial_children(store: Store, search_id: str, number: int, limit: int, after: int) -> schemas.TrialChildren:
+    """One page of the trials that were made from this one."""
+    children = store.list_children(search_id, number, limit + 1, after)
+    return schemas.TrialChildren(
+        trials=[trial_summary(child) for child in children[:limit]],
+        total=store.count_children(search_id, number),
+        next_page_token=str(children[limit - 1].number) if len(children) > limit else None,
     )
 
 
@@ -152,7 +172,7 @@ def trial_detail(store: Store, trial: Trial) -> schemas.TrialDetail:
     """The trial, whole."""
     artifacts = store.list_artifacts(trial.search_id, trial.number)
     return schemas.TrialDetail(
-        **dict(trial_summary(trial)),
+        **dict(trial_summary(TrialSummary.of(trial))),
         spec=trial.draft.spec,
         genotype=list(trial.draft.genotype),
         log_probs=list(trial.draft.log_probs),

@@ -264,6 +264,10 @@ class Client:
         """All trials by number."""
         return self._pages(f"/v1/searches/{search_id}/trials", "trials")
 
+    def list_children(self, search_id: str, number: int) -> Iterator[Document]:
+        """All trials that were made from one, by number."""
+        return self._pages(f"/v1/searches/{search_id}/trials/{number}/children", "trials")
+
     def get_trial(self, search_id: str, number: int) -> Document:
         """One trial with its spec, costs, jobs and evaluation."""
         return self._json("GET", f"/v1/searches/{search_id}/trials/{number}")

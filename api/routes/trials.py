@@ -17,9 +17,11 @@ from nas_controller.records import SearchState, TrialKey, TrialState
 from nas_controller.requests import RequestDraft, RequestVerb
 from nas_controller.search_config import SearchConfig
 from nas_controller.store.base import ConflictError, NotFoundError
+from nas_controller.trial_summaries import TrialSummary
 from search_space.reference import reference
 from search_space.spec import ArchitectureSpec
 
+PageToken = Annotated[int, Query(ge=0, le=2**31 - 1, description="`next_page_token` of the page before")]
 Numbered = Annotated[int, Field(ge=1, le=2**31 - 1)]
 router = APIRouter(prefix="/v1/searches/{search_id}", tags=["trials"], responses=problem_docs(400, 401, 404, 422))
 
@@ -29,7 +31,7 @@ def list_trials(
     search_id: SearchId,
     context: Context,
     page_size: PageSize = 100,
-    page_token: Annotated[int, Query(ge=0, le=2**31 - 1, description="`next_page_token` of the page before")] = 0,
+    page_token: PageToken = 0,
     state: Annotated[tuple[TrialState, ...], Query(description="only trials in these states")] = (),
     number: Annotated[tuple[Numbered, ...], Query(max_length=100, description="only these trials, on one page")] = (),
 ) -> schemas.TrialPage:
@@ -37,9 +39,9 @@ def list_trials(
     context.store.get_search(search_id)
     if number:
         asked = [context.store.get_trial(search_id, each) for each in sorted(set(number))]
-        found = [views.trial_summary(trial) for trial in asked if not state or trial.state in state]
+        found = [views.trial_summary(TrialSummary.of(trial)) for trial in asked if not state or trial.state in state]
         return schemas.TrialPage(trials=found, next_page_token=None)
-    trials = context.store.list_trials(search_id, page_size + 1, after=page_token, states=state)
+    trials = context.store.list_summaries(search_id, page_size + 1, after=page_token, states=state)
     return schemas.TrialPage(
         trials=[views.trial_summary(trial) for trial in trials[:page_size]],
         next_page_token=str(trials[page_size - 1].number) if len(trials) > page_size else None,
@@ -59,6 +61,15 @@ def best_trials(
 def get_trial(search_id: SearchId, number: TrialNumber, context: Context) -> schemas.TrialDetail:
     """The trial with its spec, decisions, costs, jobs and evaluations."""
     return views.trial_detail(context.store, context.store.get_trial(search_id, number))
+
+
+@router.get("/trials/{number}/children", operation_id="listChildren", summary="List what was made from a trial")
+def list_children(
+    search_id: SearchId, number: TrialNumber, context: Context, page_size: PageSize = 100, page_token: PageToken = 0
+) -> schemas.TrialChildren:
+    """Trials that have it among their `parents`: an algorithm mutated it, or somebody enqueued a variant of it."""
+    context.store.get_trial(search_id, number)
+    return views.trial_children(context.store, search_id, number, page_size, page_token)
 
 
 @router.get("/trials/{number}/measurements", operation_id="listMeasurements", summary="The curve of a trial")
@@ -220,7 +231,7 @@ def list_requests(
     search_id: SearchId,
     context: Context,
     page_size: PageSize = 100,
-    page_token: Annotated[int, Query(ge=0, le=2**31 - 1, description="`next_page_token` of the page before")] = 0,
+    page_token: PageToken = 0,
     open_only: Annotated[bool, Query(description="only what waits to be taken")] = False,
 ) -> RequestPage:
     """One page of requests by number, those of a warm start included."""

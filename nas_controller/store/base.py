@@ -60,6 +60,7 @@ from nas_controller.records import (
 )
 from nas_controller.requests import RequestDraft, RequestState, SearchEdit, SearchOrder, TrialRequest
 from nas_controller.store.operations import OperationStore
+from nas_controller.store.summaries import SummaryStore
 from nas_controller.store.tokens import TokenStore
 from nas_controller.store.webhooks import WebhookStore
 from nas_controller.tallies import Heartbeat, Tallies
@@ -91,7 +92,7 @@ class LeaseLostError(StoreError):
     """Another process holds a newer lease on the search, webhook or operation; nothing was written."""
 
 
-class Store(TokenStore, WebhookStore, OperationStore):
+class Store(TokenStore, WebhookStore, OperationStore, SummaryStore):
     """The one truth. Lists come in the order their docstring says."""
 
     # Searches

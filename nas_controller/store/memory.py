@@ -34,6 +34,7 @@ from nas_controller.requests import RequestDraft, RequestState, SearchEdit, Sear
 from nas_controller.store import rules, shelf_counting
 from nas_controller.store.base import ConflictError, NotFoundError, Store
 from nas_controller.store.memory_operations import KeptOperation, MemoryOperations
+from nas_controller.store.memory_summaries import MemorySummaries
 from nas_controller.store.memory_tokens import MemoryTokens
 from nas_controller.store.memory_webhooks import KeptWebhook, MemoryWebhooks
 from nas_controller.store.shelf import Shelf
@@ -41,7 +42,7 @@ from nas_controller.tallies import Heartbeat, Tallies
 from trainer.session import Checkpoint, LogPart, Measurement, Progress
 
 
-class MemoryStore(MemoryTokens, MemoryWebhooks, MemoryOperations, Store):
+class MemoryStore(MemoryTokens, MemoryWebhooks, MemoryOperations, MemorySummaries, Store):
     """Dictionaries behind one lock; the same promises as the SQL store, but for durability."""
 
     def __init__(self) -> None:
@@ -561,6 +562,10 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, MemoryOperations, Store):
 
     def close(self) -> None:
         """Nothing to give back."""
+
+    def _trials(self, search_id: str) -> list[Trial]:
+        with self._lock:
+            return list(self._shelf(search_id).trials.values())
 
     def _shelf(self, search_id: str) -> Shelf:
         if search_id not in self._shelves:

@@ -33,6 +33,7 @@ from nas_controller.records import (
 )
 from nas_controller.requests import RequestDraft, RequestState, RequestVerb, TrialRequest
 from nas_controller.tallies import Heartbeat, ProcessRole
+from nas_controller.trial_summaries import TrialSummary
 from trainer.session import Checkpoint, LogPart, Measurement
 
 Row = RowMapping
@@ -45,7 +46,13 @@ _REASON_OF_KIND = {
 }
 """Of failures that were stored before they had reasons."""
 
+_SUMMARY = ("num_dead_blocks", "target_cost", "proxy_cost", "source")
+"""Of a draft, beside what has a column of its own: what lists show."""
 _OWN_COLUMNS = ("number", "arm", "name", "fingerprint", "measurement_key")
+_SUMMARY_COLUMNS = (
+    *("search_id", "number", "arm", "name", "reward", "average_precision", "val_average_precision"),
+    *("val_standard_error", "val_count", "failure", "fingerprint", "created_at", "started_at", "finished_at"),
+)
 
 
 def search_of(row: Row) -> Search:
@@ -138,6 +145,26 @@ def trial_of(row: Row) -> Trial:
     )
 
 
+def summary_of(row: Row) -> TrialSummary:
+    """The trial in a row that may be without its draft."""
+    summary = row["summary"]
+    return TrialSummary(
+        **{name: row[name] for name in _SUMMARY_COLUMNS},
+        state=TrialState(row["state"]),
+        reused_from=_trial_key_of(row),
+        source=_key_of(summary["source"]),
+        num_dead_blocks=summary["num_dead_blocks"],
+        target_cost=NetworkCost(**summary["target_cost"]),
+        proxy_cost=NetworkCost(**summary["proxy_cost"]),
+    )
+
+
+def parent_values(trial: Trial) -> list[Values]:
+    """A row for each trial that this one was made from."""
+    of_search = {"search_id": trial.search_id, "child": trial.number}
+    return [{**of_search, "parent": parent} for parent in sorted(set(trial.draft.parents))]
+
+
 def _trial_key_of(row: Row) -> TrialKey | None:
     if row["reused_search_id"] is None:
         return None
@@ -153,6 +180,9 @@ def trial_values(trial: Trial) -> Values:
     return {
         **own,
         "draft": draft,
+        "multiply_adds": trial.draft.target_cost.backbone_multiply_adds,
+        "parameters": trial.draft.target_cost.backbone_parameters,
+        "summary": {name: draft[name] for name in _SUMMARY},
         "search_id": trial.search_id,
         "reused_search_id": source and source.search_id,
         "reused_number": source and source.number,

@@ -25,10 +25,11 @@ from nas_controller.records import (
     TrialState,
 )
 from nas_controller.requests import RequestState, SearchOrder, TrialRequest
-from nas_controller.store import counting, rows, rules, tables
+from nas_controller.store import counting, rows, rules, tables, trial_statements
 from nas_controller.store.base import Store
 from nas_controller.store.engine import DatabaseFile, for_one_read, for_writing
 from nas_controller.store.revisions import schema_problem
+from nas_controller.store.sql_summaries import SqlSummaries
 from nas_controller.store.writing import IN_ORDER_MADE, OPEN_JOBS, only
 from nas_controller.tallies import Heartbeat, Tallies
 from trainer.session import LogPart, Measurement
@@ -39,7 +40,7 @@ KEYS_AT_ONCE = 500
 OPERATION_FILES = select(tables.operation.c.result_key).where(tables.operation.c.result_key.is_not(None))
 
 
-class SqlReading(Store):
+class SqlReading(SqlSummaries, Store):
     """The reading half of `SqlStore`; each method is one transaction."""
 
     def __init__(self, engine: Engine) -> None:
@@ -104,35 +105,16 @@ class SqlReading(Store):
         return next((rows.insight_of(row) for row in self._rows(statement)), None)
 
     def get_trial(self, search_id: str, number: int) -> Trial:
-        statement = _trials(search_id).where(tables.trial.c.number == number)
+        statement = trial_statements.of_search(tables.trial, search_id).where(tables.trial.c.number == number)
         found = [rows.trial_of(row) for row in self._rows(statement)]
         return only(found, f"search {search_id} has no trial {number}")
 
     def list_trials(self, search_id: str, limit: int, after: int = 0, states: Sequence[TrialState] = ()) -> list[Trial]:
-        trial = tables.trial
-        statement = _trials(search_id).where(trial.c.number > after)
-        if states:
-            # Rows are long: which are wanted is found in an index alone. A sum, because SQLite would else walk through
-            # the rows in this order to find trials in one of several states.
-            order = trial.c.number + 0 if len(states) > 1 else trial.c.number
-            in_states = trial.c.state.in_([state.value for state in states])
-            wanted = statement.with_only_columns(trial.c.number).where(in_states).order_by(order).limit(limit)
-            statement = _trials(search_id).where(trial.c.number.in_(wanted))
-        statement = statement.order_by(trial.c.number).limit(limit)
+        statement = trial_statements.by_number(tables.trial, search_id, limit, after, states)
         return [rows.trial_of(row) for row in self._rows_of(search_id, statement)]
 
     def best_trials(self, search_id: str, limit: int) -> list[Trial]:
-        trial, other = tables.trial, tables.trial.alias("other")
-        twin = select(other.c.number).where(
-            other.c.search_id == search_id,
-            other.c.fingerprint == trial.c.fingerprint,
-            other.c.state == TrialState.COMPLETED.value,
-        )
-        better_twin = twin.where(other.c.reward > trial.c.reward).exists()
-        earlier_twin = twin.where(other.c.reward == trial.c.reward, other.c.number < trial.c.number).exists()
-        rewarded = [trial.c.state == TrialState.COMPLETED.value, trial.c.reward.is_not(None)]
-        statement = _trials(search_id).where(*rewarded, ~better_twin, ~earlier_twin)
-        statement = statement.order_by(trial.c.reward.desc(), trial.c.number).limit(limit)
+        statement = trial_statements.best(tables.trial, search_id, limit)
         return [rows.trial_of(row) for row in self._rows_of(search_id, statement)]
 
     def first_measured(self, measurement_key: str, fingerprint: str) -> Trial | None:
@@ -165,7 +147,11 @@ class SqlReading(Store):
         return [(row["trial_number"], row["average_precision"]) for row in self._rows_of(search_id, statement)]
 
     def reference_trials(self, search_id: str) -> list[Trial]:
-        statement = _trials(search_id).where(tables.trial.c.arm == rules.REFERENCE_ARM).order_by("number")
+        statement = (
+            trial_statements.of_search(tables.trial, search_id)
+            .where(tables.trial.c.arm == rules.REFERENCE_ARM)
+            .order_by("number")
+        )
         return [rows.trial_of(row) for row in self._rows_of(search_id, statement)]
 
     def count_trials(self, search_id: str) -> TrialCounts:
@@ -346,7 +332,3 @@ def _is_kept(finished_before: datetime) -> ColumnElement[bool]:
     """Whether a search has its files still: it is not final, or was so only later."""
     finished_at = tables.search.c.finished_at
     return or_(finished_at.is_(None), finished_at >= finished_before)
-
-
-def _trials(search_id: str) -> Select[Any]:
-    return select(tables.trial).where(tables.trial.c.search_id == search_id)

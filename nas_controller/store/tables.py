@@ -81,6 +81,9 @@ search = Table(
     Index(None, "created_at", "id"),
 )
 
+_RANKED, _SHOWN = ("search_id", "state"), ("number", "fingerprint", "multiply_adds", "parameters")
+_TWINS = ("search_id", "fingerprint", "state")
+
 trial = Table(
     "trial",
     metadata,
@@ -105,14 +108,32 @@ trial = Table(
     Column("reused_number", Integer),
     Column("failure_reason", String(32)),
     Column("seconds", Float),
+    # Of the backbone at target size, and what else of the draft a list shows: it is read without the draft.
+    Column("multiply_adds", BigInteger, nullable=False, server_default="0"),
+    Column("parameters", BigInteger, nullable=False, server_default="0"),
+    Column("summary", JSON, nullable=False, server_default="{}"),
     Index(None, "measurement_key", "fingerprint", "finished_at"),
     # Lists of trials in some states, and all that counting the trials of a search reads.
     Index(None, "search_id", "state", "number", "arm"),
-    Index(None, "search_id", "state", "reward"),
+    # All that finding the best reads, by what they are the best in and under a limit on their cost.
+    Index("ix_trial_best_reward", *_RANKED, "reward", *_SHOWN),
+    Index("ix_trial_best_average_precision", *_RANKED, "average_precision", *_SHOWN, "reward"),
+    Index("ix_trial_best_val_average_precision", *_RANKED, "val_average_precision", *_SHOWN, "reward"),
+    # All that looking for a better trial of the same network reads.
     Index(None, "search_id", "fingerprint", "state", "reward", "number"),
+    Index("ix_trial_twins_average_precision", *_TWINS, "average_precision", "number", "reward"),
+    Index("ix_trial_twins_val_average_precision", *_TWINS, "val_average_precision", "number", "reward"),
     Index(None, "search_id", "arm", "number"),
     # All that counting the trials of all searches reads: their rows are long.
     Index(None, "state", "arm", "failure_reason", "seconds"),
+)
+
+trial_parent = Table(
+    "trial_parent",
+    metadata,
+    Column("search_id", String(64), ForeignKey("search.id", ondelete="CASCADE"), primary_key=True),
+    Column("parent", Integer, primary_key=True, autoincrement=False),
+    Column("child", Integer, primary_key=True, autoincrement=False),
 )
 
 job = Table(

@@ -39,6 +39,7 @@ OPEN_TRIALS = (TrialState.QUEUED.value, TrialState.RUNNING.value)
 # Made once: to build a statement takes SQLAlchemy longer than to run it. What is set are the columns that come as
 # parameters.
 _INSERT_ENTRY, _INSERT_TRIAL = insert(tables.ledger), insert(tables.trial)
+_INSERT_PARENTS = insert(tables.trial_parent)
 _INSERT_JOB, _INSERT_ATTEMPT = insert(tables.job), insert(tables.attempt)
 _SEARCH = tables.search.c.id == bindparam("of_search")
 _UPDATE_SEARCH = update(tables.search).where(_SEARCH)
@@ -191,6 +192,8 @@ class Writing:
         newest = self.connection.execute(_NEWEST_TRIAL, {"of_search": self.search.id}).scalar_one() or 0
         rules.require_number(trial.draft, newest + 1)
         self.connection.execute(_INSERT_TRIAL, rows.trial_values(trial))
+        if trial.draft.parents:
+            self.connection.execute(_INSERT_PARENTS, rows.parent_values(trial))
         self.append(EntryKind.TRIAL_CREATED, trial.number, rules.created_payload(trial.draft), at)
         return trial
 

@@ -83,7 +83,7 @@ class BulkWriter:
         trial = rules.new_trial(SEARCH_ID, draft, None, at)
         self._created(draft, at)
         self._entry(EntryKind.TRIAL_FINISHED, draft.number, rules.finished_payload(trial, consumed=True), at)
-        self._row(tables.trial, rows.trial_values(trial))
+        self._trial(trial)
 
     def start(self, draft: TrialDraft, worker: str) -> None:
         at = self.clock.tick()
@@ -156,10 +156,15 @@ class BulkWriter:
             self.flush()
 
     def _put(self, work: _Work) -> None:
-        self._row(tables.trial, rows.trial_values(work.trial))
+        self._trial(work.trial)
         self._row(tables.job, {"position": work.position, **rows.job_values(work.job)})
         for attempt in work.attempts:
             self._row(tables.attempt, {"search_id": SEARCH_ID, **rows.attempt_values(attempt)})
+
+    def _trial(self, trial: Trial) -> None:
+        self._row(tables.trial, rows.trial_values(trial))
+        for parent in rows.parent_values(trial):
+            self._row(tables.trial_parent, parent)
 
     def _created(self, draft: TrialDraft, at: datetime) -> None:
         self._entry(EntryKind.TRIAL_CREATED, draft.number, rules.created_payload(draft), at)

@@ -144,7 +144,8 @@ class CourseOfTrials:
         cost = replace(
             counted, backbone_multiply_adds=round(share * multiply_adds), backbone_parameters=round(share * parameters)
         )
-        return replace(draft, number=self.num_trials, fingerprint=digest, target_cost=cost)
+        parents = (2 * self.num_trials // 3,) if self.num_trials > 1 else ()
+        return replace(draft, number=self.num_trials, fingerprint=digest, target_cost=cost, parents=parents)
 
     def _end(self, writer: TrialWriter, number: int) -> None:
         """What the search finds becomes better, and comes with noise."""

@@ -117,6 +117,21 @@ def test_the_best_come_first_with_their_distance_to_the_reference(client: httpx.
     assert best["trials"][1]["difference"] is None
 
 
+def test_what_was_made_from_a_trial_is_paged(client: httpx.Client, writer: SearchWriter) -> None:
+    made = [writer.add(reference("spinenet-49"), parents=parents) for parents in ((1,), (1, 4), (4,), (1,))]
+    assert made == [7, 8, 9, 10]
+    first = client.get(f"{BASE}/trials/1/children", params={"page_size": 2}).json()
+    assert ([child["number"] for child in first["trials"]], first["total"]) == ([7, 8], 3)
+    second = client.get(f"{BASE}/trials/1/children", params={"page_token": first["next_page_token"]}).json()
+    assert second["trials"] == client.get(f"{BASE}/trials", params={"page_token": 9}).json()["trials"]
+    assert (second["total"], second["next_page_token"]) == (3, None)
+    with Client(str(client.base_url), TOKEN) as ours:
+        assert [child["number"] for child in ours.list_children(writer.search_id, 4)] == [8, 9]
+    childless = client.get(f"{BASE}/trials/10/children").json()
+    assert childless == {"trials": [], "next_page_token": None, "total": 0}
+    assert client.get(f"{BASE}/trials/11/children").status_code == 404
+
+
 def test_the_exported_spec_builds_the_trials_architecture(client: httpx.Client) -> None:
     answer = client.get(f"{BASE}/trials/6/export", params={"format": "spec"})
     assert answer.headers["content-type"].startswith("application/json")

@@ -21,6 +21,7 @@ from nas_controller.records import (
 )
 from nas_controller.requests import RequestDraft, RequestVerb
 from nas_controller.store.base import Store
+from nas_controller.trial_summaries import Objective
 from trainer.session import Checkpoint, LogPart, Measurement
 
 START = datetime(2026, 3, 1, 9, 30, 0, 250_000, tzinfo=UTC)
@@ -189,7 +190,10 @@ def readable_search(store: Store, search_id: str) -> dict[str, Any]:
         "trials": trials,
         "curves": curves,
         "measured": {step: store.measured_at(search_id, step) for step in steps},
+        "summaries": store.list_summaries(search_id, 10_000),
+        "children": {trial.number: store.list_children(search_id, trial.number, 10_000) for trial in trials},
         "best": store.best_trials(search_id, 10_000),
+        "best in": {objective: store.best_summaries(search_id, 10_000, objective) for objective in Objective},
         "references": store.reference_trials(search_id),
         "counts": dict(store.count_trials(search_id).by_state),
         "jobs": jobs,

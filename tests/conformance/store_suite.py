@@ -37,6 +37,7 @@ from tests.conformance.store_request_suite import StoreRequestSuite
 from tests.conformance.store_reuse_suite import StoreReuseSuite
 from tests.conformance.store_snapshot_suite import StoreSnapshotSuite
 from tests.conformance.store_starting_suite import StoreStartingSuite
+from tests.conformance.store_summary_suite import StoreSummarySuite
 from tests.conformance.store_token_suite import StoreTokenSuite
 from tests.conformance.store_usage_suite import StoreUsageSuite
 from tests.conformance.store_watching_suite import StoreWatchingSuite
@@ -77,6 +78,7 @@ class StoreSuite(
     StoreWorkSuite,
     StoreWorkersSuite,
     StoreStartingSuite,
+    StoreSummarySuite,
     StoreProgressSuite,
     StoreLogSuite,
     StoreReuseSuite,

@@ -35,6 +35,7 @@ from nas_controller.store.open import SchemaError, alembic_config, migrate, open
 from nas_controller.store.revisions import MIGRATIONS
 from nas_controller.store.tables import metadata
 from nas_controller.tallies import Group
+from nas_controller.trial_summaries import TrialSummary
 from nas_controller.webhooks.records import MessageType, Outcome
 from tests.conformance.store_cases import (
     CONFIG,
@@ -214,6 +215,22 @@ def test_a_database_of_the_twelfth_schema_is_read(tmp_path: Path) -> None:
         (2, TrialState.INFEASIBLE),
         (6, TrialState.STOPPED_EARLY),
     ]
+    store.close()
+
+
+def test_a_database_of_the_thirteenth_schema_is_read_and_continued(tmp_path: Path) -> None:
+    """`schema_0013.sql` is the twelfth's, brought forward: costs, sources and parents were taken out of the drafts. All
+    but the reference, trial 3, say that they were made from trials 1 and 2."""
+    store = open_store(_golden_database(tmp_path, "schema_0013.sql"))
+    assert store.list_summaries("s1", 10) == [TrialSummary.of(trial) for trial in store.list_trials("s1", 10)]
+    assert [trial.number for trial in store.list_children("s1", 2, 10)] == [1, 2, 4, 5, 6, 7, 8]
+    assert (store.count_children("s1", 1), store.count_children("s1", 3)) == (7, 0)
+    assert [trial.number for trial in store.best_summaries("s1", 10, max_multiply_adds=22)] == [1]
+    assert store.best_summaries("s1", 10, max_multiply_adds=21) == []
+    lease = store.claim_search("s1", "new release", at(2 * DAY), 60)
+    assert lease is not None
+    finished(store, lease, 9, 0.5, parents=(3,))
+    assert [trial.number for trial in store.list_children("s1", 3, 10)] == [9]
     store.close()
 
 
@@ -430,7 +447,7 @@ def test_a_database_of_the_eleventh_schema_is_read_and_continued(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "revision", ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011"]
+    "revision", ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012"]
 )
 def test_a_migration_forward_and_back_changes_nothing(tmp_path: Path, revision: str) -> None:
     engine = make_engine(_golden_database(tmp_path, f"schema_{revision}.sql"))
