@@ -13,8 +13,7 @@ So a model can learn what holds at a place, what holds everywhere, and what hold
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,24 +26,26 @@ Bags = tuple[NDArray[np.int64], ...]
 as many."""
 GROUPS = ("place", "edges", "order", "neighbourhood", "pattern")
 _TYPES = ("", *BlockType)
-_LEVEL, _TYPE, _MULTIPLIER, _PARENT = range(4)
-_EDGE, _DISTANCE, _MULTIPLIER_OF_LEVEL = range(3)
+_BITS = 20
+"""A feature that is no hash is three small numbers of so many bits."""
+_LEVEL, _TYPE, _MULTIPLIER, _PARENT = (number << _BITS for number in range(4))
+_EDGE, _DISTANCE, _MULTIPLIER_OF_LEVEL = (number << 2 * _BITS for number in range(3))
+_LARGEST = 2**63 - 1
 
 
-@dataclass(slots=True)
 class _Block:
     """What was decided about a block. A multiplier is in thousandths; 0 where it is not searched."""
 
-    level: int = 0
-    block_type: str = ""
-    multiplier: int = 0
-    parents: list[tuple[int, int]] = field(default_factory=list)  # feature, kind
+    __slots__ = ("block_type", "level", "multiplier", "parents")
 
-    @property
-    def kind(self) -> int:
-        return _kind(self.level, self.block_type)
+    def __init__(self) -> None:
+        self.level = 0
+        self.block_type = ""
+        self.multiplier = 0
+        self.parents: list[tuple[int, int]] = []  # feature, kind
 
 
+@cache
 def _kind(level: int, block_type: str) -> int:
     """A number for level and type."""
     return level * len(_TYPES) + _TYPES.index(block_type)
@@ -52,23 +53,33 @@ def _kind(level: int, block_type: str) -> int:
 
 def features(space: SearchSpace, genotype: Genotype) -> Bags:
     """The features of a complete genotype, group by group."""
-    blocks = _blocks(space, genotype)
-    looks = {subject: (block.kind, block.multiplier) for subject, block in blocks.items()}
+    blocks = sorted(_blocks(space, genotype).items())
+    looks = {subject: (_kind(block.level, block.block_type), block.multiplier) for subject, block in blocks}
     place, edges, neighbourhood, pattern = [], [], [], []
-    for subject, block in sorted(blocks.items()):
-        parents = sorted(block.parents)
-        place += [_packed(subject, _LEVEL, block.level), _packed(subject, _TYPE, _TYPES.index(block.block_type))]
-        place += [_packed(subject, _MULTIPLIER, block.multiplier)]
-        place += [_packed(subject, _PARENT, feature) for feature, _ in parents]
-        edges += [_packed(_MULTIPLIER_OF_LEVEL, block.level, block.multiplier)]
-        for feature, kind in parents:
-            edges += [_packed(_EDGE, kind, looks[subject][0]), _packed(_DISTANCE, 0, subject - feature)]
-        around = [(feature, *looks.get(feature, (kind, 0))) for feature, kind in parents]
-        neighbourhood.append(_hashed(subject, *looks[subject], *_flat(around)))
-        pattern.append(_hashed(*looks[subject], *_flat((subject - feature, *look) for feature, *look in around)))
-    kinds = [looks[subject][0] for subject in sorted(blocks)]
-    order = [_packed(0, kind, later) for index, kind in enumerate(kinds) for later in kinds[index + 1 :]]
-    return tuple(np.array(group, dtype=np.int64) for group in (place, edges, order, neighbourhood, pattern))
+    for subject, block in blocks:
+        look, at = looks[subject], subject << 2 * _BITS
+        block.parents.sort()
+        place += [
+            at | _LEVEL | block.level,
+            at | _TYPE | _kind(0, block.block_type),
+            at | _MULTIPLIER | block.multiplier,
+        ]
+        edges.append(_MULTIPLIER_OF_LEVEL | block.level << _BITS | block.multiplier)
+        around, distances = [], []
+        for feature, kind in block.parents:
+            near = looks.get(feature, (kind, 0))
+            place.append(at | _PARENT | feature)
+            edges += [_EDGE | kind << _BITS | look[0], _DISTANCE | subject - feature]
+            around.append((feature, near))
+            distances.append((subject - feature, near))
+        neighbourhood.append(_hashed((subject, look, tuple(around))))
+        pattern.append(_hashed((look, tuple(distances))))
+    kinds_B = np.array([looks[subject][0] for subject, _ in blocks], dtype=np.int64)
+    earlier_P, later_P = _pairs(len(kinds_B))
+    order_P = (kinds_B[earlier_P] << _BITS) | kinds_B[later_P]
+    place_F, edges_F = np.array(place, dtype=np.int64), np.array(edges, dtype=np.int64)
+    around_B, pattern_B = np.array(neighbourhood, dtype=np.int64), np.array(pattern, dtype=np.int64)
+    return place_F, edges_F, order_P, around_B, pattern_B
 
 
 def identity(bags: Bags) -> int:
@@ -80,14 +91,16 @@ def _blocks(space: SearchSpace, genotype: Genotype) -> dict[int, _Block]:
     """What the decisions say of each block, by its feature index."""
     blocks: dict[int, _Block] = {}
     for decision in space.decisions(genotype):
-        block = blocks.setdefault(decision.subject, _Block())
-        option = decision.option
-        if decision.kind is DecisionKind.BLOCK_TYPE:
-            block.block_type = option.block_type
-        elif decision.kind is DecisionKind.RESOURCE_MULTIPLIER:
-            block.multiplier = round(1000 * option.multiplier)
-        elif decision.kind is DecisionKind.PARENT:
+        block = blocks.get(decision.subject)
+        if block is None:
+            block = blocks[decision.subject] = _Block()
+        kind, option = decision.kind, decision.option
+        if kind is DecisionKind.PARENT:
             block.parents.append((option.feature, _kind(option.level, option.block_type)))
+        elif kind is DecisionKind.BLOCK_TYPE:
+            block.block_type = option.block_type
+        elif kind is DecisionKind.RESOURCE_MULTIPLIER:
+            block.multiplier = round(1000 * option.multiplier)
         else:
             block.level = option.level
         block.level = decision.subject_level or block.level
@@ -95,16 +108,13 @@ def _blocks(space: SearchSpace, genotype: Genotype) -> dict[int, _Block]:
     return blocks
 
 
-def _packed(first: int, second: int, third: int) -> int:
-    """Three small numbers as one."""
-    return (first << 40) | (second << 20) | third
+@cache
+def _pairs(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The places of every two of so many, the first one earlier."""
+    earlier, later = np.triu_indices(count, 1)
+    return earlier, later
 
 
-def _hashed(*numbers: int) -> int:
-    """63 bits of a hash of many."""
-    packed = np.array(numbers, dtype=np.int64).tobytes()
-    return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "little") >> 1
-
-
-def _flat(rows: Iterable[Sequence[int]]) -> list[int]:
-    return [number for row in rows for number in row]
+def _hashed(numbers: tuple[object, ...]) -> int:
+    """63 bits of a hash of many: Python's own, which is the same in every process for whole numbers."""
+    return hash(numbers) & _LARGEST

@@ -12,11 +12,13 @@ Shapes: N trials, M candidates, G groups, F different features, S draws.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from nas_controller.algorithms.features import GROUPS, Bags
@@ -25,8 +27,12 @@ Array = NDArray[np.float64]
 MAX_FITTED = 300
 """Trials that weights are fitted to."""
 ITERATIONS = 8
+MOST_DENSE = 2000
+"""Features of a group up to which its products are faster dense."""
 _LOG_RANGE, _LOG_NOISE_RANGE = (-9.0, 4.0), (-5.0, 1.0)
 _JITTER = 1e-6
+_LEAST_SQUARE = 1e-9
+"""Of a length: below, trials differ in nothing but rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,37 +49,60 @@ class Weights:
 
 
 class Vocabulary:
-    """The features of N trials, centred; those of each group are scaled so that a trial has length 1 on average."""
+    """The features of N trials, centred; those of each group are scaled so that a trial has length 1 on average.
+
+    Most features are those of few trials: counts are kept sparse, and their means are taken off what is computed with
+    them.
+    """
 
     def __init__(self, bags_N: Sequence[Bags]) -> None:
-        self.slices = []
-        self._columns: list[dict[int, int]] = []
-        width = 0
-        for group in range(len(GROUPS)):
-            ids = np.unique(np.concatenate([bags[group] for bags in bags_N])).tolist()
-            self._columns.append(dict(zip(ids, range(width, width + len(ids)), strict=True)))
-            self.slices.append(slice(width, width + len(ids)))
-            width += len(ids)
-        counts_NF = self._counts(bags_N)
-        self._mean_F = counts_NF.mean(0)
-        self._scale_F = torch.ones(width, dtype=torch.float64)
-        self.own_NF = counts_NF - self._mean_F
+        self._ids = [np.unique(np.concatenate([bags[group] for bags in bags_N])) for group in range(len(GROUPS))]
+        starts = np.cumsum([0, *map(len, self._ids)]).tolist()
+        self.slices = [slice(start, stop) for start, stop in pairwise(starts)]
+        self.counts_NF = self._counts(bags_N)
+        self._mean_F: Array = self.counts_NF.mean(0)
+        variances_F = self.counts_NF.power(2).mean(0) - self._mean_F**2
+        self.scale_F = np.ones(starts[-1])
         for columns in self.slices:
-            length = float(self.own_NF[:, columns].square().sum(1).mean().sqrt())
-            self._scale_F[columns] = 1 / length if length else 1.0
-        self.own_NF = self.own_NF * self._scale_F
+            square_length = float(variances_F[columns].sum())
+            if square_length > _LEAST_SQUARE:
+                self.scale_F[columns] = square_length**-0.5
 
-    def of(self, bags_M: Sequence[Bags]) -> Tensor:
-        """The same of others, MF."""
-        return (self._counts(bags_M) - self._mean_F) * self._scale_F
+    def of(self, bags_M: Sequence[Bags]) -> csr_array:
+        """The counts of others, MF, for `product`."""
+        return self._counts(bags_M)
 
-    def _counts(self, bags: Sequence[Bags]) -> Tensor:
-        width = self.slices[-1].stop
-        counts = torch.zeros(len(bags), width, dtype=torch.float64)
-        for row, groups in enumerate(bags):
-            pairs = zip(self._columns, groups, strict=True)
-            known = [columns[id_] for columns, ids in pairs for id_ in ids.tolist() if id_ in columns]
-            counts[row] = torch.bincount(torch.tensor(known, dtype=torch.int64), minlength=width)
+    def product(self, counts_MF: csr_array, weights_FS: Array) -> Array:
+        """Centred counts times weights, MS."""
+        centred_MS: Array = counts_MF @ weights_FS - self._mean_F @ weights_FS
+        return centred_MS
+
+    def transposed_product(self, values_NS: Array) -> Array:
+        """The centred counts of the N trials, transposed, times values, FS."""
+        centred_FS: Array = self.counts_NF.T @ values_NS - np.outer(self._mean_F, values_NS.sum(0))
+        return centred_FS
+
+    def gram(self, group: int, chosen: NDArray[np.intp]) -> Tensor:
+        """Inner products of chosen trials in one group."""
+        columns = self.slices[group]
+        counts_NF, mean_F = self.counts_NF[chosen][:, columns], self._mean_F[columns]
+        towards_mean_N = torch.from_numpy(counts_NF @ mean_F)
+        products_NN = _products(counts_NF) - towards_mean_N[:, None] - towards_mean_N + float(mean_F @ mean_F)
+        return products_NN * float(self.scale_F[columns][0]) ** 2
+
+    def _counts(self, bags: Sequence[Bags]) -> csr_array:
+        """How often each has each feature, those left out that no trial has."""
+        columns, rows = [], []
+        for group, (ids, place) in enumerate(zip(self._ids, self.slices, strict=True)):
+            given_MB = np.array([each[group] for each in bags])
+            found_MB = np.searchsorted(ids, given_MB).clip(max=len(ids) - 1)
+            is_known_MB = ids[found_MB] == given_MB
+            columns.append(found_MB[is_known_MB] + place.start)
+            rows.append(np.nonzero(is_known_MB)[0])
+        indices = np.concatenate(rows), np.concatenate(columns)
+        ones = np.ones(len(indices[0]))
+        counts = csr_array((ones, indices), shape=(len(bags), self.slices[-1].stop))
+        counts.sum_duplicates()
         return counts
 
 
@@ -85,29 +114,35 @@ class GaussianProcess:
         spread = float(rewards_N.std()) or 1.0
         self._targets_N = torch.from_numpy((rewards_N - rewards_N.mean()) / spread)
         self.weights = self._fitted(weights)
-        self._deviation_F = torch.ones(self.vocabulary.own_NF.shape[1], dtype=torch.float64)
-        for columns, log in zip(self.vocabulary.slices, self.weights.log_groups_G, strict=True):
-            self._deviation_F[columns] = float(np.exp(log / 2))
-        self._own_NF = self.vocabulary.own_NF * self._deviation_F
-        covariance_NN = self._own_NF @ self._own_NF.T
+        variances_G = np.exp(self.weights.log_groups_G)
+        self._deviation_F = self.vocabulary.scale_F.copy()
+        for columns, variance in zip(self.vocabulary.slices, variances_G, strict=True):
+            self._deviation_F[columns] *= variance**0.5
+        everyone = np.arange(len(bags_N))
+        grams = (float(variance) * self.vocabulary.gram(group, everyone) for group, variance in enumerate(variances_G))
+        covariance_NN = torch.stack(list(grams)).sum(0)
         self._noise = float(np.exp(self.weights.log_noise)) + _JITTER
         self._factor_NN = torch.linalg.cholesky(covariance_NN + self._noise * _eye(len(bags_N)))
         solved_N1 = torch.cholesky_solve(self._targets_N[:, None], self._factor_NN)
         self.means_N: Array = (covariance_NN @ solved_N1)[:, 0].numpy()
 
-    def functions(self, draws: np.random.Generator, count: int) -> Tensor:
-        """So many draws from the posterior: the weight of each feature, FS."""
-        prior_FS = torch.from_numpy(draws.normal(size=(self._own_NF.shape[1], count)))
-        noise_NS = torch.from_numpy(draws.normal(size=(self._own_NF.shape[0], count))) * self._noise**0.5
-        missed_NS = self._targets_N[:, None] - self._own_NF @ prior_FS - noise_NS
-        update_FS = self._own_NF.T @ torch.cholesky_solve(missed_NS, self._factor_NN)
-        return self._deviation_F[:, None] * (prior_FS + update_FS)
+    def functions(self, draws: np.random.Generator, count: int) -> Array:
+        """So many draws from the posterior: the weight of each feature, FS, for `values`."""
+        vocabulary, deviation_F1 = self.vocabulary, self._deviation_F[:, None]
+        prior_FS = deviation_F1 * draws.standard_normal((len(deviation_F1), count))
+        noise_NS = draws.standard_normal((len(self._targets_N), count)) * self._noise**0.5
+        missed_NS = self._targets_N.numpy()[:, None] - vocabulary.product(vocabulary.counts_NF, prior_FS) - noise_NS
+        solved_NS = torch.cholesky_solve(torch.from_numpy(missed_NS), self._factor_NN).numpy()
+        return prior_FS + deviation_F1**2 * vocabulary.transposed_product(solved_NS)
+
+    def values(self, bags_M: Sequence[Bags], functions_FS: Array) -> Array:
+        """What each function makes of other networks, MS, in standard deviations of the rewards."""
+        return self.vocabulary.product(self.vocabulary.of(bags_M), functions_FS)
 
     def _fitted(self, weights: Weights) -> Weights:
         """The weights that make the rewards most likely, looked for from those given."""
         chosen = _chosen(self._targets_N.numpy())
-        own_NF = self.vocabulary.own_NF[chosen]
-        grams_GNN = torch.stack([own_NF[:, columns] @ own_NF[:, columns].T for columns in self.vocabulary.slices])
+        grams_GNN = torch.stack([self.vocabulary.gram(group, chosen) for group in range(len(GROUPS))])
         bounds = [_LOG_RANGE] * len(grams_GNN) + [_LOG_NOISE_RANGE]
         start = np.append(weights.log_groups_G, weights.log_noise)
         known = (grams_GNN, self._targets_N[chosen])
@@ -115,6 +150,14 @@ class GaussianProcess:
             _unlikelihood, start, known, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": ITERATIONS}
         )
         return Weights(found.x[:-1].copy(), float(found.x[-1]))
+
+
+def _products(counts_NF: csr_array) -> Tensor:
+    """Of every two rows their inner product, NN."""
+    if counts_NF.shape[1] > MOST_DENSE:
+        return torch.from_numpy((counts_NF @ counts_NF.T).toarray())
+    dense_NF = torch.from_numpy(counts_NF.toarray())
+    return dense_NF @ dense_NF.T
 
 
 def _eye(count: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Mutations that a model expects to be good, by Thompson sampling (Thompson 1933; many at once: Kandasamy et al. 2018).
 
 The model is a Gaussian process over bags of features (`features`, `gaussian_process`), as in Ru et al. 2021. It is
-fitted again whenever a tenth more trials were told. Then functions are drawn from it, each a guess at what any network
+fitted again whenever a sixth more trials were told. Then functions are drawn from it, each a guess at what any network
 is worth, and candidates are bred: children of the trials that the model thinks best (those that look best may have been
 lucky), children of those that are best in one of the functions, and so on. Of each function the best candidate that no
 other function has is proposed: so what is tried may be the best, and many workers try different networks.
@@ -15,13 +15,11 @@ from dataclasses import dataclass, replace
 from random import Random
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from nas_controller.algorithms.base import Proposal, SearchAlgorithm, StateDict, ToldTrial
 from nas_controller.algorithms.draws import trial_draws
 from nas_controller.algorithms.features import GROUPS, Bags, features, identity
-from nas_controller.algorithms.gaussian_process import GaussianProcess, Weights
+from nas_controller.algorithms.gaussian_process import Array, GaussianProcess, Weights
 from nas_controller.algorithms.policy import single_thread
 from nas_controller.algorithms.population import Parent, Population, Seen
 from nas_controller.algorithms.random_search import RandomSearch
@@ -38,7 +36,8 @@ NUM_PICKS = 128
 """Proposals of one fit; with more workers some propose the same again."""
 PARENTS, CHILDREN, GENERATIONS = 12, 64, 4
 MAX_PATH = 16
-LEAST_BETWEEN_FITS = 4
+LEAST_BETWEEN_FITS, FITTED_PARTS = 4, 6
+"""The model is fitted again when so many more were told, or such a part of those it was fitted to."""
 _LOW_QUANTILE = -1.645
 _FITS = 2**63
 """Random numbers of fits are drawn by numbers that no trial has."""
@@ -117,7 +116,7 @@ class Guided(SearchAlgorithm):
         self._newest.add(known)
         self._best.add(known)
         num_told = self._newest.num_told
-        due = self._fitted_at + max(LEAST_BETWEEN_FITS, self._fitted_at // 10)
+        due = self._fitted_at + max(LEAST_BETWEEN_FITS, self._fitted_at // FITTED_PARTS)
         if num_told >= self._settings.initial and num_told >= due:
             with single_thread():
                 self._fit()
@@ -154,13 +153,13 @@ class Guided(SearchAlgorithm):
         return self._bags.get(genotype) or features(self._space, genotype)
 
     def _bred(
-        self, process: GaussianProcess, best: Sequence[Parent], functions_FS: Tensor, rng: Random
-    ) -> tuple[list[_Candidate], Tensor]:
+        self, process: GaussianProcess, best: Sequence[Parent], functions_FS: Array, rng: Random
+    ) -> tuple[list[_Candidate], Array]:
         """Generations of networks that were not told yet, with their values in each function: children of the best
         trials first, then of those that are best in one of the functions."""
         parents = [_Candidate(parent, (), parent.genotype, self._bags[parent.genotype]) for parent in best]
         bred: dict[int, _Candidate] = {}
-        values_MS = torch.empty(0, functions_FS.shape[1], dtype=torch.float64)
+        values_MS = np.empty((0, functions_FS.shape[1]))
         for _ in range(GENERATIONS):
             for child in [self._child(rng.choice(parents), rng) for _ in range(CHILDREN)]:
                 if child is not None:
@@ -168,7 +167,7 @@ class Guided(SearchAlgorithm):
             candidates = list(bred.values())
             fresh = [candidate.bags for candidate in candidates[len(values_MS) :]]
             if fresh:
-                values_MS = torch.cat([values_MS, process.vocabulary.of(fresh) @ functions_FS])
+                values_MS = np.concatenate([values_MS, process.values(fresh, functions_FS)])
                 parents = [candidates[index] for index in values_MS.argmax(0).tolist()]
         return list(bred.values()), values_MS
 
@@ -184,7 +183,7 @@ class Guided(SearchAlgorithm):
             return None
         return _Candidate(parent.parent, path, genotype, bags)
 
-    def _take(self, candidates: Sequence[_Candidate], values_MS: Tensor) -> None:
+    def _take(self, candidates: Sequence[_Candidate], values_MS: Array) -> None:
         """Of each function the best candidate that no function before it has; these are asked for from now on. Where
         there is no candidate, what was drawn before is asked for again."""
         if not candidates:
@@ -192,7 +191,7 @@ class Guided(SearchAlgorithm):
         self._num_picks = min(NUM_PICKS, len(candidates))
         for pick in range(self._num_picks):
             chosen = int(values_MS[:, pick].argmax())
-            values_MS[chosen] = -torch.inf
+            values_MS[chosen] = -np.inf
             candidate = candidates[chosen]
             self._pick_parents_P[pick] = candidate.parent.number
             self._pick_genotypes_PT[pick] = candidate.parent.genotype

@@ -60,8 +60,8 @@ def test_it_begins_at_random_and_is_fitted_now_and_then() -> None:
         proposal = algorithm.ask(number)
         algorithm.tell(told(number, proposal, reward=score(proposal)))
         fitted.append(algorithm.diagnostics()["fitted_at"])
-    # Every fourth trial, from 40 on every tenth part of those known.
-    assert sorted(set(fitted)) == [10, 14, 18, 22, 26, 30, 34, 38, 42, 46, 50, 55]
+    # Every fourth trial, from 30 on every sixth part of those known.
+    assert sorted(set(fitted)) == [10, 14, 18, 22, 26, 30, 35, 40, 46, 53]
 
 
 def test_proposals_of_one_fit_differ_and_say_where_they_come_from() -> None:
