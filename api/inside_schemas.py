@@ -54,6 +54,26 @@ class ControllerWarning(BaseModel):
     message: str
 
 
+class ImprovementProbability(BaseModel):
+    """How likely it is that one searched trial is better than one random one; 0.5 where they are alike."""
+
+    probability: float = Field(description="share of all pairs, a tie being half of one (Mann and Whitney's U)")
+    interval: tuple[float, float] = Field(description="95 % interval, as if trials were independent (Newcombe 2006)")
+
+
+class ControllerImprovement(BaseModel):
+    """Rewards of trials that the algorithm searched for, beside those of random ones; only trials that were trained
+    themselves, to their end."""
+
+    against: Literal["control", "random"] = Field(
+        description="the random ones: those of the control arm, or those with which an algorithm without one began"
+    )
+    searched: int = Field(description="searched trials")
+    random: int = Field(description="random trials")
+    all: ImprovementProbability = Field(description="of all searched trials")
+    newest_half: ImprovementProbability = Field(description="of their newest half, against the same random ones")
+
+
 class ControllerInsight(BaseModel):
     """The controller from inside, over time."""
 
@@ -78,6 +98,13 @@ class ControllerInsight(BaseModel):
         ],
         diagnostics=[{"told": 5, "at": "2026-01-01T00:02:00Z", "values": {"entropy": 0.99, "baseline": 0.14}}],
         warnings=[],
+        improvement={
+            "against": "control",
+            "searched": 180,
+            "random": 20,
+            "all": {"probability": 0.81, "interval": [0.7, 0.88]},
+            "newest_half": {"probability": 0.9, "interval": [0.8, 0.95]},
+        },
     )
 
     sequence: int = Field(description="sequence number of the event up to which this is true")
@@ -85,6 +112,7 @@ class ControllerInsight(BaseModel):
     buckets: list[ControllerBucket] = Field(description="at most 60, of equal width, by number of their trials")
     diagnostics: list[DiagnosticPoint] = Field(description="at most 400, as the controller kept them now and then")
     warnings: list[ControllerWarning]
+    improvement: ControllerImprovement | None = Field(description="null where there is nothing to compare yet")
 
 
 class TrialSpan(BaseModel):

@@ -18,6 +18,15 @@ _WRITTEN_BY_OTHERS = (EntryKind.SEARCH_EDITED, EntryKind.REQUEST_CREATED)
 _REWARDED = (TrialState.COMPLETED, TrialState.STOPPED_EARLY)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a trial is told with besides its outcome."""
+
+    genotype: Genotype
+    log_probs: tuple[float, ...]
+    arm: str
+
+
 @dataclass
 class Replay:
     """What a search's ledger says up to an entry.
@@ -29,8 +38,8 @@ class Replay:
         num_told: trials told.
         running_seconds: how long controllers worked on the search; pauses and crashes do not count.
         counted_until: the entry up to which time is counted; None while no controller runs the search.
-        asked: genotype and log-probabilities of trials that were asked and are not finished, as far as they were
-            followed; after a snapshot the store has them.
+        asked: trials that were asked and are not finished, as far as they were followed; after a snapshot the store
+            has them.
     """
 
     store: Store
@@ -41,7 +50,7 @@ class Replay:
     num_told: int = 0
     running_seconds: float = 0.0
     counted_until: datetime | None = None
-    asked: dict[int, tuple[Genotype, tuple[float, ...]]] = field(default_factory=dict)
+    asked: dict[int, Asked] = field(default_factory=dict)
 
     def follow(self) -> None:
         """Takes in all that was committed since."""
@@ -61,11 +70,13 @@ class Replay:
         self._count_time(entry)
         if entry.kind is EntryKind.TRIAL_CREATED:
             self.num_trials += 1
-            self.asked[_number(entry)] = tuple(entry.payload["genotype"]), tuple(entry.payload["log_probs"])
+            payload = entry.payload
+            asked = Asked(tuple(payload["genotype"]), tuple(payload["log_probs"]), payload["arm"])
+            self.asked[_number(entry)] = asked
         elif entry.kind is EntryKind.TRIAL_FINISHED:
-            asked = self.asked.pop(_number(entry), None)
+            waiting = self.asked.pop(_number(entry), None)
             if entry.payload["consumed"]:
-                self.algorithm.tell(_told(entry, *(asked or self._stored(_number(entry)))))
+                self.algorithm.tell(_told(entry, waiting or self._stored(_number(entry))))
                 self.num_told += 1
         self.sequence = entry.sequence
 
@@ -80,9 +91,9 @@ class Replay:
         if starts or self.counted_until is not None:
             self.counted_until = None if ends else entry.at
 
-    def _stored(self, number: int) -> tuple[Genotype, tuple[float, ...]]:
+    def _stored(self, number: int) -> Asked:
         draft = self.store.get_trial(self.search_id, number).draft
-        return draft.genotype, draft.log_probs
+        return Asked(draft.genotype, draft.log_probs, draft.arm)
 
 
 def _number(entry: LedgerEntry) -> int:
@@ -90,12 +101,13 @@ def _number(entry: LedgerEntry) -> int:
     return entry.trial_number
 
 
-def _told(finished: LedgerEntry, genotype: Genotype, log_probs: tuple[float, ...]) -> ToldTrial:
+def _told(finished: LedgerEntry, asked: Asked) -> ToldTrial:
     state = TrialState(finished.payload["state"])
     return ToldTrial(
         number=_number(finished),
-        genotype=genotype,
-        log_probs=log_probs,
+        genotype=asked.genotype,
+        log_probs=asked.log_probs,
+        arm=asked.arm,
         state=state,
         reward=finished.payload["reward"] if state in _REWARDED else None,
     )

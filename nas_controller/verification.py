@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from nas_controller.algorithms.base import Proposal
-from nas_controller.algorithms.table import make_algorithm
+from nas_controller.algorithms.table import configured_algorithm
 from nas_controller.records import EntryKind, LedgerEntry, Snapshot, Trial
 from nas_controller.replay import Replay
 from nas_controller.requests import ARMS
@@ -86,9 +86,8 @@ def verify(
     """
     search = store.get_search(search_id)
     config = SearchConfig.from_document(search.config)
-    settings = config.algorithm
     space = find_space(config.space)
-    algorithm = make_algorithm(settings.name, space, settings.seed, settings.settings)
+    algorithm = configured_algorithm(config.algorithm, space)
     verifying = _Verifying(Replay(store, search_id, algorithm), config, space, store.list_snapshots(search_id))
     difference = None
     for sequence, trial_number, mismatch in verifying.steps(search.last_sequence):

@@ -142,7 +142,7 @@ def running_search(
     Where it cannot be put together (its data set is gone, say) the search FAILED with the reason; where no Ray
     answers at the home's address, or the disk is full, it stays PENDING.
     """
-    from nas_controller.algorithms.table import make_algorithm
+    from nas_controller.algorithms.table import configured_algorithm
     from nas_controller.early_stopping.table import make_rule
     from nas_controller.leases import kept
     from nas_controller.running_search import RunningSearch
@@ -156,9 +156,7 @@ def running_search(
                 store, lease, now
             ):  # a large data set is read for minutes, and Ray starts slowly on a busy machine
                 setup = search_setup(lease.search_id, config, home)
-                algorithm = make_algorithm(
-                    config.algorithm.name, setup.space, config.algorithm.seed, config.algorithm.settings
-                )
+                algorithm = configured_algorithm(config.algorithm, setup.space)
                 dispatcher = ray_dispatcher(lease.search_id, config, home)
         except ConnectionError as error:
             store.set_search_state(lease, SearchState.PENDING, f"Ray: {error}", now())

@@ -10,6 +10,9 @@ from rich.console import Console
 from api.views import best_trials, search_detail
 from nas_controller.artifacts.sweep import sweep_artifacts
 from nas_controller.dispatch.results import ResultSpool
+from nas_controller.insight.following import follow, restored
+from nas_controller.insight.improvement import improvement_fields
+from nas_controller.insight.insight import Insight
 from nas_controller.records import Search, SearchState, search_id_of
 from nas_controller.search_config import SearchConfig, load_search_file
 from nas_controller.search_loop import run_search
@@ -19,7 +22,7 @@ from spinesearch.client import Event
 from spinesearch.composition import claim, lease_owner, now, open_home_artifacts, open_home_store, running_search
 from spinesearch.home import Home
 from spinesearch.processes import StopFlag
-from spinesearch.progress import SearchProgress, make_console, print_best
+from spinesearch.progress import SearchProgress, improvement_text, make_console, print_best
 from spinesearch.validation import check_search
 
 INTERRUPTED = 130
@@ -87,15 +90,26 @@ def _detail(store: Store, search_id: str) -> dict[str, Any]:
 
 
 def _print_end(store: Store, search: Search, console: Console, *, as_json: bool) -> None:
-    best = best_trials(store, search.id, SearchConfig.from_document(search.config).reevaluate.top or 3)
+    config = SearchConfig.from_document(search.config)
+    best = best_trials(store, search.id, config.reevaluate.top or 3)
     reason = f" ({search.reason})" if search.reason else ""
     console.print(f"search {search.id} {search.state}{reason}")
     print_best(console, best.model_dump(mode="json"))
+    improvement = _improvement(store, search.id, config)
+    if improvement is not None:
+        console.print(f"A searched trial is {improvement_text(improvement)}.", style="dim")
     if as_json:
-        print(json.dumps(_summary(store, search), indent=2))
+        print(json.dumps(_summary(store, search, improvement), indent=2))
 
 
-def _summary(store: Store, search: Search) -> dict[str, Any]:
+def _improvement(store: Store, search_id: str, config: SearchConfig) -> dict[str, Any] | None:
+    """Whether the search beat random: what `GET /v1/searches/{id}/controller` says of it."""
+    insight = restored(config, store.read_insight(search_id)) or Insight(config)
+    follow(store, search_id, insight)
+    return improvement_fields(insight.improvement)
+
+
+def _summary(store: Store, search: Search, improvement: dict[str, Any] | None) -> dict[str, Any]:
     """What a script wants to know at the end."""
     counts = store.count_trials(search.id)
     best = next(iter(store.best_trials(search.id, 1)), None)
@@ -103,6 +117,7 @@ def _summary(store: Store, search: Search) -> dict[str, Any]:
         "search": search.id,
         "state": search.state,
         "reason": search.reason,
+        "improvement": improvement,
         "trials": {str(state): count for state, count in sorted(counts.by_state.items())},
         "best": None
         if best is None

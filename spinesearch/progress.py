@@ -125,6 +125,24 @@ def print_best(console: Console, best: Document) -> None:
     console.print("Multiply-adds and parameters: the backbone with endpoints at target size.", style="dim")
 
 
+def improvement_text(improvement: Document | None) -> str:
+    """Whether a search beats random, in a sentence; "" where there is nothing to compare.
+
+    >>> newest = {"probability": 0.9, "interval": [0.8, 0.95]}
+    >>> improvement_text({"against": "control", "all": {"probability": 0.81, "interval": [0.7, 0.88]},
+    ...     "newest_half": newest, "searched": 180, "random": 20})
+    'better than a random trial (control arm) with probability 0.81 [0.70, 0.88], its newest half 0.90 [0.80, 0.95]'
+    """
+    if improvement is None:
+        return ""
+    arm = "control arm" if improvement["against"] == "control" else "those at its beginning"
+    texts = []
+    for part in (improvement["all"], improvement["newest_half"]):
+        low, high = part["interval"]
+        texts.append(f"{part['probability']:.2f} [{low:.2f}, {high:.2f}]")
+    return f"better than a random trial ({arm}) with probability {texts[0]}, its newest half {texts[1]}"
+
+
 def _reuse_note(source: Document | None, search_id: str) -> str:
     """Where a reused reward was measured; "" for a trial of its own training, as for entries before schema 0002."""
     if source is None:

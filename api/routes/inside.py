@@ -10,6 +10,7 @@ from api.inside_schemas import AttemptSpan, ChoiceInsight, ControllerInsight, Wo
 from api.routes.parameters import SearchId
 from nas_controller.insight.choice_report import choice_fields
 from nas_controller.insight.choices import MAX_TOP
+from nas_controller.insight.improvement import improvement_fields
 from nas_controller.insight.policy_report import controller_fields
 from nas_controller.insight.workers import MAX_SPANS, Worker, WorkerState, WorkSpan, workers_of
 
@@ -22,10 +23,13 @@ router = APIRouter(prefix="/v1/searches/{search_id}", tags=["insight"], response
 @router.get("/controller", operation_id="getController", summary="The controller from inside, over time")
 def get_controller(search_id: SearchId, context: Context) -> ControllerInsight:
     """What it asked for and was told, how stale results were, how often it repeats itself, how certain its decisions
-    are, and what its algorithm says of itself."""
+    are, what its algorithm says of itself, and whether it finds better ones than chance does."""
     search = context.store.get_search(search_id)
     with context.insights.of(search) as insight:
-        fields = controller_fields(insight.policy) | {"sequence": insight.sequence}
+        fields = controller_fields(insight.policy) | {
+            "sequence": insight.sequence,
+            "improvement": improvement_fields(insight.improvement),
+        }
     return ControllerInsight.model_validate({"algorithm": search.config["algorithm"]["name"], **fields})
 
 

@@ -42,13 +42,15 @@ class Proposal:
 class ToldTrial:
     """What became of a proposal, or of an architecture that a user took: then each decision was certain, and its
     `log_probs` are 0. `reward` is set for COMPLETED and STOPPED_EARLY, None for INFEASIBLE and FAILED. That of
-    STOPPED_EARLY was measured after a part of the training: it is not to be compared with others."""
+    STOPPED_EARLY was measured after a part of the training: it is not to be compared with others. `arm` is that of the
+    proposal; for what no algorithm proposed it is no arm of any."""
 
     number: int
     genotype: Genotype
     log_probs: tuple[float, ...]
     state: TrialState
     reward: float | None
+    arm: str = ""
 
 
 class SearchAlgorithm(ABC):

@@ -3,27 +3,40 @@
 from collections.abc import Mapping
 
 from nas_controller.algorithms.base import SearchAlgorithm
+from nas_controller.algorithms.controlled import Controlled
 from nas_controller.algorithms.evolution import EvolutionSettings, RegularizedEvolution
 from nas_controller.algorithms.guided import Guided, GuidedSettings
 from nas_controller.algorithms.local_search import LocalSearch, LocalSearchSettings
+from nas_controller.algorithms.mixed import Mixed, MixedSettings
+from nas_controller.algorithms.optuna_search import OptunaCmaEs, OptunaNsga2, OptunaTpe
 from nas_controller.algorithms.random_search import RandomSearch
 from nas_controller.algorithms.reinforce import Reinforce, ReinforceSettings
+from nas_controller.search_config import Algorithm
 from search_space.decisions import SearchSpace
 
 
-def make_algorithm(name: str, space: SearchSpace, seed: int, settings: Mapping[str, float]) -> SearchAlgorithm:
+def make_algorithm(
+    name: str, space: SearchSpace, seed: int, settings: Mapping[str, float], control_share: float = 0.0
+) -> SearchAlgorithm:
     """A new algorithm that was told nothing yet.
 
     Args:
         seed: in [0, 2**63).
         settings: the algorithm's own; what is left out has its default.
+        control_share: of its proposals that are random instead, to compare the others with.
 
     Raises:
         ValueError: an unknown algorithm or setting, or a value out of range.
     """
     if name not in _TABLE:
         raise ValueError(f"algorithm.name: {name!r}: must be one of {', '.join(_TABLE)}")
-    return _TABLE[name](space, seed, settings)
+    algorithm = _TABLE[name](space, seed, settings)
+    return Controlled(space, seed, algorithm, control_share) if control_share else algorithm
+
+
+def configured_algorithm(configured: Algorithm, space: SearchSpace) -> SearchAlgorithm:
+    """The algorithm that a search document asks for; it was told nothing yet. Raises ValueError as above."""
+    return make_algorithm(configured.name, space, configured.seed, configured.settings, configured.control_share)
 
 
 def _random(space: SearchSpace, seed: int, settings: Mapping[str, float]) -> SearchAlgorithm:
@@ -48,11 +61,19 @@ def _guided(space: SearchSpace, seed: int, settings: Mapping[str, float]) -> Sea
     return Guided(space, seed, GuidedSettings.from_mapping(settings))
 
 
+def _mixed(space: SearchSpace, seed: int, settings: Mapping[str, float]) -> SearchAlgorithm:
+    return Mixed(space, seed, MixedSettings.from_mapping(settings))
+
+
 _TABLE = {
     "random": _random,
     "evolution": _evolution,
     "local_search": _local_search,
     "guided": _guided,
     "reinforce": _reinforce,
+    "optuna_tpe": OptunaTpe,
+    "optuna_nsga2": OptunaNsga2,
+    "optuna_cmaes": OptunaCmaEs,
+    "mixed": _mixed,
 }
 ALGORITHM_NAMES = tuple(_TABLE)

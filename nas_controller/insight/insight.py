@@ -11,6 +11,7 @@ from typing import Any
 from nas_controller.insight.choices import Choices
 from nas_controller.insight.course import Course
 from nas_controller.insight.front import Fronts
+from nas_controller.insight.improvement import Improvement
 from nas_controller.insight.outcomes import Outcomes
 from nas_controller.insight.policy import Policy
 from nas_controller.insight.rises import Rises
@@ -18,7 +19,7 @@ from nas_controller.records import EntryKind, LedgerEntry
 from nas_controller.search_config import SearchConfig
 from search_space.spaces import find_space
 
-FORMAT = 3
+FORMAT = 4
 """Of the document. A part that folds otherwise, or keeps other things, is another format: then all is folded again."""
 
 
@@ -40,6 +41,7 @@ class Insight:
     course: Course = field(default_factory=Course)
     rises: Rises = field(default_factory=Rises)
     fronts: Fronts = field(default_factory=Fronts)
+    improvement: Improvement = field(default_factory=Improvement)
     outcomes: Outcomes = field(init=False)
     policy: Policy = field(init=False)
     choices: Choices = field(init=False)
@@ -55,6 +57,7 @@ class Insight:
         ended = self.course.point(entry.trial_number) if entry.kind is EntryKind.TRIAL_FINISHED else None
         self.fronts.apply(entry, ended)
         self.outcomes.apply(entry, ended)
+        self.improvement.apply(entry, ended)
         self.course.apply(entry)
         self.rises.apply(entry)
         self.policy.apply(entry)
@@ -72,6 +75,7 @@ class Insight:
             "choices": self.choices.to_document(),
             "fronts": self.fronts.to_document(),
             "outcomes": self.outcomes.to_document(),
+            "improvement": self.improvement.to_document(),
         }
 
     @classmethod
@@ -89,6 +93,7 @@ class Insight:
             course=Course.from_document(document["course"]),
             rises=Rises.from_document(document["rises"]),
             fronts=Fronts.from_document(document["fronts"]),
+            improvement=Improvement.from_document(document["improvement"]),
         )
         insight.policy = Policy.from_document(insight.policy.space, document["policy"])
         insight.choices = Choices.from_document(insight.choices.space, document["choices"])

@@ -7,8 +7,8 @@ decision as the policy had it when it drew: averaging what is stored needs no po
 come late, and works for every algorithm. Divided by the log of the number of options it is 1 for a uniform choice and 0
 for a certain one. It is an unbiased estimate: from few proposals it may come out a little over 1.
 
-Left out are decisions with a single option, trials that a user asked for, and proposals that were not drawn from a
-distribution over decisions but made of another trial: their log-probabilities are all 0.
+Left out are decisions with a single option, trials that a user asked for, those of the control arm, and proposals that
+were not drawn from a distribution over decisions but made of another trial: their log-probabilities are all 0.
 
 **Staleness** of a trained trial: how many trials the algorithm was told between its ask and its own tell.
 
@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from nas_controller.arms import CONTROL_ARM
 from nas_controller.insight.buckets import paired, widened
 from nas_controller.insight.diagnostics import Diagnostics
 from nas_controller.insight.seen_networks import SeenNetworks
@@ -139,6 +140,8 @@ class Policy:
         bucket.asked += 1
         bucket.duplicates += repetitions
         self.waiting[number] = self.num_told
+        if arm == CONTROL_ARM:
+            return
         for kind, entropy in self._entropies(payload["log_probs"]).items():
             bucket.entropy.setdefault(kind, Sums()).add(entropy)
 

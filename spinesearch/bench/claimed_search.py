@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nas_controller.algorithms.table import make_algorithm
+from nas_controller.algorithms.table import configured_algorithm
 from nas_controller.artifacts.base import ArtifactStore
 from nas_controller.dispatch.base import Dispatcher
 from nas_controller.records import SearchLease
@@ -25,11 +25,10 @@ def claimed_search(
     lease = store.claim_search(config.name, "bench", now(), LEASE_SECONDS)
     assert isinstance(lease, SearchLease)
     setup = _setup(config)
-    settings = config.algorithm
     return RunningSearch(
         setup=setup,
         store=store,
-        algorithm=make_algorithm(settings.name, setup.space, settings.seed, settings.settings),
+        algorithm=configured_algorithm(config.algorithm, setup.space),
         stopping_rule=None,
         dispatcher=dispatcher,
         artifacts=artifacts,

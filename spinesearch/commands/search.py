@@ -56,9 +56,15 @@ def list_searches(as_json: AsJson = False) -> None:
 
 @app.command()
 def show(search: SearchId, as_json: AsJson = False) -> None:
-    """Show one search."""
+    """Show one search, and whether it beats random."""
+    from spinesearch.progress import improvement_text
+
     with Client() as client:
-        _show(client.get_search(search), as_json)
+        found = client.get_search(search)
+        improvement = client.controller(search)["improvement"]
+    _show(found | {"improvement": improvement}, as_json)
+    if improvement is not None and not as_json:
+        print(f"a searched trial is {improvement_text(improvement)}")
 
 
 @app.command()

@@ -37,6 +37,7 @@ def test_the_controller_from_inside(store: Store, client: httpx.Client) -> None:
     answer = client.get(f"{BASE}/controller").json()
     assert answer["sequence"] == store.get_search(writer.search_id).last_sequence
     assert (answer["algorithm"], answer["diagnostics"], answer["warnings"]) == ("reinforce", [], [])
+    assert answer["improvement"] is None, "nothing random to compare with"
     first, second = answer["buckets"]
     assert [(b["first_trial"], b["last_trial"], b["asked"], b["told"]) for b in (first, second)] == [
         (1, 5, 5, 5),
@@ -52,6 +53,17 @@ def test_the_controller_from_inside(store: Store, client: httpx.Client) -> None:
     assert first["entropy_standard_error"]["block_type"] == pytest.approx(0.0, abs=1e-6)
     kinds = {"intermediate_level", "output_level", "level_adjustment", "block_type", "parent"}
     assert set(first["entropy"]) == kinds
+
+
+def test_whether_it_beats_random_is_told(store: Store, client: httpx.Client) -> None:
+    writer = write_sampled_search(store, 4)
+    writer.complete(writer.add(SPINENET_49.decode(random_genotype(random.Random(1))), arm="control"), 0.1)
+    answer = client.get(f"{BASE}/controller").json()["improvement"]
+    assert (answer["against"], answer["searched"], answer["random"]) == ("control", 4, 1)
+    assert (answer["all"]["probability"], answer["newest_half"]["probability"]) == (1.0, 1.0)
+    (low, high), (low_of_two, high_of_two) = answer["all"]["interval"], answer["newest_half"]["interval"]
+    assert 0 < low_of_two < low < 1, "two tell less than four"
+    assert high == high_of_two == 1.0
 
 
 def test_what_the_controller_kept_of_its_algorithm_is_told(store: Store, client: httpx.Client) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import torch._refs  # noqa: F401 - takes a second at the first use of meta tensors: loaded once, not in each process
 
 from nas_controller.algorithms.base import SearchAlgorithm
-from nas_controller.algorithms.table import make_algorithm
+from nas_controller.algorithms.table import configured_algorithm
 from nas_controller.artifacts.base import ArtifactStore
 from nas_controller.artifacts.directory import DirectoryArtifactStore
 from nas_controller.dispatch.base import Dispatcher
@@ -91,8 +91,7 @@ class Scenario:
 
     def new_algorithm(self) -> SearchAlgorithm:
         """One that was told nothing."""
-        settings = self.config().algorithm
-        return make_algorithm(settings.name, find_space(self.config().space), settings.seed, settings.settings)
+        return configured_algorithm(self.config().algorithm, find_space(self.config().space))
 
     def fails(self, request: EvaluationRequest) -> bool:
         """Whether its training diverges; on val nothing does."""

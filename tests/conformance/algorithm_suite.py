@@ -26,7 +26,12 @@ def told(
     if state in (TrialState.COMPLETED, TrialState.STOPPED_EARLY) and reward is None:
         reward = sum(proposal.genotype) % 17 / 40
     return ToldTrial(
-        number=number, genotype=proposal.genotype, log_probs=proposal.log_probs, state=state, reward=reward
+        number=number,
+        genotype=proposal.genotype,
+        log_probs=proposal.log_probs,
+        state=state,
+        reward=reward,
+        arm=proposal.arm,
     )
 
 

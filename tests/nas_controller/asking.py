@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from nas_controller.algorithms.base import SearchAlgorithm
-from nas_controller.algorithms.table import make_algorithm
+from nas_controller.algorithms.table import configured_algorithm
 from nas_controller.artifacts.base import ArtifactStore
 from nas_controller.records import SearchLease, SearchState
 from nas_controller.replay import Replay
@@ -18,8 +18,7 @@ SEARCH = "s1"
 
 def new_algorithm(config: SearchConfig) -> SearchAlgorithm:
     """The one that a document names; it was told nothing."""
-    settings = config.algorithm
-    return make_algorithm(settings.name, find_space(config.space), settings.seed, settings.settings)
+    return configured_algorithm(config.algorithm, find_space(config.space))
 
 
 @dataclass

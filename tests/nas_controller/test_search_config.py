@@ -67,7 +67,7 @@ def test_the_default_budget_is_that_of_the_space() -> None:
         (
             {"algorithm": {"name": "magic"}},
             "algorithm.name",
-            "'reinforce', 'guided', 'evolution', 'local_search' or 'random'",
+            "should be 'mixed', 'guided', 'reinforce'",
         ),
         ({"workers": []}, "workers", "at least 1 item"),
         ({"workers": [{"count": 0}]}, "workers.0.count", "greater than or equal to 1"),

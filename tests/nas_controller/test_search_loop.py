@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nas_controller.algorithms.base import Proposal, SearchAlgorithm
-from nas_controller.algorithms.table import make_algorithm
+from nas_controller.algorithms.table import configured_algorithm
 from nas_controller.artifacts.directory import DirectoryArtifactStore
 from nas_controller.dispatch.simulated import SimulatedDispatcher, VirtualClock
 from nas_controller.early_stopping.table import make_rule
@@ -103,8 +103,7 @@ class Bench:
         self.store.create_search(self.search_id, "test", document, self.clock.now())
 
     def algorithm(self) -> SearchAlgorithm:
-        settings = self.config.algorithm
-        return make_algorithm(settings.name, find_space(self.config.space), settings.seed, settings.settings)
+        return configured_algorithm(self.config.algorithm, find_space(self.config.space))
 
     def claim(
         self,

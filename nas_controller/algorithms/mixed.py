@@ -1,0 +1,102 @@
+"""Local search, evolution, the policy and the guided search over one history; who proposes is drawn by what has paid.
+
+Every part is told every trial, whoever proposed it. The first trials are random. Then the part that proposes a trial
+is drawn by its share (`credit`), and the proposal keeps the part's own arm. The guided search is expected to pay most,
+local search and evolution from the start, the policy later; what pays is counted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nas_controller.algorithms.base import Proposal, SearchAlgorithm, StateDict, ToldTrial
+from nas_controller.algorithms.credit import Arm, Credit
+from nas_controller.algorithms.draws import draw_index, trial_draws
+from nas_controller.algorithms.evolution import EvolutionSettings, RegularizedEvolution
+from nas_controller.algorithms.guided import Guided, GuidedSettings
+from nas_controller.algorithms.local_search import LocalSearch, LocalSearchSettings
+from nas_controller.algorithms.random_search import RandomSearch
+from nas_controller.algorithms.reinforce import Reinforce, ReinforceSettings
+from nas_controller.algorithms.settings import checked_settings, whole_settings
+from nas_controller.algorithms.state import require_like
+from nas_controller.algorithms.told import check_told
+from search_space.decisions import SearchSpace
+
+ARMS = (
+    Arm("local_search", early=0.08, late=0.08),
+    Arm("evolution", early=0.06, late=0.06),
+    Arm("policy", early=0.03, late=0.08),
+    Arm("guided", early=0.2, late=0.2),
+)
+_DRAWS = 2**62
+"""Who proposes is drawn by numbers that nothing else is drawn by."""
+_RANGES = {"initial": (5.0, 2000.0), "horizon": (1.0, 1e7)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixedSettings:
+    """The settings.
+
+    Args:
+        initial: random trials that are trained before any part proposes.
+        horizon: expected number of trained trials: the policy's entropy schedule follows it.
+    """
+
+    initial: int = 20
+    horizon: float = 400.0
+
+    @classmethod
+    def from_mapping(cls, settings: Mapping[str, float]) -> "MixedSettings":
+        """The settings with defaults for what is left out. Raises ValueError for a wrong one."""
+        checked = checked_settings(settings, _RANGES)
+        whole = whole_settings({name: checked[name] for name in checked if name == "initial"}, _RANGES)
+        return cls(**{**checked, **whole})  # type: ignore[arg-type]
+
+
+class Mixed(SearchAlgorithm):
+    """Proposes what one of its parts proposes."""
+
+    def __init__(self, space: SearchSpace, seed: int, settings: MixedSettings) -> None:
+        self._space = space
+        self._seed = seed
+        self._initial = settings.initial
+        self._random = RandomSearch(space, seed)
+        self._parts: dict[str, SearchAlgorithm] = {
+            "local_search": LocalSearch(space, seed, LocalSearchSettings(initial=self._initial)),
+            "evolution": RegularizedEvolution(space, seed, EvolutionSettings()),
+            "policy": Reinforce(space, seed, ReinforceSettings(horizon=settings.horizon)),
+            "guided": Guided(space, seed, GuidedSettings(initial=self._initial)),
+        }
+        self._credit = Credit(ARMS)
+
+    def ask(self, trial_number: int) -> Proposal:
+        """A random genotype at first; then the proposal of the part that is drawn."""
+        if self._credit.num_rewards < self._initial:
+            return self._random.ask(trial_number)
+        uniform = trial_draws(self._seed, _DRAWS + trial_number).random()
+        arm = ARMS[draw_index(self._credit.shares(), uniform)]
+        return self._parts[arm.name].ask(trial_number)
+
+    def tell(self, trial: ToldTrial) -> None:
+        """Tells every part; counts for the arm that proposed it."""
+        check_told(self._space, trial)
+        for part in self._parts.values():
+            part.tell(trial)
+        self._credit.tell(trial)
+
+    def state_dict(self) -> StateDict:
+        """The states of the parts, each under its arm's name, and the counts."""
+        states = {name: part.state_dict() for name, part in self._parts.items()}
+        own = {f"{name}.{key}": array for name, state in states.items() for key, array in state.items()}
+        return {**own, **self._credit.state_dict()}
+
+    def load_state_dict(self, state: StateDict) -> None:
+        """Takes over what `state_dict` gave."""
+        require_like(self.state_dict(), state, "mixed")
+        for name, part in self._parts.items():
+            keys = {key: key.removeprefix(f"{name}.") for key in state if key.startswith(f"{name}.")}
+            part.load_state_dict({own: state[key] for key, own in keys.items()})
+        self._credit.load_state_dict(state)
+
+    def diagnostics(self) -> Mapping[str, float]:
+        """The share of each arm now."""
+        return {f"share_{arm.name}": float(share) for arm, share in zip(ARMS, self._credit.shares(), strict=True)}
