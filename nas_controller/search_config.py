@@ -113,17 +113,7 @@ class Budget(_Section):
 class Algorithm(_Section):
     """What proposes. `settings` are the algorithm's own, each with a default."""
 
-    name: Literal[
-        "mixed",
-        "guided",
-        "reinforce",
-        "evolution",
-        "local_search",
-        "random",
-        "optuna_tpe",
-        "optuna_nsga2",
-        "optuna_cmaes",
-    ] = "reinforce"
+    name: Literal["mixed", "guided", "reinforce", "evolution", "local_search", "random"] = "reinforce"
     seed: Whole = Field(default=0, ge=0, lt=2**63)
     settings: dict[str, Number] = Field(default_factory=dict, max_length=100)
     control_share: Number = Field(
