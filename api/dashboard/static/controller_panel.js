@@ -60,9 +60,17 @@ function diagnosticCharts(diagnostics) {
   });
 }
 
+/** How likely a searched trial beats a random one; nothing where there is none to compare with. */
+function beatsRandom(improvement) {
+  if (improvement === null) return null;
+  const withInterval = ({ probability, interval: [low, high] }) => `${percent(probability)} (${Math.round(100 * low)} to ${percent(high)})`;
+  const random = improvement.against === "control" ? "one of the control arm" : "a random one";
+  return element("p", { class: "quiet" }, `A searched trial is better than ${random} with a probability of ${withInterval(improvement.all)}, one of the newest half with ${withInterval(improvement.newest_half)}.`);
+}
+
 /** What the answer of `/controller` says: warnings, and charts. */
-export function controllerParts({ algorithm, buckets, diagnostics, warnings }) {
+export function controllerParts({ algorithm, buckets, diagnostics, warnings, improvement }) {
   const found = warnings.map(({ message }) => element("p", { class: "warning", role: "status" }, element("strong", {}, "Warning: "), message));
   const charts = [...bucketCharts(buckets), ...diagnosticCharts(diagnostics)].filter((chart) => chart !== null);
-  return [element("p", { class: "quiet" }, `Algorithm: ${algorithm}`), ...found, element("div", { class: "small-charts" }, charts)];
+  return [element("p", { class: "quiet" }, `Algorithm: ${algorithm}`), beatsRandom(improvement), ...found, element("div", { class: "small-charts" }, charts)];
 }
