@@ -49,6 +49,9 @@ def test_one_search_shows_its_figures_chart_and_best(page: Page, url: str, store
     best = page.locator("#best-found tr").first
     expect(best).to_contain_text("trial 4")
     expect(best).to_contain_text("+0.020 ± 0.023 no significant difference")
+    picture = best.locator("img")
+    picture.scroll_into_view_if_needed()
+    assert picture.evaluate("img => img.decode().then(() => img.naturalWidth)") > 0
     expect(page.locator("#best-references tr")).to_contain_text("0.230 ± 0.006 (n = 3)")
     # Two rewards, then one mark each for failed, infeasible and running; the reference is not in the chart.
     expect(page.locator("#chart .points path.point")).to_have_count(5)

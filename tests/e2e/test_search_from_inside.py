@@ -229,6 +229,8 @@ def test_ten_thousand_trials_are_reduced_and_paged(page: Page, url: str, store: 
     expect(page.locator("#page-words")).to_have_text("trials 1 to 25")
     page.get_by_label("State", exact=True).select_option("completed")
     expect(page.locator("#page-words")).to_have_text("trials 2 to 50")
+    page.get_by_label("Order", exact=True).select_option("reward")
+    expect(page.locator("#page-words")).to_contain_text("the best 500, one for each network; further ones")
     assert complaints == []
 
 

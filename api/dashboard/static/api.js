@@ -76,6 +76,7 @@ export async function askForFile(path) {
   return null;
 }
 export const getOperation = async (id) => (await ask(`/v1/operations/${id}`)).json();
+export const thumbnailPath = (id, number) => `${trialPath(id, number)}/thumbnail`;
 export const getCost = async (id, number) => (await ask(`${trialPath(id, number)}/cost`)).json();
 export const getDecisions = async (id, number) => (await ask(`${trialPath(id, number)}/decisions`)).json();
 const comparisonPath = (id, number, other, drawing) => `${trialPath(id, number)}/comparison${drawing}?with=${encodeURIComponent(other)}`;

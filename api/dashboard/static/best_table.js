@@ -5,6 +5,7 @@ import { byId, element, fill, show } from "./dom.js";
 import { FORMATS, madeFirst } from "./export_formats.js";
 import { amount, ap, apWithError, NONE, signed } from "./format.js";
 import { reuseNote } from "./reuse.js";
+import { thumbnail } from "./thumbnail.js";
 
 function difference(trial) {
   if (!trial.difference) return NONE;
@@ -29,7 +30,7 @@ function row(searchId, trial, rank, selected) {
     "tr",
     { class: isReference ? "reference" : null, "aria-selected": trial.number === selected ? "true" : null },
     number(rank),
-    element("td", {}, element("a", { href: `#trial=${trial.number}` }, label)),
+    element("td", { class: "pictured" }, thumbnail(searchId, trial.number, trial.fingerprint), element("a", { href: `#trial=${trial.number}` }, label)),
     element("td", {}, isReference ? "published" : trial.arm),
     number([ap(trial.reward), " ", reuseNote(searchId, trial.reused_from)]),
     number(apWithError(trial.val_average_precision, trial.val_standard_error, trial.val_count)),

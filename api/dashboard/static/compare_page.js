@@ -9,6 +9,7 @@ import { ap, apWithError, duration, NONE, whole } from "./format.js";
 import { zoomRanges } from "./plotly_look.js";
 import { FINAL, stateLabel } from "./state.js";
 import { number, table, word } from "./table.js";
+import { thumbnail } from "./thumbnail.js";
 
 const REFRESH_MS = 5000;
 const ids = [...new Set((said("searches") ?? "").split(",").filter((id) => id !== ""))].slice(0, 12);
@@ -71,6 +72,7 @@ function figureRow(search, index) {
     [search.space, element("span", { class: "quiet second" }, search.algorithm)],
     `${whole(progress.trained)} / ${whole(progress.trials)}`,
     last ? element("a", { href: `/searches/${search.id}/trials/${last.trial}` }, ap(last.reward)) : NONE,
+    last ? thumbnail(search.id, last.trial) : NONE,
     last ? [`${whole(last.trained)} trainings`, element("span", { class: "quiet second" }, duration(last.seconds))] : NONE,
     onVal,
     duration(progress.elapsed_seconds),
@@ -85,6 +87,7 @@ const HEAD = [
   word("Space, algorithm"),
   number("Trained"),
   number("Best reward"),
+  word("Its architecture"),
   number("reached after", "trainings, and time since the start"),
   number("AP on val of the best"),
   number("Time"),

@@ -3,7 +3,8 @@
 import { getBest, getTrials } from "./api.js";
 
 const ROWS = 25;
-const MOST_BEST = 500;
+/** So many of the best can be asked for. */
+export const MOST_BEST = 500;
 
 /** Numbers of the trials picked out, in the order wanted. */
 function picked({ history, chosen }, state, isByReward) {

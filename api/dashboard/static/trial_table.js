@@ -5,16 +5,18 @@ import { byId, element, fill, show } from "./dom.js";
 import { amount, ap, apWithError, duration, NONE, secondsBetween, whole } from "./format.js";
 import { showRows } from "./rows.js";
 import { stateLabel } from "./state.js";
-import { trialPage } from "./trial_page_source.js";
+import { thumbnail } from "./thumbnail.js";
+import { MOST_BEST, trialPage } from "./trial_page_source.js";
 
 const wanted = () => ({ state: said("trials") ?? "", isByReward: said("sort") === "reward", after: Number(said("after") ?? 0) || 0 });
 
-function row(trial, searchPath) {
+function row(searchId, trial) {
   const number = (content) => element("td", { class: "number" }, content);
   return element(
     "tr",
     { "data-key": String(trial.number), tabindex: "-1" },
-    number(element("a", { href: `${searchPath}/trials/${trial.number}` }, trial.name || String(trial.number))),
+    number(element("a", { href: `/searches/${encodeURIComponent(searchId)}/trials/${trial.number}` }, trial.name || String(trial.number))),
+    element("td", {}, thumbnail(searchId, trial.number, trial.fingerprint)),
     element("td", {}, stateLabel(trial.state)),
     element("td", {}, trial.arm.replaceAll("_", " ")),
     number(ap(trial.reward)),
@@ -49,13 +51,13 @@ function onKey(event, body, onPick) {
 
 function words({ trials, total }, view) {
   if (view.chosen !== null) return `${whole(total)} picked out in the charts`;
-  if (total !== null) return `the best ${whole(total)}, one for each network`;
+  if (total !== null) return `the best ${whole(total)}, one for each network${total < MOST_BEST ? "" : "; further ones are in the files and in the order by number"}`;
   return trials.length === 0 ? "" : `trials ${whole(trials[0].number)} to ${whole(trials.at(-1).number)}`;
 }
 
-function showPage(page, view, asked, searchPath) {
+function showPage(searchId, page, view, asked) {
   const body = byId("all-trials").tBodies[0];
-  showRows(body, page.trials.map((trial) => row(trial, searchPath)));
+  showRows(body, page.trials.map((trial) => row(searchId, trial)));
   markShown(view.shown);
   fill(byId("page-words"), words(page, view));
   byId("first").disabled = asked.after === 0;
@@ -87,5 +89,5 @@ export async function showTrials(searchId, view) {
   const asked = wanted();
   byId("trial-state").value = asked.state;
   byId("trial-sort").value = asked.isByReward ? "reward" : "";
-  showPage(await trialPage(searchId, view, asked), view, asked, `/searches/${encodeURIComponent(searchId)}`);
+  showPage(searchId, await trialPage(searchId, view, asked), view, asked);
 }
