@@ -21,7 +21,7 @@ from nas_controller.records import (
     TrialDraft,
     TrialState,
 )
-from nas_controller.reward import reward_of
+from nas_controller.reward import aimed, reward_of
 from nas_controller.running_search import RunningSearch, SearchFailedError
 from trainer.session import Checkpoint, LogPart
 from trainer.task import Evaluation, KeptFile
@@ -172,12 +172,23 @@ def _write(search: RunningSearch, job: Job, outcome: AttemptOutcome) -> Trial | 
 def complete(search: RunningSearch, job: Job, key: AttemptKey, evaluation: Evaluation) -> Trial | None:
     """Commits a result; the sampled trial, where it ended so."""
     is_proxy = job.kind is JobKind.PROXY
-    reward = reward_of(evaluation, search.setup.config.reward.metric) if is_proxy else None
+    reward = _reward(search, job, evaluation) if is_proxy else None
     document = evaluation.to_document()
     _record_files(search, job, evaluation.files)
     trial = search.store.complete_attempt(search.lease, key.job_id, key.number, document, reward, search.now())
     _log.info("attempt %d completed", key.number, extra=attempt_ids(job, key.number))
     return _counted(search, trial) if is_proxy else None
+
+
+def _reward(search: RunningSearch, job: Job, evaluation: Evaluation) -> float:
+    """What was measured, by what its network costs where the search has targets."""
+    wanted = search.setup.config.reward
+    metric = reward_of(evaluation, wanted.metric)
+    if not wanted.targets:
+        return metric
+    cost = search.store.get_trial(search.search_id, job.trial_number).draft.target_cost
+    costs = {"multiply_adds": cost.backbone_multiply_adds, "parameters": cost.backbone_parameters}
+    return aimed(metric, wanted.targets, costs)
 
 
 def _record_files(search: RunningSearch, job: Job, files: Sequence[KeptFile]) -> None:

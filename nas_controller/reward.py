@@ -1,8 +1,36 @@
-"""From what a training measured to the number that an algorithm maximises."""
+"""From what a training measured, and what the network costs, to the number that an algorithm maximises."""
+
+import math
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Protocol
 
 from trainer.task import Evaluation
 
 METRICS = ("ap", "ap50")
+
+
+class TargetForm(StrEnum):
+    """How a target counts: SOFT trades a metric for a cost on both sides of it, HARD only fines what is above."""
+
+    SOFT = "soft"
+    HARD = "hard"
+
+
+EXPONENTS: Mapping[TargetForm, tuple[float, float]] = {TargetForm.SOFT: (-0.07, -0.07), TargetForm.HARD: (0.0, -1.0)}
+"""Below and above the target (Tan et al. 2019, MnasNet, section 3.1: alpha and beta; with -0.07, twice the cost is
+worth 5 % more of the metric)."""
+
+
+class CostTarget(Protocol):
+    """What a cost should be, in its own unit."""
+
+    @property
+    def cost(self) -> str: ...
+    @property
+    def target(self) -> float: ...
+    @property
+    def form(self) -> TargetForm: ...
 
 
 def reward_of(evaluation: Evaluation, metric: str) -> float:
@@ -22,3 +50,20 @@ def reward_of(evaluation: Evaluation, metric: str) -> float:
     if not -1.0 <= value <= 1.0:
         raise ValueError(f"reward.metric: {metric} of {value}: must be in [-1, 1]")
     return max(0.0, value)
+
+
+def aimed(metric: float, targets: Sequence[CostTarget], costs: Mapping[str, float]) -> float:
+    """The metric times (cost / target) ** exponent for each target; so it may be above 1.
+
+    Args:
+        costs: of the network at target size, by the names that targets give.
+
+    Raises:
+        KeyError: a target of a cost that is not there.
+    """
+    return metric * math.prod(_factor(one.form, costs[one.cost] / one.target) for one in targets)
+
+
+def _factor(form: TargetForm, ratio: float) -> float:
+    below, above = EXPONENTS[form]
+    return float(ratio ** (above if ratio > 1 else below))

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from nas_controller.reward import TargetForm
 from search_space.budget import FlopsBudget, budget_from
 from search_space.plan import TargetNetwork
 from search_space.reference import reference
@@ -145,10 +146,29 @@ class CocoData(_Section):
         )
 
 
+class CostTarget(_Section):
+    """What a cost of the target's live backbone should be. The metric is multiplied by (cost / target) ** exponent, as
+    in MnasNet. `soft`: -0.07 on both sides, so that half the cost is worth 5 % of the metric; `hard`: 0 below the
+    target and -1 above."""
+
+    cost: Literal["multiply_adds", "parameters"]
+    target: Number = Field(gt=0, description="e.g. 20M")
+    form: TargetForm = TargetForm.SOFT
+
+
 class Reward(_Section):
-    """What is maximised: COCO AP on the reward split."""
+    """What is maximised: COCO AP on the reward split, times a factor for each target."""
 
     metric: Literal["ap", "ap50"] = "ap"
+    targets: tuple[CostTarget, ...] = Field(default=(), max_length=2)
+
+    @field_validator("targets")
+    @classmethod
+    def _one_of_a_cost(cls, value: tuple[CostTarget, ...]) -> tuple[CostTarget, ...]:
+        costs = [one.cost for one in value]
+        if len(set(costs)) < len(costs):
+            raise ValueError(f"two targets of {costs[0]}: give one")
+        return value
 
 
 class Limits(_Section):

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from nas_controller.algorithms.base import Proposal
 from nas_controller.records import Job, JobKind, NetworkCost, TrialDraft
@@ -164,7 +165,7 @@ def measurement_key(config: SearchConfig, data_hash: str) -> str:
     """
     task = config.task().to_document()
     del task["measure_at"]
-    document = {
+    document: dict[str, Any] = {
         "target": asdict(config.target_network()),
         "task": task,
         "data": data_hash,
@@ -172,6 +173,8 @@ def measurement_key(config: SearchConfig, data_hash: str) -> str:
         "evaluator": config.evaluator,
         "metric": config.reward.metric,
     }
+    if config.reward.targets:
+        document["targets"] = [one.model_dump(mode="json") for one in config.reward.targets]
     # A preset's 10.0 comes back as 10 from a stored document: every number is written as one with a point.
     with_points = json.loads(json.dumps(document), parse_int=float)
     return hashlib.sha256(json.dumps(with_points, sort_keys=True).encode()).hexdigest()

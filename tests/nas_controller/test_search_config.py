@@ -76,6 +76,13 @@ def test_the_default_budget_is_that_of_the_space() -> None:
         ({"data": {"root": "x"}}, "data.train", "Field required"),
         ({"name": "a/b"}, "name", "pattern"),
         ({"reward": {"metric": "loss"}}, "reward.metric", "'ap' or 'ap50'"),
+        ({"reward": {"targets": [{"cost": "watts", "target": 5}]}}, "reward.targets.0.cost", "'multiply_adds' or"),
+        ({"reward": {"targets": [{"cost": "parameters", "target": 0}]}}, "reward.targets.0.target", "greater than 0"),
+        (
+            {"reward": {"targets": [{"cost": "parameters", "target": n} for n in ("20M", "30M")]}},
+            "reward.targets",
+            "two targets of parameters: give one",
+        ),
         ({"early_stopping": {"rule": "hyperband"}}, "early_stopping.rule", "'none', 'median' or 'successive_halving'"),
         ({"early_stopping": {"rule": "median", "at": []}}, "early_stopping.at", "at least 1 item"),
         ({"early_stopping": {"rule": "median", "at": [0.5, 0.25]}}, "early_stopping.at", "must rise in (0, 1)"),

@@ -348,6 +348,18 @@ def test_the_same_seed_and_order_of_results_give_the_same_search() -> None:
     assert genotypes[0] == genotypes[1]
 
 
+def test_a_target_of_a_cost_is_in_the_reward_and_not_in_the_ap() -> None:
+    bench = Bench(reward={"targets": [{"cost": "parameters", "target": "10M", "form": "hard"}]})
+    bench.finish(bench.claim())
+    trained = [trial for trial in bench.store.list_trials(SEARCH, 1000) if trial.reward is not None]
+    above = [trial for trial in trained if trial.draft.target_cost.backbone_parameters > 10e6]
+    assert above
+    for trial in above:
+        assert trial.average_precision is not None
+        fine = 10e6 / trial.draft.target_cost.backbone_parameters
+        assert trial.reward == pytest.approx(trial.average_precision * fine, rel=1e-12)
+
+
 def test_every_ask_and_tell_is_in_the_ledger_without_a_gap() -> None:
     bench = Bench(trials=10)
     bench.finish(bench.claim())

@@ -66,6 +66,7 @@ def test_what_does_not_change_a_networks_reward_is_not_in_its_key(changes: dict[
         {"proxy": {"preset": "cpu-tiny", "precision": "fp32"}},
         {"evaluator": "mine:evaluate"},
         {"reward": {"metric": "ap50"}},
+        {"reward": {"targets": [{"cost": "parameters", "target": "20M"}]}},
         {"target": {"width_scale": 0.5}},
     ],
 )

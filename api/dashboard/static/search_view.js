@@ -12,12 +12,16 @@ import { isPicking } from "./trial_chart.js";
 
 const METRICS = { ap: "AP", ap50: "AP50" };
 
+function metricOf({ metric, targets }) {
+  return targets.length ? `reward (${METRICS[metric]} by cost)` : METRICS[metric];
+}
+
 /** A view of nothing yet. `chosen`: places in the history of what is brushed, null for no brush; `shown`: number of a trial. */
 export const emptyView = () => ({ search: null, history: null, best: null, pareto: null, workers: null, failures: null, brush: null, chosen: null, noise: null, shown: 0, metric: "AP" });
 
 /** Takes what was looked up. */
 export function update(view, search, history, best) {
-  Object.assign(view, { search, history, best, noise: seedNoise(best), metric: METRICS[search.config.reward.metric] ?? "reward" });
+  Object.assign(view, { search, history, best, noise: seedNoise(best), metric: metricOf(search.config.reward) });
   rebrush(view);
 }
 
