@@ -5,7 +5,7 @@ taken, the architecture is valid.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
@@ -144,6 +144,30 @@ class SearchSpace(ABC):
         Raises:
             ValueError: the prefix is too long, or an index in it was not offered.
         """
+
+    def walk(self, choose: Callable[[DecisionPoint], int]) -> Genotype:
+        """The genotype that `choose` makes: it is given each decision point in turn, and says which option is taken.
+
+        Raises:
+            ValueError: an index that was not offered.
+        """
+        taken: list[int] = []
+
+        def take(point: DecisionPoint) -> int:
+            index = choose(point)
+            if not 0 <= index < len(point.options):
+                raise ValueError(f"genotype[{len(taken)}] = {index}: must be 0 to {len(point.options) - 1}")
+            taken.append(index)
+            return index
+
+        self._visit(take)
+        return tuple(taken)
+
+    def _visit(self, take: Callable[[DecisionPoint], int]) -> None:
+        """Gives `take` each decision point, as those before were decided by what it returned."""
+        prefix: Genotype = ()
+        while (point := self.options(prefix)) is not None:
+            prefix = (*prefix, take(point))
 
     @property
     def points(self) -> tuple[tuple[DecisionKind, int], ...]:

@@ -15,14 +15,15 @@ candidates are the five features before it, stem included; an output block's are
 Drawing every option uniformly draws permutations, parent pairs, adjustments, types and multipliers uniformly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cache, cached_property
+from functools import cached_property
 from random import Random
 from typing import TypeVar
 
 from search_space.decisions import Decision, DecisionKind, DecisionPoint, Genotype, Option, SearchSpace
 from search_space.moves import Choices, Offer, moved
+from search_space.offered_options import adjusted, as_parent, of_share, of_type, pick_options, picked
 from search_space.size import SpaceSize, count_space, levels_can_match
 from search_space.spec import MAX_LEVEL, MIN_LEVEL, ArchitectureSpec, BlockSpec, BlockType, Stem
 
@@ -122,22 +123,22 @@ class ScalePermutedSpace(SearchSpace):
         kind, subject = self.points[len(prefix)]
         place = subject - self._offer.first
         if kind is DecisionKind.INTERMEDIATE_LEVEL:
-            return DecisionPoint(kind, subject, _pick_options(self.pool, choices.picks))
+            return DecisionPoint(kind, subject, pick_options(self.pool, choices.picks))
         if kind is DecisionKind.OUTPUT_LEVEL:
             taken = [OUTPUT_LEVELS.index(level) for level in choices.outputs]
-            return DecisionPoint(kind, subject, _pick_options(OUTPUT_LEVELS, taken))
+            return DecisionPoint(kind, subject, pick_options(OUTPUT_LEVELS, taken))
         if kind is DecisionKind.LEVEL_ADJUSTMENT:
             base = self.pool[choices.picks[place]]
-            options = tuple(_adjusted(base, by) for by in self.adjustments)
+            options = tuple(adjusted(base, by) for by in self.adjustments)
             return DecisionPoint(kind, subject, options, subject_level=base)
         level = self._all_levels(choices)[subject]
         if kind is DecisionKind.BLOCK_TYPE:
-            options = tuple(_of_type(block_type) for block_type in self.block_types)
+            options = tuple(of_type(block_type) for block_type in self.block_types)
             return DecisionPoint(kind, subject, options, subject_level=level)
         if kind is DecisionKind.PARENT:
             options = self._parent_options(choices, place)
         else:
-            options = tuple(_of_share(share) for share in self.multipliers)
+            options = tuple(of_share(share) for share in self.multipliers)
         subject_type = self._all_types(choices)[subject]
         return DecisionPoint(kind, subject, options, subject_level=level, subject_type=subject_type)
 
@@ -147,7 +148,32 @@ class ScalePermutedSpace(SearchSpace):
         taken = choices.parents[place] if place < len(choices.parents) else ()
         levels, types = self._all_levels(choices), self._all_types(choices)
         left = [feature for feature in self._offer.candidates[place] if feature not in taken]
-        return tuple(_parent(feature, subject, levels[feature], types[feature]) for feature in left)
+        return tuple(as_parent(feature, subject, levels[feature], types[feature]) for feature in left)
+
+    def _visit(self, take: Callable[[DecisionPoint], int]) -> None:
+        """The points that `options` gives along a growing prefix, which it would read anew at each of them."""
+        first, stem = self._offer.first, self.stem.blocks
+        bases = _pick_all(DecisionKind.INTERMEDIATE_LEVEL, first, self.pool, take)
+        outputs = _pick_all(DecisionKind.OUTPUT_LEVEL, first + len(self.pool), OUTPUT_LEVELS, take)
+        for place, base in enumerate(bases[: self._num_adjustment_points]):
+            options = tuple(adjusted(base, by) for by in self.adjustments)
+            point = DecisionPoint(DecisionKind.LEVEL_ADJUSTMENT, first + place, options, base)
+            bases[place] = options[take(point)].level
+        levels = [*(block.level for block in stem), *bases, *outputs]
+        types = [*(block.block_type for block in stem), *(self.block_types[:1] * self.num_searched_blocks)]
+        kinds = tuple(of_type(block_type) for block_type in self.block_types)
+        for subject in range(first, first + self._num_type_points):
+            point = DecisionPoint(DecisionKind.BLOCK_TYPE, subject, kinds, levels[subject])
+            types[subject] = self.block_types[take(point)]
+        for subject, candidates in enumerate(self._offer.candidates, start=first):
+            left = [as_parent(feature, subject, levels[feature], types[feature]) for feature in candidates]
+            for _ in range(2):
+                point = DecisionPoint(DecisionKind.PARENT, subject, tuple(left), levels[subject], types[subject])
+                left.pop(take(point))
+        shares = tuple(of_share(share) for share in self.multipliers)
+        for subject in range(self._num_multiplier_points):
+            kind = DecisionKind.RESOURCE_MULTIPLIER
+            take(DecisionPoint(kind, subject, shares, levels[subject], types[subject]))
 
     def decisions(self, genotype: Sequence[int]) -> tuple[Decision, ...]:
         """What a complete genotype decided, read once: a walk along `options` reads it at every point."""
@@ -155,14 +181,14 @@ class ScalePermutedSpace(SearchSpace):
         choices = self._read(genotype)
         levels, types = self._all_levels(choices), self._all_types(choices)
         bases = [self.pool[pick] for pick in choices.picks]
-        options = [_picked(pick, level) for pick, level in zip(choices.picks, bases, strict=True)]
-        options += [_picked(OUTPUT_LEVELS.index(level), level) for level in choices.outputs]
+        options = [picked(pick, level) for pick, level in zip(choices.picks, bases, strict=True)]
+        options += [picked(OUTPUT_LEVELS.index(level), level) for level in choices.outputs]
         num_adjusted = self._num_adjustment_points
-        options += [_adjusted(base, by) for base, by in zip(bases, choices.adjustments, strict=True)][:num_adjusted]
-        options += [_of_type(block_type) for block_type in choices.types[: self._num_type_points]]
+        options += [adjusted(base, by) for base, by in zip(bases, choices.adjustments, strict=True)][:num_adjusted]
+        options += [of_type(block_type) for block_type in choices.types[: self._num_type_points]]
         for subject, pair in enumerate(choices.parents, start=self._offer.first):
-            options += [_parent(feature, subject, levels[feature], types[feature]) for feature in pair]
-        options += [_of_share(share) for share in choices.multipliers[: self._num_multiplier_points]]
+            options += [as_parent(feature, subject, levels[feature], types[feature]) for feature in pair]
+        options += [of_share(share) for share in choices.multipliers[: self._num_multiplier_points]]
         decided = []
         for (kind, subject), option in zip(self.points, options, strict=True):
             level, block_type = 0, ""
@@ -346,36 +372,15 @@ def _without_shares(stem: Stem) -> Stem:
     return replace(stem, blocks=tuple(replace(b, resource_multiplier=1.0, width=None) for b in stem.blocks))
 
 
-def _pick_options(levels: Sequence[int], taken: Sequence[int]) -> tuple[Option, ...]:
-    left = [(position, level) for position, level in enumerate(levels) if position not in taken]
-    return tuple(_picked(position, level) for position, level in left)
-
-
-# Most options are made again and again, and making one takes longer than finding it.
-@cache
-def _picked(position: int, level: int) -> Option:
-    return Option(f"L{level}", feature=position, level=level)
-
-
-@cache
-def _adjusted(base: int, by: int) -> Option:
-    return Option(f"{by:+d}", level=base + by, adjustment=by)
-
-
-@cache
-def _of_type(block_type: BlockType) -> Option:
-    return Option(block_type, block_type=block_type)
-
-
-@cache
-def _of_share(share: float) -> Option:
-    return Option(f"x{share:g}", multiplier=share)
-
-
-@cache
-def _parent(feature: int, subject: int, level: int, block_type: BlockType) -> Option:
-    label = f"{feature}: L{level} {block_type}"
-    return Option(label, feature=feature, level=level, block_type=block_type, distance=subject - feature)
+def _pick_all(
+    kind: DecisionKind, subject: int, levels: Sequence[int], take: Callable[[DecisionPoint], int]
+) -> list[int]:
+    """Levels of blocks in the order in which they are picked."""
+    left, taken = list(pick_options(levels, ())), []
+    for place in range(len(levels)):
+        index = take(DecisionPoint(kind, subject + place, tuple(left)))
+        taken.append(left.pop(index).level)
+    return taken
 
 
 def _taken(items: Sequence[T], indices: Sequence[int]) -> tuple[T, ...]:

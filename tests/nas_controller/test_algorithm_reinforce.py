@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 
 from nas_controller.algorithms.base import Proposal, SearchAlgorithm
 from nas_controller.algorithms.draws import trial_draws
-from nas_controller.algorithms.policy import PolicyNetwork, single_thread, walk
+from nas_controller.algorithms.pointer_policy import PointerPolicy
+from nas_controller.algorithms.policy import single_thread
 from nas_controller.algorithms.reinforce import Reinforce, ReinforceSettings
 from nas_controller.records import TrialState
 from search_space.decisions import SearchSpace, random_genotype
@@ -29,15 +31,16 @@ class TestReinforce(AlgorithmSuite):
         return make(space, seed)
 
 
+def parameters(algorithm: Reinforce) -> np.ndarray:
+    return np.asarray(algorithm.state_dict()["parameters"], dtype=np.float64)
+
+
 def recomputed(algorithm: Reinforce, space: SearchSpace, proposal: Proposal) -> np.ndarray:
     """Log-probability of each decision of a proposal under a policy of the algorithm's parameters."""
-    network = PolicyNetwork(trial_draws(0, 0))
-    state = algorithm.state_dict()
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            parameter.copy_(torch.from_numpy(state[f"parameter.{name}"]))
-        walked = walk(space, proposal.genotype)
-        return network.log_probs(walked).gather(1, walked.taken_T[:, None])[:, 0].numpy()
+    policy = PointerPolicy(space, trial_draws(0, 0), memory=0.1)
+    policy.parameters.vector_P[...] = parameters(algorithm)
+    reading = policy.read(proposal.genotype)
+    return reading.log_probs_N[reading.offers.taken_T]
 
 
 @pytest.mark.parametrize("space", [R35_SP18, SPINENET_49], ids=lambda space: space.name)
@@ -121,7 +124,8 @@ def test_it_learns_to_keep_the_budget() -> None:
         blocks = SPINENET_49.decode(proposal.genotype).blocks
         feasible.append(sum(block.block_type == "residual" for block in blocks) >= 8)
         state = TrialState.COMPLETED if feasible[-1] else TrialState.INFEASIBLE
-        algorithm.tell(told(number, proposal, state))
+        reward = 0.2 if feasible[-1] else None
+        algorithm.tell(told(number, proposal, state, reward))
     assert np.mean(feasible[-30:]) > 0.8
 
 
@@ -175,6 +179,65 @@ def test_stale_results_weigh_less() -> None:
     assert 0.0 < algorithm.diagnostics()["importance_weight"] < 1.0 - 1e-3
 
 
+@pytest.mark.parametrize(("scale", "shift"), [(0.001, 0.0), (100.0, 0.0), (-1.0, None), (1.0, 1000.0)])
+def test_the_units_of_the_reward_do_not_matter(scale: float, shift: float | None) -> None:
+    """One learns from rewards, the other from scale * reward + shift; of the one that learns from the opposite, the
+    parameters are others."""
+    one, other = make(R0_SP53), make(R0_SP53)
+    for number in range(1, 21):
+        proposal = one.ask(number)
+        reward = sum(proposal.genotype) % 17 / 40
+        one.tell(told(number, proposal, reward=reward))
+        other.tell(told(number, proposal, reward=scale * reward + (shift or 0.0)))
+    assert np.allclose(parameters(other), parameters(one), rtol=0, atol=1e-6) == (shift is not None)
+
+
+def guarded(**settings: float) -> tuple[list[float], list[float]]:
+    """How much the collapse guard pulls, and the entropy, where one genotype is told again and again: better and
+    better 40 times, then 60 times as expected; and the same once more in the second half."""
+    algorithm = make(R35_SP18, horizon=200, learning_rate=0.3, entropy_start=0.0, entropy_end=0.0, **settings)
+    proposal, added, entropies = algorithm.ask(1), [], []
+    for number in range(1, 201):
+        is_better = number % 100 in range(1, 41)
+        reward = 0.1 * number if is_better else algorithm.diagnostics()["baseline"]
+        algorithm.tell(told(number, proposal, reward=reward))
+        added.append(algorithm.diagnostics()["collapse_guard"])
+        entropies.append(algorithm.diagnostics()["entropy"])
+    return added, entropies
+
+
+def test_a_collapse_in_the_first_half_is_pulled_back_until_it_is_over() -> None:
+    added, entropies = guarded()
+    assert added[0] == 0.0
+    assert min(entropies[:100]) < 0.05
+    assert max(added[:100]) > 0.1
+    assert (added[99], entropies[99] > 0.05) == (0.0, True), "it is over"
+    assert set(added[101:]) == {0.0}, "in the second half a policy may be sure"
+    added, entropies = guarded(collapse_entropy=0.0)
+    assert set(added) == {0.0}
+    assert entropies[99] < 0.05
+
+
+def test_the_step_shrinks_where_ratios_differ() -> None:
+    """Half of the decisions have been made three times as likely since, the others half as likely: their effective
+    share is (3 + 0.5)**2 / (2 * (9 + 0.25)) = 0.662; below 0.9 the step shrinks by 0.662 / 0.9."""
+    steps = []
+    for effective_share in (0.0, 0.9):
+        algorithm = make(SPINENET_49, effective_share=effective_share, importance=0.0)
+        before = parameters(algorithm)
+        proposal = algorithm.ask(1)
+        factors = [3.0, 0.5] * (len(proposal.log_probs) // 2)
+        has_choice = [count > 1 for count in SPINENET_49.option_counts]
+        log_probs, turn = [], iter(factors)
+        for log_prob, choice in zip(proposal.log_probs, has_choice, strict=True):
+            log_probs.append(min(log_prob - math.log(next(turn)), 0.0) if choice else log_prob)
+        algorithm.tell(told(1, replace(proposal, log_probs=tuple(log_probs)), TrialState.FAILED))
+        steps.append(parameters(algorithm) - before)
+        share = algorithm.diagnostics()["effective_share"]
+    assert share == pytest.approx(0.662, abs=0.01)
+    np.testing.assert_allclose(steps[1], steps[0] * share / 0.9, rtol=1e-9, atol=1e-15)
+
+
 def test_diagnostics_say_what_was_told() -> None:
     """Baseline by hand: (0.95 * 0.05 * 0.2 + 0.05 * 0.4) / (0.95 * 0.05 + 0.05) = 0.0295 / 0.0975."""
     algorithm = make(R35_SP18)
@@ -195,9 +258,9 @@ def test_a_state_that_is_not_finite_is_refused() -> None:
     algorithm = make(R35_SP18)
     run(algorithm, range(1, 8))
     before = dict(algorithm.state_dict())
-    with pytest.raises(ValueError, match=r"progress.reward_sum.*finite"):
-        algorithm.load_state_dict({**before, "progress.reward_sum": np.array(math.nan)})
-    assert algorithm.state_dict()["progress.reward_sum"] == before["progress.reward_sum"]
+    with pytest.raises(ValueError, match=r"progress.reward_mean.*finite"):
+        algorithm.load_state_dict({**before, "progress.reward_mean": np.array(math.nan)})
+    assert algorithm.state_dict()["progress.reward_mean"] == before["progress.reward_mean"]
 
 
 def test_the_number_of_threads_is_given_back() -> None:

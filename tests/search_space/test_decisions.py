@@ -104,6 +104,25 @@ def test_decisions_are_what_a_walk_takes(drawn: SpaceAndGenotype) -> None:
     assert space.points == tuple((d.kind, d.subject) for d in decisions)
 
 
+@given(spaces_with_genotypes())
+def test_a_walk_visits_the_points_of_growing_prefixes(drawn: SpaceAndGenotype) -> None:
+    space, genotype = drawn
+    indices, visited = iter(genotype), []
+
+    def choose(point: DecisionPoint) -> int:
+        visited.append(point)
+        return next(indices)
+
+    assert space.walk(choose) == genotype
+    assert visited == [point for point, _ in walk(space, genotype)]
+
+
+@pytest.mark.parametrize("index", [-1, 10])
+def test_a_walk_takes_what_was_offered_only(index: int) -> None:
+    with pytest.raises(ValueError, match=rf"genotype\[0\] = {index}: must be 0 to 9"):
+        SPINENET_49.walk(lambda point: index)
+
+
 def test_decisions_of_no_genotype() -> None:
     for genotype in ((0,) * 69, (0,) * 71, (10,) + (0,) * 69):
         with pytest.raises(ValueError, match="genotype"):
