@@ -33,8 +33,10 @@ class Decision(BaseModel):
 
     kind: DecisionKind
     block: int = Field(description="feature index of the block that it is about")
+    taken: int = Field(description="index of the option that was taken")
     label: str = Field(description="what was taken, for people")
     num_options: int
+    options: list[str] = Field(description="labels of all options, by index; they follow from the decisions before")
     log_prob: float | None = Field(description="behaviour log-probability, nats; null where none was noted")
 
 
@@ -42,6 +44,16 @@ class Decisions(BaseModel):
     """What was decided about a trial's architecture, in the order in which it was."""
 
     decisions: list[Decision] = Field(description="empty for a reference, and for an architecture out of the space")
+
+
+class Variant(BaseModel):
+    """A trial's architecture with some of its decisions taken otherwise."""
+
+    genotype: list[int] = Field(description="as the space writes this architecture: what `trials:enqueue` wants")
+    decisions: list[Decision] = Field(description="of this genotype")
+    edits: list[str] = Field(description="what leads from the trial to it, in words; empty where nothing differs")
+    cost: Cost = Field(description="at the search's target")
+    problem: str = Field(description="why the search would train it by `force` only; empty where it would")
 
 
 class ComparedArchitecture(BaseModel):

@@ -1,5 +1,6 @@
 """From specs to what the API says about architectures: costs part by part, decisions in words, comparisons."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from api import comparison
@@ -12,9 +13,9 @@ from api.architecture_schemas import (
     Decision,
 )
 from api.schemas import Cost
-from nas_controller.records import Trial, TrialDraft
+from nas_controller.records import Trial
 from search_space.cost import NetworkCostReport, cost
-from search_space.decisions import SearchSpace
+from search_space.decisions import Genotype, SearchSpace
 from search_space.difference import compare
 from search_space.difference_text import edit_list
 from search_space.plan import TargetNetwork, resolve
@@ -35,12 +36,13 @@ def cost_table(spec: ArchitectureSpec, target: TargetNetwork) -> CostTable:
     return CostTable(
         image_size=target.image_size,
         width_scale=target.width_scale,
-        total=_total(report),
+        total=total_cost(report),
         parts=[CostPart(**row._asdict()) for row in report.per_block],
     )
 
 
-def _total(report: NetworkCostReport) -> Cost:
+def total_cost(report: NetworkCostReport) -> Cost:
+    """What the whole network costs."""
     return Cost(
         backbone_parameters=report.backbone.parameters,
         backbone_multiply_adds=report.backbone.multiply_adds,
@@ -49,19 +51,20 @@ def _total(report: NetworkCostReport) -> Cost:
     )
 
 
-def decisions(space: SearchSpace, draft: TrialDraft) -> list[Decision]:
-    """What the genotype of a trial of this space took at each decision point, of how many options."""
-    log_probs = draft.log_probs or (None,) * len(draft.genotype)
+def decisions(space: SearchSpace, genotype: Genotype, log_probs: Sequence[float] = ()) -> list[Decision]:
+    """What a genotype of this space took at each decision point, of which options."""
     found = []
-    for place, (taken, log_prob) in enumerate(zip(draft.genotype, log_probs, strict=True)):
-        point = space.options(draft.genotype[:place])
+    for place, (taken, log_prob) in enumerate(zip(genotype, log_probs or (None,) * len(genotype), strict=True)):
+        point = space.options(genotype[:place])
         assert point is not None, "the genotype is longer than its space decides"
         found.append(
             Decision(
                 kind=point.kind,
                 block=point.subject,
+                taken=taken,
                 label=point.options[taken].label,
                 num_options=len(point.options),
+                options=[option.label for option in point.options],
                 log_prob=log_prob,
             )
         )
@@ -102,6 +105,6 @@ def _side(side: Compared, target: TargetNetwork) -> ComparedArchitecture:
         val_count=0 if trial is None else trial.val_count,
         num_blocks=len(side.spec.all_blocks),
         num_dead_blocks=plan.num_dead_blocks,
-        cost=_total(cost(plan)),
+        cost=total_cost(cost(plan)),
         spec=side.spec.to_document(),
     )

@@ -208,7 +208,7 @@ class BestTrial(TrialSummary):
 class BestTrials(BaseModel):
     """The best architectures and the references that were treated alike."""
 
-    trials: list[BestTrial] = Field(description="by reward, best first, one for each fingerprint")
+    trials: list[BestTrial] = Field(description="by the objective, best first, one for each fingerprint")
     references: list[TrialSummary]
 
 

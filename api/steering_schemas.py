@@ -25,24 +25,34 @@ class SearchPatch(BaseModel):
 
 
 class Enqueue(BaseModel):
-    """One architecture: exactly one of `spec`, `reference` and `trial`."""
+    """One architecture: exactly one of `spec`, `reference`, `trial` and `genotype`; or the last two, which is a variant
+    of that trial."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"trial": 17, "search": "cells-3f9a1c"}]})
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"trial": 17, "search": "cells-3f9a1c"}, {"trial": 17, "genotype": [0, 2, 1]}]},
+    )
 
     spec: dict[str, Any] | None = Field(None, description="an architecture spec document")
     reference: Annotated[str, Field(max_length=64)] | None = Field(None, description="name of a published architecture")
     trial: Annotated[Whole, Field(ge=1, le=2**31 - 1)] | None = Field(None, description="number of a trial")
+    genotype: Annotated[list[Whole], Field(max_length=1000)] | None = Field(
+        None,
+        description="the option that is taken at each decision of the search's space; with `trial`, one of this "
+        "search, the new trial names that as its parent and says what was edited",
+    )
     search: SearchKey | None = Field(None, description="the search that has the trial; left out: this one")
     force: bool = Field(
         False, description="also where it is off budget, or not in the space; then no algorithm is told of it"
     )
 
     @model_validator(mode="after")
-    def _one_of_three(self) -> Self:
-        if [self.spec, self.reference, self.trial].count(None) != 2:
-            raise ValueError("give exactly one of spec, reference and trial")
-        if self.search is not None and self.trial is None:
-            raise ValueError("search: goes with trial")
+    def _one_architecture(self) -> Self:
+        own = self.genotype if self.trial is None else self.trial
+        if [self.spec, self.reference, own].count(None) != 2:
+            raise ValueError("give exactly one of spec, reference, trial and genotype, or trial and genotype")
+        if self.search is not None and (self.trial is None or self.genotype is not None):
+            raise ValueError("search: goes with trial alone; the variant of a trial is one of this search")
         return self
 
 
@@ -66,6 +76,8 @@ class Request(BaseModel):
     reason: str = Field(description="why it was refused")
     name: str = Field(description="of the reference, where it is one")
     source: TrialSource | None = Field(description="the trial that it is about")
+    parents: list[int] = Field(description="trials of the search that the architecture was made from")
+    edits: list[str] = Field(description="how, in words")
     trial: int | None = Field(description="the trial that it became")
     created_at: datetime
     closed_at: datetime | None

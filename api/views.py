@@ -23,7 +23,7 @@ from nas_controller.records import (
 from nas_controller.requests import TrialRequest
 from nas_controller.search_config import Price, Workers
 from nas_controller.store.base import Store
-from nas_controller.trial_summaries import TrialSummary
+from nas_controller.trial_summaries import Objective, TrialSummary
 from nas_controller.usage import usage
 from trainer.session import Measurement
 
@@ -145,14 +145,24 @@ def _source(key: TrialKey | None) -> schemas.TrialSource | None:
     return None if key is None else schemas.TrialSource(search=key.search_id, trial=key.number)
 
 
-def best_trials(store: Store, search_id: str, limit: int) -> schemas.BestTrials:
+def best_trials(
+    store: Store,
+    search_id: str,
+    limit: int,
+    objective: Objective = Objective.REWARD,
+    *,
+    max_multiply_adds: int | None = None,
+    max_parameters: int | None = None,
+) -> schemas.BestTrials:
     """The best trials, each against the best reference, and the references."""
     references = store.reference_trials(search_id)
-    best = best_reference(references)
+    reference = best_reference(references)
+    best = store.best_summaries(
+        search_id, limit, objective, max_multiply_adds=max_multiply_adds, max_parameters=max_parameters
+    )
     return schemas.BestTrials(
         trials=[
-            schemas.BestTrial(**dict(trial_summary(trial)), difference=compare(trial, best))
-            for trial in store.best_summaries(search_id, limit)
+            schemas.BestTrial(**dict(trial_summary(trial)), difference=compare(trial, reference)) for trial in best
         ],
         references=[trial_summary(TrialSummary.of(trial)) for trial in references],
     )
@@ -243,6 +253,8 @@ def request(asked: TrialRequest) -> steering_schemas.Request:
         reason=asked.reason,
         name=asked.draft.name,
         source=_source(asked.draft.source),
+        parents=list(asked.draft.parents),
+        edits=list(asked.draft.edits),
         trial=asked.trial_number,
         created_at=asked.created_at,
         closed_at=asked.closed_at,

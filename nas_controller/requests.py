@@ -94,6 +94,7 @@ class RequestDraft:
             the user's.
         spec: the architecture spec document; None for STOP and PROMOTE.
         genotype: empty for these two, and for an architecture that is not in the space.
+        parents, edits: trials of the search that the architecture was made from, and how, for people.
         name: of the reference, where it is one.
         num_steps: of each full training; None for `setup.FULL_FACTOR` times the proxy's.
         num_seeds: how many full trainings, each with a seed of its own.
@@ -103,6 +104,8 @@ class RequestDraft:
     source: TrialKey | None = None
     spec: Mapping[str, Any] | None = None
     genotype: Genotype = ()
+    parents: tuple[int, ...] = ()
+    edits: tuple[str, ...] = ()
     name: str = ""
     num_steps: int | None = None
     num_seeds: int = 1

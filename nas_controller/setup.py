@@ -77,6 +77,8 @@ class SearchSetup:
             name=request.name,
             genotype=request.genotype,
             log_probs=(0.0,) * len(request.genotype),
+            parents=request.parents,
+            edits=request.edits,
             source=request.source,
         )
 

@@ -137,8 +137,19 @@ class Client:
         return self._json("POST", f"/v1/searches/{search_id}:unarchive")
 
     def enqueue(self, search_id: str, architecture: Mapping[str, Any]) -> Document:
-        """Has an architecture trained: `spec`, `reference`, or `trial` (of `search`); `force` where it does not fit."""
+        """Has an architecture trained: `spec`, `reference`, `trial` (of `search`), or `genotype`; the last two together
+        are a variant of the trial. `force` where it does not fit."""
         return self._json("POST", f"/v1/searches/{search_id}/trials:enqueue", json=dict(architecture))
+
+    def decisions(self, search_id: str, number: int) -> list[Document]:
+        """What was taken at each decision of a trial's architecture, and the options that there were."""
+        found: list[Document] = self._json("GET", f"/v1/searches/{search_id}/trials/{number}/decisions")["decisions"]
+        return found
+
+    def variant(self, search_id: str, number: int, genotype: Sequence[int]) -> Document:
+        """What a trial would be with other decisions: its edits, its cost, and why it would not be trained."""
+        params = {"genotype": ",".join(map(str, genotype))}
+        return self._json("GET", f"/v1/searches/{search_id}/trials/{number}/variant", params=params)
 
     def stop_trial(self, search_id: str, number: int) -> Document:
         """A trial ends with what it measured last."""
@@ -305,9 +316,17 @@ class Client:
         ]
         return measurements
 
-    def best_trials(self, search_id: str, limit: int = 10) -> Document:
-        """`trials`: completed ones by reward, best first; `references`: what they are compared with."""
-        return self._json("GET", f"/v1/searches/{search_id}/trials:best", params={"limit": limit})
+    def best_trials(
+        self, search_id: str, limit: int = 10, objective: str = "reward", constraints: Sequence[str] = ()
+    ) -> Document:
+        """`trials`: completed ones, the best first; `references`: what they are compared with.
+
+        Args:
+            objective: what they are the best in: `reward`, `average_precision` or `val_average_precision`.
+            constraints: such as `multiply_adds<=2G` and `parameters<=30M`; all of them hold.
+        """
+        params = {"limit": limit, "objective": objective, "constraint": list(constraints)}
+        return self._json("GET", f"/v1/searches/{search_id}/trials:best", params=params)
 
     def history(self, search_id: str) -> Document:
         """Arrays over the trials: number, state, reward, best so far."""

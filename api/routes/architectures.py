@@ -4,11 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from api.architecture_schemas import Comparison, CostTable, Decisions
+from api.architecture_schemas import Comparison, CostTable, Decisions, Variant
 from api.architectures import Compared, compared, cost_table, decisions
 from api.context import ApiContext, Context
-from api.errors import problem_docs
+from api.enqueueing import refused
+from api.errors import FieldError, problem_docs
 from api.routes.parameters import SearchId, TrialNumber
+from api.variants import variant_of, wrong_decisions
 from nas_controller.records import Search, Trial
 from nas_controller.search_config import SearchConfig
 from nas_controller.store.base import NotFoundError
@@ -31,6 +33,14 @@ OtherArchitecture = Annotated[
         examples=["17", "blood-cells-3f9a1c/17", "spinenet-49"],
     ),
 ]
+EditedGenotype = Annotated[
+    str,
+    Query(
+        pattern=r"^[0-9]{1,6}(,[0-9]{1,6}){0,999}$",
+        description="the option that is taken at each decision of the space, with commas",
+        examples=["3,0,1"],
+    ),
+]
 
 
 @router.get("/cost", operation_id="getTrialCost", summary="What each part of the network costs")
@@ -45,7 +55,20 @@ def get_cost(search_id: SearchId, number: TrialNumber, context: Context) -> Cost
 def get_decisions(search_id: SearchId, number: TrialNumber, context: Context) -> Decisions:
     """Each decision of the genotype: what was taken, of how many options, and how likely that was."""
     search, trial = _found(context, search_id, number)
-    return Decisions(decisions=decisions(find_space(search.config["space"]), trial.draft))
+    found = decisions(find_space(search.config["space"]), trial.draft.genotype, trial.draft.log_probs)
+    return Decisions(decisions=found)
+
+
+@router.get("/variant", operation_id="getTrialVariant", summary="What a trial would be with other decisions")
+def get_variant(search_id: SearchId, number: TrialNumber, genotype: EditedGenotype, context: Context) -> Variant:
+    """The architecture of a genotype of the search's space, as a variant of the trial: its decisions with their
+    options, what it costs, and whether it is within the budget. `trials:enqueue` has it trained."""
+    search, trial = _found(context, search_id, number)
+    config = SearchConfig.from_document(search.config)
+    taken = tuple(map(int, genotype.split(",")))
+    if wrong := wrong_decisions(find_space(config.space), taken):
+        raise refused([FieldError(place=f"query.{each.place}", message=each.message) for each in wrong])
+    return variant_of(config, trial, taken)
 
 
 @router.get("/comparison", operation_id="compareTrial", summary="What differs from another architecture")

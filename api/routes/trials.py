@@ -6,22 +6,24 @@ from fastapi import APIRouter, Body, Path, Query, Response
 from pydantic import Field
 
 from api import schemas, views
+from api.constraints import limits_of
 from api.context import ApiContext, Context
-from api.errors import FieldError, ProblemError, problem_docs
+from api.enqueueing import request_draft
+from api.errors import problem_docs
 from api.history import history_fields
+from api.pareto_schemas import CostKind
 from api.routes.parameters import PageSize, SearchId, TrialNumber
 from api.steering_schemas import Enqueue, Promotion, Request, RequestPage
-from nas_controller.enqueueing import placed
 from nas_controller.insight.course import MAX_POINTS
 from nas_controller.records import SearchState, TrialKey, TrialState
 from nas_controller.requests import RequestDraft, RequestVerb
 from nas_controller.search_config import SearchConfig
-from nas_controller.store.base import ConflictError, NotFoundError
-from nas_controller.trial_summaries import TrialSummary
-from search_space.reference import reference
-from search_space.spec import ArchitectureSpec
+from nas_controller.store.base import ConflictError
+from nas_controller.trial_summaries import Objective, TrialSummary
 
 PageToken = Annotated[int, Query(ge=0, le=2**31 - 1, description="`next_page_token` of the page before")]
+_CONSTRAINT = """`multiply_adds<=2G` or `parameters<=30M`: of the backbone at target size; several hold together.
+Numbers as in 2000000000, 2e9, 2G or 350M"""
 Numbered = Annotated[int, Field(ge=1, le=2**31 - 1)]
 router = APIRouter(prefix="/v1/searches/{search_id}", tags=["trials"], responses=problem_docs(400, 401, 404, 422))
 
@@ -50,11 +52,24 @@ def list_trials(
 
 @router.get("/trials:best", operation_id="listBestTrials", summary="The best architectures, and the references")
 def best_trials(
-    search_id: SearchId, context: Context, limit: Annotated[int, Query(ge=1, le=500)] = 10
+    search_id: SearchId,
+    context: Context,
+    limit: Annotated[int, Query(ge=1, le=500)] = 10,
+    objective: Annotated[Objective, Query(description="what they are the best in")] = Objective.REWARD,
+    constraint: Annotated[tuple[str, ...], Query(max_length=20, description=_CONSTRAINT)] = (),
 ) -> schemas.BestTrials:
-    """Completed trials by reward, one for each fingerprint; each compared on val with the best reference."""
+    """Completed trials by the objective, one for each fingerprint; each compared on val with the best reference. The
+    references are named whatever they cost."""
+    limits = limits_of(constraint)
     context.store.get_search(search_id)
-    return views.best_trials(context.store, search_id, limit)
+    return views.best_trials(
+        context.store,
+        search_id,
+        limit,
+        objective,
+        max_multiply_adds=limits.get(CostKind.MULTIPLY_ADDS),
+        max_parameters=limits.get(CostKind.PARAMETERS),
+    )
 
 
 @router.get("/trials/{number}", operation_id="getTrial", summary="Show a trial")
@@ -112,36 +127,8 @@ _ACCEPTED: dict[int | str, dict[str, Any]] = {
 def enqueue_trial(search_id: SearchId, wanted: Enqueue, response: Response, context: Context) -> Request:
     """It becomes a trial with arm `enqueued` before the algorithm is asked again, as long as no limit is reached; the
     algorithm learns from it. Widths are those that the space's own rule gives its decisions."""
-    config = SearchConfig.from_document(context.store.get_search(search_id).config)
-    place = next(name for name in ("spec", "reference", "trial") if getattr(wanted, name) is not None)
-    try:
-        spec, source = _architecture(context, search_id, wanted)
-        genotype, problem = placed(config, spec)
-        if problem and not wanted.force:
-            raise ValueError(problem)
-    except (ValueError, NotFoundError) as error:
-        raise ProblemError(
-            422, "architecture.refused", f"{place}: {error}", [FieldError(place=place, message=str(error))]
-        ) from error
-    draft = RequestDraft(
-        verb=RequestVerb.ENQUEUE,
-        source=source,
-        spec=spec.to_document(),
-        genotype=genotype,
-        name=wanted.reference or "",
-    )
+    draft = request_draft(context.store, context.store.get_search(search_id), wanted)
     return _ask(context, search_id, draft, response)
-
-
-def _architecture(context: ApiContext, search_id: str, wanted: Enqueue) -> tuple[ArchitectureSpec, TrialKey | None]:
-    """The architecture, and the trial that has it."""
-    if wanted.spec is not None:
-        return ArchitectureSpec.from_document(wanted.spec), None
-    if wanted.reference is not None:
-        return reference(wanted.reference), None
-    assert wanted.trial is not None
-    key = TrialKey(search_id=wanted.search or search_id, number=wanted.trial)
-    return ArchitectureSpec.from_document(context.store.get_trial(key.search_id, key.number).draft.spec), key
 
 
 def _ask(context: ApiContext, search_id: str, draft: RequestDraft, response: Response) -> Request:

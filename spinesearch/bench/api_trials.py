@@ -29,6 +29,7 @@ from trainer.session import Measurement
 from trainer.task import CocoSource, DataSource, Evaluation
 
 SEARCH_ID = "bench-api-000001"
+SPACE = "spinenet-49"
 WEBHOOK_ID = "0123456789ab"
 WORK = Work(kind=OperationKind.EXPORT_ONNX, document={"of": SEARCH_ID})
 NUM_WORKERS = 8
@@ -45,7 +46,7 @@ def bench_config(num_trials: int) -> SearchConfig:
     """A search of so many trials that are measured on the way."""
     document: dict[str, Any] = {
         "name": "bench api",
-        "space": "spinenet-49",
+        "space": SPACE,
         "data": "generated",
         "early_stopping": {"rule": "median", "at": [0.25, 0.5]},
         "limits": {"trials": num_trials},
@@ -202,6 +203,7 @@ def values_of(number: int) -> dict[str, object]:
         "name": "spinenet-49",
         "search": SEARCH_ID,
         "with": "spinenet-49",
+        "genotype": ",".join("0" * find_space(SPACE).genotype_length),
         "poll": "true",
     }
 

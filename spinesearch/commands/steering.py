@@ -38,12 +38,16 @@ def enqueue(
     reference: Annotated[str | None, typer.Option(metavar="NAME", help="a published architecture")] = None,
     spec: Annotated[Path | None, typer.Option(metavar="FILE", help="an architecture spec, JSON")] = None,
     trial: Annotated[int | None, typer.Option(metavar="N", help="a trial of this search, or of --of")] = None,
+    genotype: Annotated[
+        str | None, typer.Option(metavar="N,N,...", help="the option taken at each decision; of --trial, a variant")
+    ] = None,
     of: Annotated[str | None, typer.Option(metavar="ID", help="the search that has the trial")] = None,
     force: Annotated[bool, typer.Option("--force", help="also off budget, or not in the space")] = False,
 ) -> None:
     """Have an architecture of your own trained before the algorithm is asked again."""
     document = None if spec is None else json.loads(spec.read_text(encoding="utf-8"))
-    wanted = {"reference": reference, "spec": document, "trial": trial, "search": of}
+    taken = None if genotype is None else [int(index) for index in genotype.split(",")]
+    wanted = {"reference": reference, "spec": document, "trial": trial, "genotype": taken, "search": of}
     given = {name: value for name, value in wanted.items() if value is not None}
     with Client() as client:
         asked = client.enqueue(search, {**given, "force": force})

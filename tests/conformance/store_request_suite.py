@@ -46,6 +46,12 @@ class StoreRequestSuite:
             {"request": 2, "verb": "retry", "name": "spinenet-49", "source": {"search": "s2", "trial": 7}},
         ]
 
+    def test_a_variant_says_what_it_was_made_from(self, store: Store) -> None:
+        claimed(store)
+        variant = make_request(parents=(3,), edits=("block 7: type bottleneck -> residual",))
+        assert store.add_requests("s1", [variant], at(5)) == store.list_requests("s1")
+        assert store.get_request("s1", 1).draft == variant
+
     def test_the_same_requests_again_are_the_same(self, store: Store) -> None:
         claimed(store)
         added = store.add_requests("s1", [make_request(), STOP], at(5))

@@ -51,6 +51,16 @@ def trials(bench: Bench) -> list[Trial]:
     return bench.store.list_trials(bench.search_id, 1000)
 
 
+def test_a_variant_of_a_trial_is_its_child() -> None:
+    bench = bench_of()
+    variant = own(parents=(2,), edits=("swap 3 and 4",))
+    run_turns(bench, 5, lambda: ask(bench, variant))
+    (asked,) = (trial for trial in trials(bench) if trial.draft.arm == "enqueued")
+    assert (asked.draft.parents, asked.draft.edits, asked.draft.source) == ((2,), variant.edits, None)
+    assert [child.number for child in bench.store.list_children(bench.search_id, 2, 10)] == [asked.number]
+    assert verify(bench.store, bench.search_id, {}, lambda *_: None).difference is None
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHM_NAMES)
 def test_what_a_user_asked_for_is_next_and_is_told(algorithm: str) -> None:
     bench = bench_of(algorithm=algorithm)

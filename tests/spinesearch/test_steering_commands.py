@@ -13,7 +13,9 @@ from nas_controller.requests import RequestState
 from nas_controller.store.base import Store
 from nas_controller.store.memory import MemoryStore
 from search_space.reference import reference
+from search_space.spaces import SPINENET_49
 from spinesearch.cli import app
+from spinesearch.client import Client
 from tests.api.searches import START, SearchWriter, write_small_search
 from tests.api.serving import make_settings, serve
 
@@ -59,6 +61,18 @@ def test_architectures_are_enqueued(store: Store, tmp_path: Path) -> None:
     by_name, by_file = store.list_requests("s1")
     assert (by_name.draft.name, by_name.state) == ("spinenet-49", RequestState.OPEN)
     assert by_file.draft.spec == reference("resnet-50-fpn").to_document()
+
+
+def test_a_variant_of_a_trial_is_enqueued(store: Store) -> None:
+    write_small_search(store, "s2")
+    genotype = SPINENET_49.encode(reference("spinenet-49"))
+    said("enqueue", "s2", "--trial", "4", "--genotype", ",".join(map(str, genotype)))
+    (asked,) = store.list_requests("s2")
+    assert (asked.draft.genotype, asked.draft.parents) == (genotype, (4,))
+    with Client() as client:
+        variant = client.variant("s2", 4, genotype)
+        assert (tuple(variant["genotype"]), tuple(variant["edits"])) == (genotype, asked.draft.edits)
+        assert client.decisions("s2", 6) == []
 
 
 def test_a_trial_is_promoted(store: Store) -> None:
