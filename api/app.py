@@ -1,5 +1,6 @@
 """The HTTP application: `create_app` puts its parts together and does nothing else."""
 
+import gc
 from collections.abc import Callable
 from datetime import datetime
 from importlib.metadata import version
@@ -128,3 +129,10 @@ def create_app(
     app.mount("/static", StaticFiles(directory=_DASHBOARD / "static"))
     set_openapi(app)
     return app
+
+
+def keep_for_good() -> None:
+    """What the process holds by now, the application above all, is left out of garbage collection from now on: looking
+    through it takes 90 ms, in the middle of some request."""
+    gc.collect()
+    gc.freeze()

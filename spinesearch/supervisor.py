@@ -115,7 +115,7 @@ def serve_api(host: str, port: int) -> None:
     """
     import uvicorn
 
-    from api.app import create_app
+    from api.app import create_app, keep_for_good
     from api.metrics import ApiMetrics
     from spinesearch.admission import Admission
     from spinesearch.composition import now, open_home_artifacts, open_home_store, process_name
@@ -134,6 +134,7 @@ def serve_api(host: str, port: int) -> None:
         api_metrics=metrics,
         process_name=process_name(),
     )
+    keep_for_good()
     # uvicorn ends on a signal, then raises it once more: it must find somebody who does not die of it.
     StopFlag().listen()
     # An open event stream must not hold up the end: three seconds, then connections are cut.

@@ -4,6 +4,7 @@ It prints its address and ends when its standard input does. `/bench/rows` gives
 last, and `/bench/forget` puts a new application in place of the old one, which holds nothing yet.
 """
 
+import gc
 import socket
 import sys
 import threading
@@ -13,7 +14,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from api.app import create_app
+from api.app import create_app, keep_for_good
 from api.settings import ApiSettings, hash_token
 from nas_controller.artifacts.directory import DirectoryArtifactStore
 from nas_controller.store.base import Store
@@ -37,6 +38,7 @@ class CountedApp:
     def __init__(self, url: str, folder: Path) -> None:
         self._url, self._folder, self._count = url, folder, RowCount()
         self._store, self._app = self._made()
+        keep_for_good()
 
     def _made(self) -> tuple[SqlStore, FastAPI]:
         store = open_store(self._url)
@@ -51,7 +53,9 @@ class CountedApp:
             return
         if scope["path"] == FORGET:
             self._store.close()
+            gc.unfreeze()
             self._store, self._app = self._made()
+            keep_for_good()
         body = str(self._count.rows).encode()
         self._count.reset()
         await send({"type": "http.response.start", "status": 200, "headers": []})
