@@ -4,7 +4,20 @@ import sys
 
 import typer
 
-from spinesearch.commands import architecture, bench, data, evaluator, export, logs, replay, search, service, token
+from spinesearch.commands import (
+    architecture,
+    bench,
+    data,
+    evaluator,
+    export,
+    logs,
+    replay,
+    search,
+    service,
+    token,
+    trial,
+    webhook,
+)
 
 app = typer.Typer(
     name="spinesearch",
@@ -20,8 +33,10 @@ app.command("controller")(service.controller)
 app.command("health")(service.health)
 app.command("sign-in")(service.sign_in)
 app.add_typer(search.app, name="search", help="Start, watch and steer searches.")
+app.add_typer(trial.app, name="trial", help="The trials of a search.")
 app.command("logs")(logs.logs)
 app.add_typer(token.app, name="token", help="Tokens for others, and what each may do.")
+app.add_typer(webhook.app, name="webhook", help="Who is told what happens in searches.")
 app.command("replay")(replay.replay)
 app.command("export")(export.export)
 app.command("cost")(architecture.cost)

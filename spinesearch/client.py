@@ -172,6 +172,10 @@ class Client:
         """What became of something that was asked: an architecture, another try, an early end."""
         return self._json("GET", f"/v1/searches/{search_id}/requests/{number}")
 
+    def list_requests(self, search_id: str) -> Iterator[Document]:
+        """All that was asked of a search, by number."""
+        return self._pages(f"/v1/searches/{search_id}/requests", "requests")
+
     def create_token(self, name: str, scope: str, days: int | None = None) -> Document:
         """A token for somebody, with its `secret`: nobody can show that again. `scope`: read, write or admin."""
         return self._json("POST", "/v1/tokens", json={"name": name, "scope": scope, "days": days})
@@ -271,9 +275,9 @@ class Client:
                     file.write(chunk)
             part.replace(path)
 
-    def list_trials(self, search_id: str) -> Iterator[Document]:
-        """All trials by number."""
-        return self._pages(f"/v1/searches/{search_id}/trials", "trials")
+    def list_trials(self, search_id: str, **filters: Any) -> Iterator[Document]:
+        """All trials by number; those of a `state`, or of several, as in the API."""
+        return self._pages(f"/v1/searches/{search_id}/trials", "trials", filters)
 
     def list_children(self, search_id: str, number: int) -> Iterator[Document]:
         """All trials that were made from one, by number."""

@@ -7,9 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from spinesearch.client import Client
-from spinesearch.commands import steering
+from spinesearch.commands import planning, steering
 
 app = typer.Typer(no_args_is_help=True)
+app.command("validate")(planning.validate)
+app.command("estimate")(planning.estimate)
+app.command("requests")(planning.requests)
+app.command("table")(planning.table)
 app.command("edit")(steering.edit)
 app.command("enqueue")(steering.enqueue)
 app.command("promote")(steering.promote)
