@@ -20,11 +20,11 @@ from nas_controller.algorithms.base import Proposal, SearchAlgorithm, StateDict,
 from nas_controller.algorithms.draws import trial_draws
 from nas_controller.algorithms.features import GROUPS, Bags, features, identity
 from nas_controller.algorithms.gaussian_process import Array, GaussianProcess, Weights
-from nas_controller.algorithms.policy import single_thread
 from nas_controller.algorithms.population import Parent, Population, Seen
 from nas_controller.algorithms.random_search import RandomSearch
 from nas_controller.algorithms.settings import whole_settings
 from nas_controller.algorithms.state import require_like
+from nas_controller.algorithms.threads import single_thread
 from nas_controller.algorithms.told import check_told
 from nas_controller.records import TrialState
 from search_space.decisions import Genotype, SearchSpace

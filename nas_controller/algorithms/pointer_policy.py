@@ -14,15 +14,12 @@ hidden width, R embedding rows.
 import math
 from collections.abc import Sequence
 from functools import cache
-from itertools import chain
-from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from nas_controller.algorithms.cells import Gru
 from nas_controller.algorithms.parameters import Array, Parameters
-from nas_controller.algorithms.policy import Offers, Policy, Reading
+from nas_controller.algorithms.policy import Indices, Offers, Policy, Reading, row_sums
 from search_space.decisions import DecisionKind, DecisionPoint, Genotype, Option, SearchSpace
 from search_space.spec import MAX_LEVEL, BlockType
 
@@ -68,6 +65,11 @@ def _point_rows(kind: DecisionKind, subject: int, level: int, block_type: str) -
 
 
 @cache
+def _point_array(point: tuple[DecisionKind, int, int, str]) -> Indices:
+    return np.array(_point_rows(*point))
+
+
+@cache
 def _option_rows(kind: DecisionKind, option: Option) -> tuple[int, ...]:
     """Embedding rows of an option; that of a parent's step in levels is the row of level 0."""
     values: tuple[int, ...] = (option.level,)
@@ -91,8 +93,9 @@ def _added(sizes: Sequence[int], values: Sequence[int]) -> list[int]:
     return [sum(sizes[:index]) + value for index, value in enumerate(values)]
 
 
-def _rows_of_point(point: DecisionPoint) -> tuple[int, ...]:
-    return _point_rows(point.kind, point.subject, point.subject_level, point.subject_type)
+def _about(point: DecisionPoint) -> tuple[DecisionKind, int, int, str]:
+    """What a query depends on."""
+    return point.kind, point.subject, point.subject_level, point.subject_type
 
 
 def _rows_of_options(point: DecisionPoint) -> list[tuple[int, ...]]:
@@ -100,14 +103,6 @@ def _rows_of_options(point: DecisionPoint) -> list[tuple[int, ...]]:
     if point.kind is not DecisionKind.PARENT:
         return rows
     return [(*row[:-1], row[-1] - point.subject_level) for row in rows]
-
-
-def _sums(rows_X: Sequence[Sequence[int]], num_rows: int, weights_F: Array | None = None) -> Any:
-    """The sparse matrix that sums rows of a table, XR: a product with the table gives a sum for each X."""
-    columns = np.fromiter(chain.from_iterable(rows_X), dtype=np.int64)
-    weights = np.ones(len(columns)) if weights_F is None else np.tile(weights_F, len(rows_X))
-    ends_X = np.cumsum([0, *map(len, rows_X)])
-    return csr_array((weights, columns, ends_X), shape=(len(rows_X), num_rows))
 
 
 class _PointerCourse:
@@ -120,13 +115,14 @@ class _PointerCourse:
 
     def scores(self, point: DecisionPoint) -> Array:
         """Inner products of the point's query with the options' keys."""
-        policy, rows_F = self._policy, list(_rows_of_point(point))
+        policy, rows_F = self._policy, _point_array(_about(point))
         query_D: Array = _QUERY_SCALES_F @ policy.point_queries_RD[rows_F]
         if policy.memory:
-            inputs_D = policy.point_inputs_RD[rows_F].sum(0) + self._previous_D
+            inputs_D = np.add.reduce(policy.point_inputs_RD[rows_F]) + self._previous_D
             self._hidden_H = policy.recurrent.step(inputs_D, self._hidden_H)
             query_D = query_D + policy.memory * (self._hidden_H @ policy.hidden_to_query_HD)
-        self._keys_OD = policy.option_keys_RD[np.array(_rows_of_options(point))].sum(1)
+        keys_OFD = policy.option_keys_RD[np.array(_rows_of_options(point))]
+        self._keys_OD = keys_OFD[:, 0] if keys_OFD.shape[1] == 1 else np.add.reduce(keys_OFD, axis=1)
         scores_O: Array = self._keys_OD @ query_D
         return scores_O
 
@@ -181,16 +177,17 @@ class _PointerReading:
 
     def __init__(self, policy: PointerPolicy, points: list[DecisionPoint], genotype: Genotype) -> None:
         self._policy, self._points, self._offers = policy, points, Offers.of(points, genotype)
-        rows_T = [_rows_of_point(point) for point in points]
-        self._options_NR = _sums([rows for point in points for rows in _rows_of_options(point)], _NUM_OPTION_ROWS)
-        self._asked_TR = _sums(rows_T, _NUM_POINT_ROWS, _QUERY_SCALES_F)
-        self._read_TR = _sums(rows_T, _NUM_POINT_ROWS)
+        rows_T = [_point_rows(*_about(point)) for point in points]
+        self._options_NR = row_sums([rows for point in points for rows in _rows_of_options(point)], _NUM_OPTION_ROWS)
+        self._asked_TR = row_sums(rows_T, _NUM_POINT_ROWS, _QUERY_SCALES_F)
         self._keys_ND: Array = self._options_NR @ policy.option_keys_RD
-        inputs_TD = self._read_TR @ policy.point_inputs_RD
-        inputs_TD[1:] += self._keys_ND[self._offers.taken_T[:-1]]
-        self._trace = policy.recurrent.run(inputs_TD)
-        remembered_TD = np.einsum("th,hd->td", self._trace.hidden_TH, policy.hidden_to_query_HD)
-        queries_TD = self._asked_TR @ policy.point_queries_RD + policy.memory * remembered_TD
+        queries_TD: Array = self._asked_TR @ policy.point_queries_RD
+        if policy.memory:
+            self._read_TR = row_sums(rows_T, _NUM_POINT_ROWS)
+            inputs_TD = self._read_TR @ policy.point_inputs_RD
+            inputs_TD[1:] += self._keys_ND[self._offers.taken_T[:-1]]
+            self._trace = policy.recurrent.run(inputs_TD)
+            queries_TD += policy.memory * np.einsum("th,hd->td", self._trace.hidden_TH, policy.hidden_to_query_HD)
         self._queries_ND: Array = queries_TD[self._offers.points_N]
 
     def reading(self) -> Reading:
@@ -199,15 +196,20 @@ class _PointerReading:
         return Reading(self._points, self._offers, self._offers.log_softmax(scores_N), self._backward)
 
     def _backward(self, by_scores_N: Array) -> Array:
-        policy, gradients = self._policy, Parameters(self._policy.parameters.shapes)
+        gradients = Parameters(self._policy.parameters.shapes)
         by_queries_TD = np.add.reduceat(by_scores_N[:, None] * self._keys_ND, self._offers.starts_T)
-        by_memory_TD = policy.memory * by_queries_TD
-        by_hidden_TH = np.einsum("td,hd->th", by_memory_TD, policy.hidden_to_query_HD)
-        by_inputs_TD = policy.recurrent.backward(self._trace, by_hidden_TH, gradients)
         by_keys_ND = by_scores_N[:, None] * self._queries_ND
-        by_keys_ND[self._offers.taken_T[:-1]] += by_inputs_TD[1:]
-        gradients["hidden_to_query_HD"][...] = np.einsum("th,td->hd", self._trace.hidden_TH, by_memory_TD)
+        if self._policy.memory:
+            by_keys_ND[self._offers.taken_T[:-1]] += self._backward_in_time(by_queries_TD, gradients)[1:]
         gradients["point_queries_RD"][...] = self._asked_TR.T @ by_queries_TD
-        gradients["point_inputs_RD"][...] = self._read_TR.T @ by_inputs_TD
         gradients["option_keys_RD"][...] = self._options_NR.T @ by_keys_ND
         return gradients.vector_P
+
+    def _backward_in_time(self, by_queries_TD: Array, gradients: Parameters) -> Array:
+        """Gradient by the inputs of the GRU, TD."""
+        policy, by_memory_TD = self._policy, self._policy.memory * by_queries_TD
+        by_hidden_TH = np.einsum("td,hd->th", by_memory_TD, policy.hidden_to_query_HD)
+        by_inputs_TD = policy.recurrent.backward(self._trace, by_hidden_TH, gradients)
+        gradients["hidden_to_query_HD"][...] = np.einsum("th,td->hd", self._trace.hidden_TH, by_memory_TD)
+        gradients["point_inputs_RD"][...] = self._read_TR.T @ by_inputs_TD
+        return by_inputs_TD

@@ -6,15 +6,16 @@ stand behind each other in flat arrays, point after point.
 Shapes: T decision points, N options of all of them, O options of one, P parameters.
 """
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import chain
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from nas_controller.algorithms.parameters import Array, Parameters
 from search_space.decisions import DecisionPoint, Genotype, SearchSpace
@@ -126,21 +127,25 @@ class Policy(ABC):
         return passed
 
 
+def row_sums(rows_X: Sequence[Sequence[int]], num_rows: int, weights_F: Array | None = None) -> Any:
+    """The sparse matrix, X by `num_rows`, whose product with a table is a sum of the table's rows for each X; so that
+    of its transpose adds up gradients.
+
+    Args:
+        weights_F: of the rows of each X; None for 1.
+    """
+    columns = np.fromiter(chain.from_iterable(rows_X), dtype=np.int64)
+    weights = np.ones(len(columns)) if weights_F is None else np.tile(weights_F, len(rows_X))
+    ends_X = np.cumsum([0, *map(len, rows_X)])
+    return csr_array((weights, columns, ends_X), shape=(len(rows_X), num_rows))
+
+
 def _drawn(scores_O: Array, uniform: float) -> tuple[int, float]:
     """The option that a number drawn uniformly from [0, 1) falls on, and its log-probability."""
-    shifted_O = scores_O - scores_O.max()
-    cumulative_O = np.exp(shifted_O).cumsum()
-    total = cumulative_O[-1]
+    if len(scores_O) == 1:
+        return 0, 0.0
+    shifted_O = scores_O - np.maximum.reduce(scores_O)
+    cumulative_O = np.add.accumulate(np.exp(shifted_O))
+    total = float(cumulative_O[-1])
     index = int(cumulative_O[:-1].searchsorted(uniform * total, side="right"))
-    return index, float(shifted_O[index] - np.log(total))
-
-
-@contextmanager
-def single_thread() -> Iterator[None]:
-    """One torch thread inside, as many as before afterwards: sums in one order, and no start-up for tiny work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return index, float(shifted_O[index]) - math.log(total)

@@ -13,7 +13,7 @@ An update takes one Adam step up the gradient of
 * A guard watches over the first half: where the policy has collapsed, a pull towards even choices is added, and grows
   with each trial until it has recovered. More entropy bonus would not do: its gradient vanishes where one option is
   certain.
-* The step shrinks where the ratios pi / mu of the last 64 results differ much: by the effective sample size of
+* The step shrinks where the ratios pi / mu of its own last 64 results differ much: by the effective sample size of
   their decisions over half of their number.
 
 An infeasible trial has no reward, and neither baseline nor horizon count it. Whether a trial is feasible is a second
@@ -46,6 +46,7 @@ from nas_controller.algorithms.told import check_told
 from nas_controller.records import TrialState
 from search_space.decisions import DecisionKind, SearchSpace
 
+ARM = "policy"
 _FAILED_ADVANTAGE = -1.645
 _FAILED_WEIGHT = 0.5
 _REWARDS_BEFORE_LEARNING = 2
@@ -130,7 +131,7 @@ class PolicyGradient(SearchAlgorithm):
     def ask(self, trial_number: int) -> Proposal:
         """A genotype sampled from the policy as it is."""
         genotype, log_probs = self._policy.sample(trial_draws(self._seed, trial_number))
-        return Proposal(genotype=genotype, arm="policy", log_probs=log_probs)
+        return Proposal(genotype=genotype, arm=ARM, log_probs=log_probs)
 
     def tell(self, trial: ToldTrial) -> None:
         """Takes one step for the trial; a trial that is refused with `ValueError` changes nothing."""
@@ -141,7 +142,7 @@ class PolicyGradient(SearchAlgorithm):
         self._progress.count(trial, self._settings.baseline_decay)
         self._progress.advantage = advantage
         self._watch_entropy(reading)
-        weights_T = self._decision_weights(reading, np.array(trial.log_probs), advantage)
+        weights_T = self._decision_weights(reading, trial, advantage)
         progress = self._progress
         by_scores_N = score_gradient(reading, advantage * weights_T, progress.entropy_bonus, progress.guard)
         self._step(reading.backward(-weight * by_scores_N))
@@ -176,11 +177,11 @@ class PolicyGradient(SearchAlgorithm):
         fallen = min(max((past - 0.25) / 0.5, 0.0), 1.0)
         progress.entropy_bonus = settings.entropy_start + fallen * (settings.entropy_end - settings.entropy_start)
 
-    def _decision_weights(self, reading: Reading, behaviour_T: Array, advantage: float) -> Array:
-        """rho of each decision; notes the ratios. Of what a user took there is no behaviour policy to differ from."""
+    def _decision_weights(self, reading: Reading, trial: ToldTrial, advantage: float) -> Array:
+        """rho of each decision; notes the ratios, where it was this policy that proposed the trial."""
         settings = self._settings
-        ratios_T = ratios(reading, behaviour_T)
-        if behaviour_T.any():
+        ratios_T = ratios(reading, np.array(trial.log_probs))
+        if trial.arm == ARM:
             self._recent.add(ratios_T[reading.offers.counts_T > 1])
         self._progress.importance_weight = float(np.minimum(ratios_T, 1.0).mean())
         return decision_weights(ratios_T, advantage, Importance(int(settings.importance)), settings.ratio_clip)

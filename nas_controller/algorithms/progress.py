@@ -20,8 +20,8 @@ class Progress:
     """The scalars of the state. Moving averages are bias-corrected: their weights sum to `reward_weight`.
 
     Args:
-        reward_mean, reward_squares: moving mean of the rewards, and moving sum of squared deviations (West 1979): no
-            digits are lost where rewards are large and alike.
+        baseline: moving mean of the rewards; 0 before the first.
+        reward_squares: moving sum of squared deviations (West 1979), exact where rewards are large and alike.
         guard: weight of the collapse guard's pull towards even choices.
         gradient_norm ... importance_weight: of the last told trial.
     """
@@ -29,7 +29,7 @@ class Progress:
     told: float = 0.0
     trained: float = 0.0
     rewarded: float = 0.0
-    reward_mean: float = 0.0
+    baseline: float = 0.0
     reward_squares: float = 0.0
     reward_weight: float = 0.0
     feasible_sum: float = 0.0
@@ -40,11 +40,6 @@ class Progress:
     entropy_bonus: float = 0.0
     importance_weight: float = 1.0
     gradient_norm: float = 0.0
-
-    @property
-    def baseline(self) -> float:
-        """Moving mean of the rewards; 0 before the first."""
-        return self.reward_mean
 
     @property
     def spread(self) -> float:
@@ -67,11 +62,9 @@ class Progress:
         if trial.state is TrialState.COMPLETED and trial.reward is not None:
             self.rewarded += 1
             self.reward_weight = decay * self.reward_weight + (1 - decay)
-            deviation = trial.reward - self.reward_mean
-            self.reward_mean += (1 - decay) / self.reward_weight * deviation
-            self.reward_squares = decay * self.reward_squares + (1 - decay) * deviation * (
-                trial.reward - self.reward_mean
-            )
+            deviation = trial.reward - self.baseline
+            self.baseline += (1 - decay) / self.reward_weight * deviation
+            self.reward_squares = decay * self.reward_squares + (1 - decay) * deviation * (trial.reward - self.baseline)
 
 
 class RecentRatios:

@@ -20,7 +20,7 @@ import numpy as np
 from nas_controller.algorithms.cells import Lstm
 from nas_controller.algorithms.draws import trial_draws
 from nas_controller.algorithms.parameters import Array, Parameters
-from nas_controller.algorithms.policy import Offers, Policy, Reading
+from nas_controller.algorithms.policy import Offers, Policy, Reading, row_sums
 from nas_controller.algorithms.policy_gradient import PolicyGradient, PolicyGradientSettings
 from search_space.decisions import DecisionKind, DecisionPoint, Genotype, SearchSpace
 
@@ -94,28 +94,41 @@ class RecurrentPolicy(Policy):
 
     def read(self, genotype: Genotype) -> Reading:
         """The probabilities of all options on the way of a complete genotype."""
-        points = self.points(genotype)
-        offers = Offers.of(points, genotype)
-        rows_N = np.array([row for point in points for row in _rows(point)])
-        inputs_T = np.concatenate([[_BEFORE_THE_FIRST], rows_N[offers.taken_T[:-1]]])
-        first, second = self.layers
-        first_trace = first.run(self.embeddings_RH[inputs_T])
-        second_trace = second.run(first_trace.hidden_TH)
-        outputs_NH = second_trace.hidden_TH[offers.points_N]
-        scores_N = np.einsum("nh,nh->n", self.classifiers_RH[rows_N], outputs_NH) + self.biases_R[rows_N]
+        return _RecurrentReading(self, self.points(genotype), genotype).reading()
 
-        def backward(by_scores_N: Array) -> Array:
-            gradients = Parameters(self.parameters.shapes)
-            np.add.at(gradients["biases_R"], rows_N, by_scores_N)
-            np.add.at(gradients["classifiers_RH"], rows_N, by_scores_N[:, None] * outputs_NH)
-            by_outputs_NH = by_scores_N[:, None] * self.classifiers_RH[rows_N]
-            by_second_TH = np.add.reduceat(by_outputs_NH, offers.starts_T)
-            by_first_TH = second.backward(second_trace, by_second_TH, gradients)
-            by_inputs_TH = first.backward(first_trace, by_first_TH, gradients)
-            np.add.at(gradients["embeddings_RH"], inputs_T, by_inputs_TH)
-            return gradients.vector_P
 
-        return Reading(points, offers, offers.log_softmax(scores_N), backward)
+class _RecurrentReading:
+    """A way through the network, forwards when made."""
+
+    def __init__(self, policy: RecurrentPolicy, points: list[DecisionPoint], genotype: Genotype) -> None:
+        self._policy, self._points, self._offers = policy, points, Offers.of(points, genotype)
+        rows = [row for point in points for row in _rows(point)]
+        inputs = [_BEFORE_THE_FIRST, *(rows[taken] for taken in self._offers.taken_T[:-1])]
+        self._inputs_TR = row_sums([(row,) for row in inputs], _NUM_ROWS + 1)
+        self._offered_NR = row_sums([(row,) for row in rows], _NUM_ROWS)
+        first, second = policy.layers
+        self._first_trace = first.run(self._inputs_TR @ policy.embeddings_RH)
+        self._second_trace = second.run(self._first_trace.hidden_TH)
+        self._outputs_NH: Array = self._second_trace.hidden_TH[self._offers.points_N]
+        self._classifiers_NH: Array = self._offered_NR @ policy.classifiers_RH
+
+    def reading(self) -> Reading:
+        """What came out of it."""
+        scores_N = np.einsum("nh,nh->n", self._classifiers_NH, self._outputs_NH)
+        scores_N += self._offered_NR @ self._policy.biases_R
+        return Reading(self._points, self._offers, self._offers.log_softmax(scores_N), self._backward)
+
+    def _backward(self, by_scores_N: Array) -> Array:
+        gradients = Parameters(self._policy.parameters.shapes)
+        gradients["biases_R"][...] = self._offered_NR.T @ by_scores_N
+        gradients["classifiers_RH"][...] = self._offered_NR.T @ (by_scores_N[:, None] * self._outputs_NH)
+        by_outputs_NH = by_scores_N[:, None] * self._classifiers_NH
+        first, second = self._policy.layers
+        by_second_TH = np.add.reduceat(by_outputs_NH, self._offers.starts_T)
+        by_first_TH = second.backward(self._second_trace, by_second_TH, gradients)
+        by_inputs_TH = first.backward(self._first_trace, by_first_TH, gradients)
+        gradients["embeddings_RH"][...] = self._inputs_TR.T @ by_inputs_TH
+        return gradients.vector_P
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,10 @@ from random import Random
 
 import numpy as np
 import pytest
-import torch
 
 from nas_controller.algorithms.base import Proposal, SearchAlgorithm
 from nas_controller.algorithms.draws import trial_draws
 from nas_controller.algorithms.pointer_policy import PointerPolicy
-from nas_controller.algorithms.policy import single_thread
 from nas_controller.algorithms.reinforce import Reinforce, ReinforceSettings
 from nas_controller.records import TrialState
 from search_space.decisions import SearchSpace, random_genotype
@@ -258,17 +256,6 @@ def test_a_state_that_is_not_finite_is_refused() -> None:
     algorithm = make(R35_SP18)
     run(algorithm, range(1, 8))
     before = dict(algorithm.state_dict())
-    with pytest.raises(ValueError, match=r"progress.reward_mean.*finite"):
-        algorithm.load_state_dict({**before, "progress.reward_mean": np.array(math.nan)})
-    assert algorithm.state_dict()["progress.reward_mean"] == before["progress.reward_mean"]
-
-
-def test_the_number_of_threads_is_given_back() -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        with single_thread():
-            assert torch.get_num_threads() == 1
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
+    with pytest.raises(ValueError, match=r"progress.baseline.*finite"):
+        algorithm.load_state_dict({**before, "progress.baseline": np.array(math.nan)})
+    assert algorithm.state_dict()["progress.baseline"] == before["progress.baseline"]
