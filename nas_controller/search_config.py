@@ -114,7 +114,9 @@ class Budget(_Section):
 class Algorithm(_Section):
     """What proposes. `settings` are the algorithm's own, each with a default."""
 
-    name: Literal["mixed", "guided", "reinforce", "evolution", "local_search", "random"] = "reinforce"
+    name: Literal[
+        "mixed", "guided", "reinforce", "reinforce_recurrent", "evolution", "local_search", "random"
+    ] = "reinforce"
     seed: Whole = Field(default=0, ge=0, lt=2**63)
     settings: dict[str, Number] = Field(default_factory=dict, max_length=100)
     control_share: Number = Field(
@@ -350,7 +352,7 @@ class SearchConfig(_Section):
         """The document as plain data with every default filled in, also those that depend on other values."""
         document = self.model_dump(mode="json")
         document["proxy"] = self.task().to_document()
-        if self.algorithm.name in ("mixed", "reinforce"):
+        if self.algorithm.name in ("mixed", "reinforce", "reinforce_recurrent"):
             document["algorithm"]["settings"].setdefault("horizon", float(self.limits.trials))
         return document
 

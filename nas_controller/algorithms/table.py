@@ -10,6 +10,7 @@ from nas_controller.algorithms.local_search import LocalSearch, LocalSearchSetti
 from nas_controller.algorithms.mixed import Mixed, MixedSettings
 from nas_controller.algorithms.random_search import RandomSearch
 from nas_controller.algorithms.reinforce import Reinforce, ReinforceSettings
+from nas_controller.algorithms.reinforce_recurrent import RecurrentSettings, ReinforceRecurrent
 from nas_controller.search_config import Algorithm
 from search_space.decisions import SearchSpace
 
@@ -48,6 +49,10 @@ def _reinforce(space: SearchSpace, seed: int, settings: Mapping[str, float]) -> 
     return Reinforce(space, seed, ReinforceSettings.from_mapping(settings))
 
 
+def _reinforce_recurrent(space: SearchSpace, seed: int, settings: Mapping[str, float]) -> SearchAlgorithm:
+    return ReinforceRecurrent(space, seed, RecurrentSettings.from_mapping(settings))
+
+
 def _evolution(space: SearchSpace, seed: int, settings: Mapping[str, float]) -> SearchAlgorithm:
     return RegularizedEvolution(space, seed, EvolutionSettings.from_mapping(settings))
 
@@ -70,6 +75,7 @@ _TABLE = {
     "local_search": _local_search,
     "guided": _guided,
     "reinforce": _reinforce,
+    "reinforce_recurrent": _reinforce_recurrent,
     "mixed": _mixed,
 }
 ALGORITHM_NAMES = tuple(_TABLE)

@@ -19,6 +19,7 @@ def versions_here(cpu_file: Path = CPU_FILE) -> dict[str, str]:
         "spinesearch": version("spinesearch"),
         "python": platform.python_version(),
         "numpy": version("numpy"),
+        "scipy": version("scipy"),
         "torch": torch.__version__,
         "torch_cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "machine": platform.machine(),

@@ -299,16 +299,20 @@ def algorithms(
     trials: Annotated[int | None, typer.Option(min=100, help="of each search: the largest budget")] = None,
     as_json: AsJson = False,
     quick: Quick = False,
+    ablations: Annotated[bool, typer.Option("--ablations", help="variants of reinforce: each choice off")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="print the tables of docs/search-efficiency.md")] = False,
 ) -> None:
     """How many trainings does each algorithm need? Searches with simulated workers, on objectives without training."""
     from dataclasses import replace
 
     from spinesearch.bench import algorithms as bench_algorithms
+    from spinesearch.bench.ablations import ABLATIONS
     from spinesearch.bench.algorithms_table import as_markdown, print_algorithms
     from spinesearch.progress import make_console
 
     plan = bench_algorithms.QUICK_PLAN if quick else bench_algorithms.Plan()
+    if ablations:
+        plan = replace(plan, contenders=ABLATIONS)
     if seeds:
         first = bench_algorithms.FIRST_TEST_SEED
         plan = replace(plan, seeds=tuple(range(first, first + seeds)))

@@ -11,6 +11,7 @@ from nas_controller.algorithms.local_search import LocalSearch
 from nas_controller.algorithms.mixed import Mixed
 from nas_controller.algorithms.random_search import RandomSearch
 from nas_controller.algorithms.reinforce import Reinforce
+from nas_controller.algorithms.reinforce_recurrent import ReinforceRecurrent
 from nas_controller.algorithms.table import ALGORITHM_NAMES, make_algorithm
 from nas_controller.search_config import Algorithm
 from search_space.spaces import R35_SP18
@@ -20,6 +21,8 @@ def test_every_name_that_a_search_may_give_is_made() -> None:
     assert set(get_args(Algorithm.model_fields["name"].annotation)) == set(ALGORITHM_NAMES)
     assert isinstance(make_algorithm("random", R35_SP18, 1, {}), RandomSearch)
     assert isinstance(make_algorithm("reinforce", R35_SP18, 1, {"learning_rate": 0.01, "horizon": 50}), Reinforce)
+    recurrent = make_algorithm("reinforce_recurrent", R35_SP18, 1, {"ratio_clip": 0.2})
+    assert isinstance(recurrent, ReinforceRecurrent)
     assert isinstance(make_algorithm("evolution", R35_SP18, 1, {"population": 20}), RegularizedEvolution)
     assert isinstance(make_algorithm("local_search", R35_SP18, 1, {"parents": 3}), LocalSearch)
     assert isinstance(make_algorithm("guided", R35_SP18, 1, {"initial": 10}), Guided)
@@ -36,6 +39,8 @@ def test_every_name_that_a_search_may_give_is_made() -> None:
         ("random", {"learning_rate": 0.1}, "algorithm.settings.learning_rate: unknown; random has no settings"),
         ("reinforce", {"lr": 0.1}, "algorithm.settings.lr: unknown; known are learning_rate, horizon"),
         ("reinforce", {"learning_rate": 2.0}, "algorithm.settings.learning_rate: 2.0: must be 1e-06 to 1"),
+        ("reinforce", {"importance": 0.5}, "algorithm.settings.importance: 0.5: must be 0, 1 or 2"),
+        ("reinforce_recurrent", {"memory": 0.1}, "algorithm.settings.memory: unknown; known are learning_rate"),
         ("reinforce", {"horizon": float("nan")}, "algorithm.settings.horizon: nan: must be 1 to 1e+07"),
     ],
 )

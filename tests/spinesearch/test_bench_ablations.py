@@ -1,0 +1,31 @@
+"""The variants of REINFORCE that `bench algorithms --ablations` compares."""
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+from typer.testing import CliRunner
+
+from nas_controller.algorithms.reinforce import ReinforceSettings
+from nas_controller.algorithms.table import make_algorithm
+from search_space.spaces import R35_SP18
+from spinesearch.bench import ablations, algorithms
+from spinesearch.bench.ablations import ABLATIONS
+from spinesearch.bench.algorithms import QUICK_PLAN
+from spinesearch.cli import app
+
+
+def test_each_variant_is_made_and_differs_from_the_default_in_what_it_names() -> None:
+    assert len({one.name for one in ABLATIONS}) == len(ABLATIONS)
+    default = asdict(ReinforceSettings())
+    for one in ABLATIONS:
+        make_algorithm(one.algorithm, R35_SP18, 1, one.settings)
+        assert all(default[name] != value for name, value in one.settings.items()), one.name
+
+
+def test_the_command_compares_the_variants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(algorithms, "QUICK_PLAN", replace(QUICK_PLAN, kinds=("additive",), budgets=(20, 30)))
+    monkeypatch.setattr(ablations, "ABLATIONS", (ABLATIONS[0], ABLATIONS[-1]))
+    done = CliRunner().invoke(app, ["bench", "algorithms", "--quick", "--ablations", "--seeds", "1", "--json"])
+    assert done.exit_code == 0, done.output
+    assert [row["contender"] for row in json.loads(done.stdout)["rows"]] == ["random", "the papers' controller"]
