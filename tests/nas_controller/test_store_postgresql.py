@@ -1,18 +1,21 @@
 """The store in PostgreSQL: the contract on a real server, which the tests start and stop."""
 
+import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, event, inspect, text
 
 from nas_controller.records import SearchState
 from nas_controller.search_loop import run_search
@@ -22,6 +25,7 @@ from nas_controller.store.open import SchemaError, alembic_config, migrate, open
 from nas_controller.store.patience import patient
 from nas_controller.store.sql import SqlStore
 from nas_controller.store.tables import metadata
+from nas_controller.trial_summaries import Objective
 from tests.conformance.store_cases import claimed, finished, make_draft, readable, started, stopped
 from tests.conformance.store_suite import StoreSuite
 from tests.nas_controller.test_search_loop import Bench
@@ -202,6 +206,50 @@ def test_of_several_processes_one_sends_webhooks(postgresql_store: Store, url: s
         *("w1_s1_1_state", "w1_s1_2_state"),
         *("w1_s1_5_best", "w1_s1_8_best", "w1_s1_11_best", "w1_s1_14_best"),
     ]
+
+
+_MANY_TRIALS = """
+INSERT INTO trial (search_id, number, arm, name, fingerprint, draft, state, reward, average_precision,
+                   val_average_precision, val_count, failure, created_at, multiply_adds, parameters, summary)
+SELECT 's1', n, 'policy', '', 'f' || n, '{}', CASE WHEN n % 3 = 0 THEN 'infeasible' ELSE 'completed' END, random(),
+       random(), random(), 0, '', now(), n, n, CAST(:summary AS json)
+FROM generate_series(1, :number) n
+"""
+
+
+def _write_many_trials(engine: Engine, number: int) -> None:
+    """Of search s1, each made from trial 1, a third of them off budget; what a list shows, and statistics of it."""
+    counted = {f"{part}_{unit}": 1 for part in ("backbone", "detector") for unit in ("parameters", "multiply_adds")}
+    summary = {"num_dead_blocks": 0, "target_cost": counted, "proxy_cost": counted, "source": None}
+    children = "INSERT INTO trial_parent SELECT 's1', 1, n FROM generate_series(2, :number) n"
+    with engine.begin() as connection:
+        connection.execute(text(_MANY_TRIALS), {"number": number, "summary": json.dumps(summary)})
+        connection.execute(text(children), {"number": number})
+        connection.execute(text("ANALYZE trial"))
+        connection.execute(text("ANALYZE trial_parent"))
+
+
+def test_lists_of_a_long_search_are_found_in_indexes(postgresql_store: Store, engine: Engine) -> None:
+    claimed(postgresql_store)
+    _write_many_trials(engine, 20_000)
+    reading = SqlStore(engine)
+
+    def plan(read: Callable[[], Sequence[object]]) -> str:
+        asked: list[tuple[str, Any]] = []
+        event.listen(engine, "before_cursor_execute", lambda *call: asked.append((call[2], call[3])))
+        assert len(read()) == 50
+        statement, values = asked[0]
+        with engine.begin() as connection:
+            return "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", values).scalars())
+
+    for objective in Objective:
+        best = partial(reading.best_summaries, "s1", 50, objective, max_multiply_adds=15_000, max_parameters=15_000)
+        found = plan(best)
+        assert f"Index Only Scan Backward using ix_trial_best_{objective} on trial" in found
+        assert "Seq Scan" not in found
+    children = plan(partial(reading.list_children, "s1", 1, 50))
+    assert "Index Only Scan using pk_trial_parent on trial_parent" in children
+    assert "Seq Scan" not in children
 
 
 def test_searches_do_not_wait_for_one_another(postgresql_store: Store, engine: Engine) -> None:
