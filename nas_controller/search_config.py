@@ -115,7 +115,16 @@ class Algorithm(_Section):
     """What proposes. `settings` are the algorithm's own, each with a default."""
 
     name: Literal[
-        "mixed", "guided", "reinforce", "reinforce_recurrent", "evolution", "local_search", "random"
+        "mixed",
+        "guided",
+        "reinforce",
+        "reinforce_recurrent",
+        "evolution",
+        "local_search",
+        "random",
+        "optuna_tpe",
+        "optuna_nsga2",
+        "optuna_cmaes",
     ] = "reinforce"
     seed: Whole = Field(default=0, ge=0, lt=2**63)
     settings: dict[str, Number] = Field(default_factory=dict, max_length=100)

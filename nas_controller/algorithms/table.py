@@ -8,6 +8,7 @@ from nas_controller.algorithms.evolution import EvolutionSettings, RegularizedEv
 from nas_controller.algorithms.guided import Guided, GuidedSettings
 from nas_controller.algorithms.local_search import LocalSearch, LocalSearchSettings
 from nas_controller.algorithms.mixed import Mixed, MixedSettings
+from nas_controller.algorithms.optuna_search import OptunaCmaEs, OptunaNsga2, OptunaTpe
 from nas_controller.algorithms.random_search import RandomSearch
 from nas_controller.algorithms.reinforce import Reinforce, ReinforceSettings
 from nas_controller.algorithms.reinforce_recurrent import RecurrentSettings, ReinforceRecurrent
@@ -76,6 +77,9 @@ _TABLE = {
     "guided": _guided,
     "reinforce": _reinforce,
     "reinforce_recurrent": _reinforce_recurrent,
+    "optuna_tpe": OptunaTpe,
+    "optuna_nsga2": OptunaNsga2,
+    "optuna_cmaes": OptunaCmaEs,
     "mixed": _mixed,
 }
 ALGORITHM_NAMES = tuple(_TABLE)

@@ -20,6 +20,8 @@ def versions_here(cpu_file: Path = CPU_FILE) -> dict[str, str]:
         "python": platform.python_version(),
         "numpy": version("numpy"),
         "scipy": version("scipy"),
+        "optuna": version("optuna"),
+        "cmaes": version("cmaes"),
         "torch": torch.__version__,
         "torch_cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "machine": platform.machine(),

@@ -9,6 +9,7 @@ from nas_controller.algorithms.evolution import RegularizedEvolution
 from nas_controller.algorithms.guided import Guided
 from nas_controller.algorithms.local_search import LocalSearch
 from nas_controller.algorithms.mixed import Mixed
+from nas_controller.algorithms.optuna_search import OptunaCmaEs, OptunaNsga2, OptunaTpe
 from nas_controller.algorithms.random_search import RandomSearch
 from nas_controller.algorithms.reinforce import Reinforce
 from nas_controller.algorithms.reinforce_recurrent import ReinforceRecurrent
@@ -26,6 +27,9 @@ def test_every_name_that_a_search_may_give_is_made() -> None:
     assert isinstance(make_algorithm("evolution", R35_SP18, 1, {"population": 20}), RegularizedEvolution)
     assert isinstance(make_algorithm("local_search", R35_SP18, 1, {"parents": 3}), LocalSearch)
     assert isinstance(make_algorithm("guided", R35_SP18, 1, {"initial": 10}), Guided)
+    assert isinstance(make_algorithm("optuna_tpe", R35_SP18, 1, {"initial": 10}), OptunaTpe)
+    assert isinstance(make_algorithm("optuna_nsga2", R35_SP18, 1, {"population": 20}), OptunaNsga2)
+    assert isinstance(make_algorithm("optuna_cmaes", R35_SP18, 1, {}), OptunaCmaEs)
     assert isinstance(make_algorithm("mixed", R35_SP18, 1, {"initial": 10, "horizon": 50}), Mixed)
     assert isinstance(make_algorithm("random", R35_SP18, 1, {}, control_share=0.1), Controlled)
 
@@ -36,6 +40,7 @@ def test_every_name_that_a_search_may_give_is_made() -> None:
         ("tpe", {}, "algorithm.name: 'tpe': must be one of random, evolution, local_search, guided, reinforce"),
         ("local_search", {"parents": 0}, "algorithm.settings.parents: 0: must be 1 to 200"),
         ("mixed", {"initial": 5.5}, "algorithm.settings.initial: 5.5: must be a whole number"),
+        ("optuna_nsga2", {"population": 1}, "algorithm.settings.population: 1: must be 2 to 1000"),
         ("random", {"learning_rate": 0.1}, "algorithm.settings.learning_rate: unknown; random has no settings"),
         ("reinforce", {"lr": 0.1}, "algorithm.settings.lr: unknown; known are learning_rate, horizon"),
         ("reinforce", {"learning_rate": 2.0}, "algorithm.settings.learning_rate: 2.0: must be 1e-06 to 1"),
