@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.planning_schemas import PastTrainings
-from nas_controller.records import AttemptState, JobKind, Trial, TrialState
+from nas_controller.records import AttemptState, JobKind, TrialState
 from nas_controller.store.base import Store
+from nas_controller.trial_summaries import TrialSummary
 
 MAX_SEARCHES = 200
 MAX_LIKE_IT = 10
@@ -30,7 +31,7 @@ def past_trainings(store: Store, config: Config) -> PastTrainings | None:
     searches: list[str] = []
     for search in alike[:MAX_LIKE_IT]:
         room = MAX_TRAININGS - len(seconds)
-        trials = store.list_trials(search.id, room, states=[TrialState.COMPLETED]) if room else []
+        trials = store.list_summaries(search.id, room, states=[TrialState.COMPLETED]) if room else []
         found = [took for trial in trials if (took := _seconds(store, trial)) is not None]
         searches += [search.id] if found else []
         seconds += found
@@ -51,7 +52,7 @@ def _measuring(config: Config) -> object:
     return proxy, workers, [config.get(name) for name in _SAME]
 
 
-def _seconds(store: Store, trial: Trial) -> float | None:
+def _seconds(store: Store, trial: TrialSummary) -> float | None:
     """Wall time of a trial's training on its worker; None where it took over a reward, or needed several attempts."""
     if trial.reused_from is not None:
         return None
