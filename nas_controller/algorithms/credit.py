@@ -1,8 +1,9 @@
 """Who of several arms proposes next: shares by what each has paid so far.
 
-**A hit** is a trial whose reward is among the best tenth of the last `WINDOW` rewards, whoever proposed these: a rank,
-so that neither the scale of rewards nor one lucky measurement matters, and a standard that rises with the search. A
-trial that failed, was off budget or was stopped early is none.
+**A hit** is a trial of a new network whose reward is among the best tenth of the last `WINDOW` rewards, whoever
+proposed these: a rank, so that neither the scale of rewards nor one lucky measurement matters, and a standard that
+rises with the search. A trial that failed, was off budget or was stopped early is none, nor is the best network once
+more.
 
 **Counts.** Each arm has its hits and its trials. Both fade by `FADING` with every trial that is told, so what an arm
 found hundreds of trials ago is forgotten. A result counts for the arm that proposed it, however late it comes.
@@ -58,13 +59,17 @@ class Credit:
         """Trials that were trained to their end."""
         return self._num_rewards
 
-    def tell(self, trial: ToldTrial) -> None:
-        """Counts a trial for the arm that proposed it; for none where that is another's."""
+    def tell(self, trial: ToldTrial, *, is_new: bool) -> None:
+        """Counts a trial for the arm that proposed it; for none where that is another's.
+
+        Args:
+            is_new: whether no trial of its network was told before.
+        """
         self._hits_A *= FADING
         self._told_A *= FADING
         place = self._places.get(trial.arm)
         if place is not None:
-            self._hits_A[place] += self._is_hit(trial)
+            self._hits_A[place] += is_new and self._is_hit(trial)
             self._told_A[place] += 1
         if trial.state is TrialState.COMPLETED and trial.reward is not None:
             self._rewards_W[self._num_rewards % WINDOW] = trial.reward

@@ -3,17 +3,24 @@
 Every part is told every trial, whoever proposed it. The first trials are random. Then the part that proposes a trial
 is drawn by its share (`credit`), and the proposal keeps the part's own arm. The guided search is expected to pay most,
 local search and evolution from the start, the policy later; what pays is counted.
+
+**What the policy learns from the others.** Their decisions have no behaviour probability. It is told them as if they
+had been drawn uniformly: a decision weighs min(1, pi / mu), so it learns from those that it takes to be at least as
+likely as chance has it, and the more it knows, the less from those that it would not take.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nas_controller.algorithms.base import Proposal, SearchAlgorithm, StateDict, ToldTrial
 from nas_controller.algorithms.credit import Arm, Credit
 from nas_controller.algorithms.draws import draw_index, trial_draws
 from nas_controller.algorithms.evolution import EvolutionSettings, RegularizedEvolution
+from nas_controller.algorithms.features import features, identity
 from nas_controller.algorithms.guided import Guided, GuidedSettings
 from nas_controller.algorithms.local_search import LocalSearch, LocalSearchSettings
+from nas_controller.algorithms.population import Seen
 from nas_controller.algorithms.random_search import RandomSearch
 from nas_controller.algorithms.reinforce import Reinforce, ReinforceSettings
 from nas_controller.algorithms.settings import checked_settings, whole_settings
@@ -21,10 +28,11 @@ from nas_controller.algorithms.state import require_like
 from nas_controller.algorithms.told import check_told
 from search_space.decisions import SearchSpace
 
+POLICY = "policy"
 ARMS = (
     Arm("local_search", early=0.08, late=0.08),
     Arm("evolution", early=0.06, late=0.06),
-    Arm("policy", early=0.03, late=0.08),
+    Arm(POLICY, early=0.03, late=0.08),
     Arm("guided", early=0.2, late=0.2),
 )
 _DRAWS = 2**62
@@ -63,10 +71,12 @@ class Mixed(SearchAlgorithm):
         self._parts: dict[str, SearchAlgorithm] = {
             "local_search": LocalSearch(space, seed, LocalSearchSettings(initial=self._initial)),
             "evolution": RegularizedEvolution(space, seed, EvolutionSettings()),
-            "policy": Reinforce(space, seed, ReinforceSettings(horizon=settings.horizon)),
+            POLICY: Reinforce(space, seed, ReinforceSettings(horizon=settings.horizon)),
             "guided": Guided(space, seed, GuidedSettings(initial=self._initial)),
         }
         self._credit = Credit(ARMS)
+        self._seen = Seen()
+        self._uniform = tuple(-math.log(count) for count in space.option_counts)
 
     def ask(self, trial_number: int) -> Proposal:
         """A random genotype at first; then the proposal of the part that is drawn."""
@@ -79,15 +89,19 @@ class Mixed(SearchAlgorithm):
     def tell(self, trial: ToldTrial) -> None:
         """Tells every part; counts for the arm that proposed it."""
         check_told(self._space, trial)
-        for part in self._parts.values():
-            part.tell(trial)
-        self._credit.tell(trial)
+        is_of_another_part = trial.arm != POLICY and trial.arm in self._parts
+        for name, part in self._parts.items():
+            as_drawn = name == POLICY and is_of_another_part
+            part.tell(replace(trial, log_probs=self._uniform) if as_drawn else trial)
+        network = identity(features(self._space, trial.genotype))
+        self._credit.tell(trial, is_new=network not in self._seen)
+        self._seen.add(network)
 
     def state_dict(self) -> StateDict:
-        """The states of the parts, each under its arm's name, and the counts."""
+        """The states of the parts, each under its arm's name, the counts, and which networks were told."""
         states = {name: part.state_dict() for name, part in self._parts.items()}
         own = {f"{name}.{key}": array for name, state in states.items() for key, array in state.items()}
-        return {**own, **self._credit.state_dict()}
+        return {**own, **self._credit.state_dict(), **self._seen.state_dict()}
 
     def load_state_dict(self, state: StateDict) -> None:
         """Takes over what `state_dict` gave."""
@@ -96,6 +110,7 @@ class Mixed(SearchAlgorithm):
             keys = {key: key.removeprefix(f"{name}.") for key in state if key.startswith(f"{name}.")}
             part.load_state_dict({own: state[key] for key, own in keys.items()})
         self._credit.load_state_dict(state)
+        self._seen.load_state_dict(state)
 
     def diagnostics(self) -> Mapping[str, float]:
         """The share of each arm now."""

@@ -16,8 +16,14 @@ def make() -> Credit:
     return Credit([Arm(name, early=0.1, late=0.1) for name in NAMES])
 
 
-def tell(credit: Credit, arm: str, reward: float | None, state: TrialState = TrialState.COMPLETED) -> None:
-    credit.tell(ToldTrial(number=1, genotype=(), log_probs=(), state=state, reward=reward, arm=arm))
+def tell(
+    credit: Credit,
+    arm: str,
+    reward: float | None,
+    state: TrialState = TrialState.COMPLETED,
+    is_new: bool = True,
+) -> None:
+    credit.tell(ToldTrial(number=1, genotype=(), log_probs=(), state=state, reward=reward, arm=arm), is_new=is_new)
 
 
 def shares(credit: Credit) -> dict[str, float]:
@@ -77,6 +83,17 @@ def test_what_gave_no_whole_reward_is_no_hit(state: TrialState) -> None:
         tell(other, "a", 0.99)
     assert shares(credit)["a"] < 1 / 3 < shares(other)["a"]
     assert credit.num_rewards == 50
+
+
+def test_the_best_network_once_more_is_no_hit() -> None:
+    credit = make()
+    for number in range(50):
+        tell(credit, "", number / 50)
+    tell(credit, "a", 0.99)
+    once = shares(credit)["a"]
+    for _ in range(10):
+        tell(credit, "a", 0.99, is_new=False)
+    assert shares(credit)["a"] < 1 / 3 < once
 
 
 def test_others_trials_set_the_standard_and_count_for_nobody() -> None:

@@ -1,16 +1,20 @@
 """The mixture: the suite, whose proposals it makes, and that what pays gets more of them."""
 
+import math
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
-from nas_controller.algorithms.base import SearchAlgorithm
+from nas_controller.algorithms.base import SearchAlgorithm, StateDict
 from nas_controller.algorithms.local_search import LocalSearch, LocalSearchSettings
 from nas_controller.algorithms.mixed import ARMS, Mixed, MixedSettings
+from nas_controller.algorithms.reinforce import Reinforce, ReinforceSettings
 from search_space.decisions import SearchSpace
 from search_space.spaces import R23_SP30, SPACES
 from tests.conformance.algorithm_suite import AlgorithmSuite, assert_same, told
 
+POLICY_SETTINGS = ReinforceSettings()
 NAMES = tuple(arm.name for arm in ARMS)
 
 
@@ -29,6 +33,12 @@ class TestMixed(AlgorithmSuite):
 
     def make(self, space: SearchSpace, seed: int = 5) -> SearchAlgorithm:
         return make(space, seed, initial=5)
+
+
+def part_of(algorithm: Mixed, name: str) -> StateDict:
+    """The state of a part."""
+    state = algorithm.state_dict()
+    return {key.removeprefix(f"{name}."): array for key, array in state.items() if key.startswith(f"{name}.")}
 
 
 def test_it_begins_at_random_and_then_every_part_proposes_by_its_share() -> None:
@@ -53,9 +63,20 @@ def test_every_part_is_told_every_trial() -> None:
         proposal = algorithm.ask(number)
         for each in (algorithm, alone):
             each.tell(told(number, proposal))
-    state = algorithm.state_dict()
-    own = {name.removeprefix("local_search."): array for name, array in state.items() if "local_search." in name}
-    assert_same(own, alone.state_dict())
+    assert_same(part_of(algorithm, "local_search"), alone.state_dict())
     climbing = [number for number in range(21, 61) if algorithm.ask(number).arm == "local_search"]
     assert climbing
     assert all(algorithm.ask(number) == alone.ask(number) for number in climbing)
+
+
+def test_the_policy_learns_from_other_parts_as_if_they_had_drawn_uniformly() -> None:
+    """From what a user took as ever: each decision was certain."""
+    algorithm, alone = make(R23_SP30, initial=50), Reinforce(R23_SP30, 5, POLICY_SETTINGS)
+    uniform = tuple(-math.log(count) for count in R23_SP30.option_counts)
+    for number in range(1, 13):
+        proposal = alone.ask(number)
+        trial = told(number, replace(proposal, arm=("policy", "guided", "enqueued")[number % 3]))
+        certain = replace(trial, log_probs=(0.0,) * len(uniform))
+        algorithm.tell(trial if trial.arm == "policy" else certain)
+        alone.tell({"policy": trial, "guided": replace(trial, log_probs=uniform), "enqueued": certain}[trial.arm])
+    assert_same(part_of(algorithm, "policy"), alone.state_dict())
