@@ -20,7 +20,7 @@ LOWEST_ROW = 2  # level 1 has a row where a block is at it
 ARC = 17.0
 
 _STYLE = """\
-.t-line{fill:none;stroke:currentColor;stroke-width:1.7;opacity:.75}
+.t-line{fill:none;stroke:currentColor;stroke-width:2.2;opacity:.8}
 .t-block{fill:currentColor;stroke:none}
 .t-output{stroke:INK;stroke-width:2.4}
 .t-dead{fill:none;stroke:currentColor;stroke-width:1.5;stroke-dasharray:3 2}

@@ -58,7 +58,11 @@ def test_decisions_and_lineage_are_told_in_words(page: Page, url: str, store: St
     expect(first).to_contain_text("probability 0.61")  # exp(-0.5)
     expect(page.locator("#lineage")).to_contain_text("trial 1 (policy, reward 0.200, so +0.050 here)")
     expect(page.locator("#lineage ol")).to_have_text("block 7: level 4 -> 5")
-    page.locator("#lineage").get_by_role("link", name="compare").click()
+    page.locator("#lineage").get_by_role("link", name="trial 1", exact=True).click()
+    expect(page.locator("#children p")).to_have_text("One trial was made from it:")
+    expect(page.locator("#children li")).to_contain_text("trial 2 (evolution, reward 0.250, so +0.050 there)")
+    page.locator("#children").get_by_role("link", name="trial 2", exact=True).click()
+    page.get_by_role("link", name="Compare with trial 1", exact=True).click()
     expect(page.locator("#drawing")).to_contain_text("trial 2 and trial 1 are the same network.")
     assert complaints == []
 

@@ -53,7 +53,9 @@ export const validateSearch = async (config) => (await ifThere(post("/v1/searche
 export const estimateSearch = async (config) => (await ifThere(post("/v1/searches:estimate", config)))?.json() ?? null;
 export const getSearch = async (id) => (await ask(searchPath(id))).json();
 export const getHistory = async (id) => (await ask(`${searchPath(id)}/history`)).json();
-export const getBest = async (id, limit = 10) => (await ask(`${searchPath(id)}/trials:best?limit=${limit}`)).json();
+/** The best by reward; `wanted` may have pairs that say by what else, and under which limits. */
+export const getBest = async (id, limit = 10, wanted = []) =>
+  (await ask(`${searchPath(id)}/trials:best?${new URLSearchParams([["limit", String(limit)], ...wanted])}`)).json();
 /** Trials by number; `filters` may have `number` (a list), `state`, `page_size`, `page_token`; empty ones are left out. */
 export async function getTrials(id, filters) {
   const pairs = Object.entries(filters).flatMap(([name, value]) => [value].flat().filter((each) => each !== "").map((each) => [name, String(each)]));
@@ -78,6 +80,9 @@ export async function askForFile(path) {
 export const getOperation = async (id) => (await ask(`/v1/operations/${id}`)).json();
 export const thumbnailPath = (id, number) => `${trialPath(id, number)}/thumbnail`;
 export const getCost = async (id, number) => (await ask(`${trialPath(id, number)}/cost`)).json();
+/** At most 20 trials that were made from one, with numbers above `after`. */
+export const getChildren = async (id, number, after) => (await ask(`${trialPath(id, number)}/children?page_size=20&page_token=${after}`)).json();
+export const getVariant = async (id, number, genotype) => (await ask(`${trialPath(id, number)}/variant?genotype=${genotype.join(",")}`)).json();
 export const getDecisions = async (id, number) => (await ask(`${trialPath(id, number)}/decisions`)).json();
 const comparisonPath = (id, number, other, drawing) => `${trialPath(id, number)}/comparison${drawing}?with=${encodeURIComponent(other)}`;
 export const getComparison = async (id, number, other) => (await ask(comparisonPath(id, number, other, ""))).json();
@@ -89,7 +94,8 @@ export const logPath = (id, number, job, attempt) => `${trialPath(id, number)}/j
 export const getText = async (path) => (await ask(path)).text();
 export const getDrawing = (id, number) => getText(exportPath(id, number, "svg"));
 export const askTrial = async (id, number, verb) => (await ask(`${trialPath(id, number)}:${verb}`, { method: "POST" })).json();
-export const enqueueTrial = async (id, number) => (await post(`${searchPath(id)}/trials:enqueue`, { trial: number })).json();
+/** `wanted` says which architecture. */
+export const enqueueTrial = async (id, wanted) => (await post(`${searchPath(id)}/trials:enqueue`, wanted)).json();
 export const getRequest = async (id, number) => (await ask(`${searchPath(id)}/requests/${number}`)).json();
 export const requestVerb = async (id, verb) => (await ask(`${searchPath(id)}:${verb}`, { method: "POST" })).json();
 export const eventsPath = (id, after) => `${searchPath(id)}/events?after=${after}`;

@@ -1,6 +1,7 @@
 // The table of the best architectures, with the references below.
 
 import { exportPath } from "./api.js";
+import { isOther } from "./best_by.js";
 import { byId, element, fill, show } from "./dom.js";
 import { FORMATS, madeFirst } from "./export_formats.js";
 import { amount, ap, apWithError, NONE, signed } from "./format.js";
@@ -48,6 +49,7 @@ export function showBest(searchId, best, selected, isFinal) {
   fill(byId("best-references"), best.references.map((trial) => row(searchId, trial, "ref", selected)));
   const isEmpty = best.trials.length + best.references.length === 0;
   show("best", !isEmpty);
-  show("best-empty", isEmpty);
-  byId("best-empty").textContent = isFinal ? "No trial was completed." : "Architectures appear here, best first, once trials complete.";
+  show("best-empty", isEmpty || (isOther() && best.trials.length === 0));
+  const none = isFinal ? "No trial was completed." : "Architectures appear here, best first, once trials complete.";
+  byId("best-empty").textContent = isOther() ? "No trial is like that." : none;
 }

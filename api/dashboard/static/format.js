@@ -40,6 +40,11 @@ export function signed(value) {
   return (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3);
 }
 
+/** "+3.1 %" */
+export function percentChange(after, before) {
+  return before === 0 ? NONE : `${after < before ? "−" : "+"}${Math.abs((100 * after) / before - 100).toFixed(1)} %`;
+}
+
 export function secondsBetween(start, end) {
   return start === null || end === null ? null : (new Date(end) - new Date(start)) / 1000;
 }

@@ -4,12 +4,14 @@ import { remember } from "./address.js";
 import { stayAtAnchor } from "./anchor.js";
 import { getBest, getHistory, getSearch, requestVerb } from "./api.js";
 import { explain, showBanner } from "./banner.js";
+import { bindBest, wantedBest } from "./best_by.js";
 import { showBest } from "./best_table.js";
 import { byId, show } from "./dom.js";
 import { follow } from "./live.js";
 import { bindMaking } from "./making.js";
 import { addPanel, panelsAreStale } from "./panels.js";
 import { bindPicking } from "./picking.js";
+import { ready } from "./ready.js";
 import { addSearchPanels } from "./search_panels.js";
 import { bindChoice, bindDrag, draw, drawMore, emptyView, pickOut, update } from "./search_view.js";
 import { FINAL } from "./state.js";
@@ -55,12 +57,16 @@ function onBrush(ranges) {
   table.now();
 }
 
+async function showWantedBest() {
+  showBest(searchId, await wantedBest(searchId, view.best), view.shown, isOver());
+}
+
 async function load() {
   const started = performance.now();
   const [search, history, best] = await Promise.all([getSearch(searchId), getHistory(searchId), getBest(searchId)]);
   update(view, search, history, best);
   showStatus(view, ask);
-  showBest(searchId, best, view.shown, isOver());
+  await showWantedBest();
   await draw(view, acts);
   if (isOver()) endFollowing();
   // A long search takes longer to draw: leave the browser at least nine tenths of its time.
@@ -137,6 +143,7 @@ function bind() {
   bindMaking();
   bindTable(() => table.now(), pickTrial);
   bindDrag(redraw);
+  bindBest(() => showWantedBest().catch((error) => showBanner(explain(error))));
   stayAtAnchor();
   bindChoice("cost", "cost", "multiply_adds", () => {
     remember("cost-chart-zoom", null);
@@ -160,6 +167,7 @@ async function start() {
   bind();
   const first = view.shown || view.best.trials[0]?.number;
   if (first) showChosen(first);
+  ready();
   if (isOver()) return;
   stopFollowing = follow(searchId, view.history.sequence, onEvent, onLink);
   setInterval(() => !document.hidden && !isOver() && refresh(), TICK_MS);

@@ -4,6 +4,7 @@ import { getCourses, listSearches } from "./api.js";
 import { explain, showBanner } from "./banner.js";
 import { byId, element, show } from "./dom.js";
 import { ap, apWithError, duration, NONE, time, whole } from "./format.js";
+import { ready } from "./ready.js";
 import { showRows } from "./rows.js";
 import { sparkline } from "./sparkline.js";
 import { stateLabel } from "./state.js";
@@ -91,6 +92,7 @@ async function refresh() {
     try {
       await load();
       showBanner("");
+      ready();
     } catch (error) {
       showBanner(explain(error));
     }

@@ -3,7 +3,7 @@
 import { comparisonDrawingPath, exportPath, getComparison, getText, referenceDrawingPath } from "./api.js";
 import { drawing } from "./drawing.js";
 import { element } from "./dom.js";
-import { amount, ap, apWithError, NONE, signed } from "./format.js";
+import { amount, ap, apWithError, NONE, percentChange, signed } from "./format.js";
 import { number, table, word } from "./table.js";
 
 const drawingPath = (side) => (side.trial === null ? referenceDrawingPath(side.name) : exportPath(side.search, side.trial, "svg"));
@@ -42,10 +42,8 @@ async function markedDrawing({ side, look, blocks, connections }) {
   return element("figure", { class: look }, element("figcaption", {}, element("span", { class: "swatch", "aria-hidden": "true" }), link), picture);
 }
 
-const percent = (after, before) => (before === 0 ? NONE : `${after < before ? "−" : "+"}${Math.abs((100 * after) / before - 100).toFixed(1)} %`);
-
 function figuresTable({ before, after, val_difference: val }) {
-  const costRow = (name, key) => [name, amount(before.cost[key]), amount(after.cost[key]), percent(after.cost[key], before.cost[key])];
+  const costRow = (name, key) => [name, amount(before.cost[key]), amount(after.cost[key]), percentChange(after.cost[key], before.cost[key])];
   const count = (name, key) => [name, String(before[key]), String(after[key]), String(after[key] - before[key]).replace("-", "−")];
   const reward = before.reward === null || after.reward === null ? NONE : signed(after.reward - before.reward);
   const onVal = (side) => apWithError(side.val_average_precision, side.val_standard_error, side.val_count);

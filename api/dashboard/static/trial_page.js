@@ -7,15 +7,17 @@ import { drawing } from "./drawing.js";
 import { amount, ap, apWithError, duration, secondsBetween } from "./format.js";
 import { follow } from "./live.js";
 import { bindMaking } from "./making.js";
+import { ready } from "./ready.js";
 import { stateLabel } from "./state.js";
 import { blockTable, decisionTable } from "./trial_blocks.js";
 import { comparison } from "./trial_compare.js";
 import { charts } from "./trial_curves.js";
 import { jobs } from "./trial_jobs.js";
-import { lineage } from "./trial_lineage.js";
+import { showLineage } from "./trial_lineage.js";
 import { showLogs } from "./trial_logs.js";
 import { showPictures } from "./trial_pictures.js";
 import { precision } from "./trial_precision.js";
+import { offerVariant } from "./trial_variant.js";
 import { verbButtons } from "./trial_verbs.js";
 
 const { searchId, number: numberText } = byId("trial-page").dataset;
@@ -78,11 +80,6 @@ async function showMeasured(trial, measurements) {
   await showPictures(byId("pictures"), searchId, trial);
 }
 
-async function showLineage(trial) {
-  const parents = await Promise.all(trial.parents.map((parent) => getTrial(searchId, parent)));
-  fill(byId("lineage"), lineage(searchId, trial, parents));
-}
-
 /** What may change while the trial runs. */
 async function load() {
   const round = ++wanted;
@@ -91,7 +88,7 @@ async function load() {
   isOpen = hasOpenJobs(trial);
   showStatus(trial);
   showVerbs(trial, search);
-  await showMeasured(trial, curve.measurements);
+  await Promise.all([showMeasured(trial, curve.measurements), showLineage(searchId, trial)]);
   return trial;
 }
 
@@ -102,7 +99,7 @@ async function showArchitecture(trial) {
   byId("target").textContent = `${Array.isArray(size) ? size.join(" × ") : `${size} × ${size}`} pixels, width scale ${scale}`;
   fill(byId("blocks"), blockTable(trial.spec, cost));
   section("decisions", decisions.length > 0 ? decisionTable(decisions) : null, "It was not decided by an algorithm.");
-  await showLineage(trial);
+  offerVariant(searchId, trial, decisions, refresh);
 }
 
 async function showDrawings() {
@@ -161,6 +158,7 @@ async function start() {
     const trial = await load();
     await Promise.all([showDrawings(), showArchitecture(trial), suggest(), followWhileOpen(trial)]);
     showBanner("");
+    ready();
   } catch (error) {
     showBanner(explain(error));
     setTimeout(start, RETRY_MS);

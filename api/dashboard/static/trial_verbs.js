@@ -9,7 +9,7 @@ const VERBS = {
   retry: { label: "Try again", states: ["failed"], ask: (searchId, number) => askTrial(searchId, number, "retry") },
   stop: { label: "End it now", states: ["queued", "running"], ask: (searchId, number) => askTrial(searchId, number, "stop") },
   promote: { label: "Train it in full", states: ["completed", "stopped_early"], ask: (searchId, number) => askTrial(searchId, number, "promote") },
-  enqueue: { label: "Train it again", states: ["completed", "stopped_early"], ask: (searchId, number) => enqueueTrial(searchId, number) },
+  enqueue: { label: "Train it again", states: ["completed", "stopped_early"], ask: (searchId, number) => enqueueTrial(searchId, { trial: number }) },
 };
 
 /** A search that is over takes nothing more; a training that is measured at its end only cannot be ended before. */
@@ -26,7 +26,8 @@ function outcome(searchId, request) {
   return [request.state === "done" ? "Done." : `It was ${request.state}${request.reason === "" ? "." : `: ${request.reason}`}`];
 }
 
-async function followRequest(searchId, request, note) {
+/** Says in `note` what becomes of a request until it is known. */
+export async function followRequest(searchId, request, note) {
   note.replaceChildren(...outcome(searchId, request));
   if (request.state !== "open") return;
   await new Promise((done) => setTimeout(done, POLL_MS));
