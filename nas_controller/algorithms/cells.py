@@ -102,7 +102,8 @@ class Gru:
         gradients[f"{self._name}.hidden_bias_G"][...] = by_recurrent_TG.sum(0)
         gradients[f"{self._name}.input_GI"][...] = np.einsum("tg,ti->gi", by_projected_TG, trace.inputs_TI)
         gradients[f"{self._name}.input_bias_G"][...] = by_projected_TG.sum(0)
-        return np.einsum("tg,gi->ti", by_projected_TG, self._input_GI)
+        by_inputs_TI: Array = np.einsum("tg,gi->ti", by_projected_TG, self._input_GI)
+        return by_inputs_TI
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,4 +187,5 @@ class Lstm:
         gradients[f"{self._name}.hidden_GH"][...] = np.einsum("tg,th->gh", by_raw_TG, trace.before_TH)
         gradients[f"{self._name}.input_GI"][...] = np.einsum("tg,ti->gi", by_raw_TG, trace.inputs_TI)
         gradients[f"{self._name}.bias_G"][...] = by_raw_TG.sum(0)
-        return np.einsum("tg,gi->ti", by_raw_TG, self._input_GI)
+        by_inputs_TI: Array = np.einsum("tg,gi->ti", by_raw_TG, self._input_GI)
+        return by_inputs_TI

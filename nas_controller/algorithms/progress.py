@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas_controller.algorithms.base import ToldTrial
+from nas_controller.algorithms.base import StateDict, ToldTrial
 from nas_controller.algorithms.parameters import Array
 from nas_controller.records import TrialState
 
@@ -87,11 +87,11 @@ class RecentRatios:
         number, total, squares = self.sums_K3.sum(0)
         return float(total**2 / (number * squares)) if squares else 1.0
 
-    def state_dict(self) -> dict[str, np.ndarray]:
+    def state_dict(self) -> StateDict:
         """Sums, and how many results were added."""
         return {"recent.sums": self.sums_K3.copy(), "recent.added": np.array(self._num_added, dtype=np.int64)}
 
-    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Takes over what `state_dict` gave."""
         self.sums_K3 = np.array(state["recent.sums"])
         self._num_added = int(state["recent.added"])

@@ -190,10 +190,17 @@ def test_the_units_of_the_reward_do_not_matter(scale: float, shift: float | None
     assert np.allclose(parameters(other), parameters(one), rtol=0, atol=1e-6) == (shift is not None)
 
 
-def guarded(**settings: float) -> tuple[list[float], list[float]]:
+def guarded(collapse_entropy: float) -> tuple[list[float], list[float]]:
     """How much the collapse guard pulls, and the entropy, where one genotype is told again and again: better and
     better 40 times, then 60 times as expected; and the same once more in the second half."""
-    algorithm = make(R35_SP18, horizon=200, learning_rate=0.3, entropy_start=0.0, entropy_end=0.0, **settings)
+    algorithm = make(
+        R35_SP18,
+        horizon=200,
+        learning_rate=0.3,
+        entropy_start=0.0,
+        entropy_end=0.0,
+        collapse_entropy=collapse_entropy,
+    )
     proposal, added, entropies = algorithm.ask(1), [], []
     for number in range(1, 201):
         is_better = number % 100 in range(1, 41)
@@ -205,7 +212,7 @@ def guarded(**settings: float) -> tuple[list[float], list[float]]:
 
 
 def test_a_collapse_in_the_first_half_is_pulled_back_until_it_is_over() -> None:
-    added, entropies = guarded()
+    added, entropies = guarded(collapse_entropy=0.05)
     assert added[0] == 0.0
     assert min(entropies[:100]) < 0.05
     assert max(added[:100]) > 0.1
