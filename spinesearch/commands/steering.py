@@ -46,12 +46,19 @@ def enqueue(
 ) -> None:
     """Have an architecture of your own trained before the algorithm is asked again."""
     document = None if spec is None else json.loads(spec.read_text(encoding="utf-8"))
-    taken = None if genotype is None else [int(index) for index in genotype.split(",")]
+    taken = None if genotype is None else _genotype(genotype)
     wanted = {"reference": reference, "spec": document, "trial": trial, "genotype": taken, "search": of}
     given = {name: value for name, value in wanted.items() if value is not None}
     with Client() as client:
         asked = client.enqueue(search, {**given, "force": force})
     print(f"request {asked['number']} of {search} is {asked['state']}")
+
+
+def _genotype(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise ValueError(f"--genotype {text!r}: must be numbers with commas")
+    return [int(part) for part in parts]
 
 
 def promote(

@@ -73,6 +73,8 @@ def test_a_variant_of_a_trial_is_enqueued(store: Store) -> None:
         variant = client.variant("s2", 4, genotype)
         assert (tuple(variant["genotype"]), tuple(variant["edits"])) == (genotype, asked.draft.edits)
         assert client.decisions("s2", 6) == []
+    with pytest.raises(ValueError, match="must be numbers with commas"):
+        said("enqueue", "s2", "--genotype", "1,b")
 
 
 def test_a_trial_is_promoted(store: Store) -> None:
