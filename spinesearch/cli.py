@@ -10,6 +10,7 @@ from spinesearch.commands import (
     data,
     evaluator,
     export,
+    latency,
     logs,
     replay,
     search,
@@ -41,6 +42,7 @@ app.command("replay")(replay.replay)
 app.command("export")(export.export)
 app.command("cost")(architecture.cost)
 app.command("draw")(architecture.draw)
+app.command("latency")(latency.latency)
 app.add_typer(data.app, name="data", help="Make and check COCO-format data sets.")
 app.add_typer(evaluator.app, name="evaluator", help="Functions of your own that measure architectures.")
 app.add_typer(bench.app, name="bench", help="Measurements; each prints its table.")

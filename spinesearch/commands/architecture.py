@@ -17,14 +17,19 @@ MAX_DIGITS = 6
 SpecPath = Annotated[Path | None, typer.Argument(metavar="SPEC.json", help="a block-spec file")]
 ReferenceName = Annotated[str | None, typer.Option("--reference", help="a published architecture by name")]
 
+ImageSize = Annotated[str | None, typer.Option(metavar="N|HxW", help="input in pixels: 640, or 320x512")]
+HeadName = Annotated[str, typer.Option(help="retinanet, mask-rcnn, classification, segmentation or none")]
+NumClasses = Annotated[int, typer.Option(help="scores, or sigmoid outputs for each anchor")]
+WidthScale = Annotated[float | None, typer.Option(help="factor on every width")]
+
 
 def cost(
     spec: SpecPath = None,
     reference: ReferenceName = None,
-    image_size: Annotated[str | None, typer.Option(metavar="N|HxW", help="input in pixels: 640, or 320x512")] = None,
-    head: Annotated[str, typer.Option(help="retinanet, mask-rcnn, classification, segmentation or none")] = "retinanet",
-    num_classes: Annotated[int, typer.Option(help="scores, or sigmoid outputs for each anchor")] = 91,
-    width_scale: Annotated[float | None, typer.Option(help="factor on every width")] = None,
+    image_size: ImageSize = None,
+    head: HeadName = "retinanet",
+    num_classes: NumClasses = 91,
+    width_scale: WidthScale = None,
     table: Annotated[bool, typer.Option("--table", help="every published network beside our count")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
@@ -37,14 +42,7 @@ def cost(
             raise ValueError("--table counts all published networks: give no SPEC.json and no --reference with it")
         _print_published(as_json)
         return
-    architecture, target = _architecture(spec, reference)
-    target = replace(
-        target,
-        image_size=target.image_size if image_size is None else parse_image_size(image_size),
-        width_scale=target.width_scale if width_scale is None else width_scale,
-        head=_chosen_head(head, target.head),
-        num_classes=num_classes,
-    )
+    architecture, target = architecture_at(spec, reference, image_size, head, num_classes, width_scale)
     report = count(resolve(architecture, target))
     if as_json:
         print(json.dumps(_cost_document(architecture.name, target, report), indent=2))
@@ -121,6 +119,29 @@ def draw(
         drawing = draw_difference(difference)
     if output is not None:
         output.write_text(drawing, encoding="utf-8")
+
+
+def architecture_at(
+    spec: Path | None,
+    reference: str | None,
+    image_size: str | None,
+    head: str,
+    num_classes: int,
+    width_scale: float | None,
+) -> tuple[ArchitectureSpec, TargetNetwork]:
+    """The architecture that was named, and the network it is to be; what was left out is as it was published.
+
+    Raises:
+        ValueError: no such architecture, or a wrong value.
+    """
+    architecture, target = _architecture(spec, reference)
+    return architecture, replace(
+        target,
+        image_size=target.image_size if image_size is None else parse_image_size(image_size),
+        width_scale=target.width_scale if width_scale is None else width_scale,
+        head=_chosen_head(head, target.head),
+        num_classes=num_classes,
+    )
 
 
 def _architecture(spec: Path | None, reference: str | None) -> tuple[ArchitectureSpec, TargetNetwork]:
