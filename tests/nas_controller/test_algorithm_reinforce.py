@@ -243,6 +243,16 @@ def test_the_step_shrinks_where_ratios_differ() -> None:
     np.testing.assert_allclose(steps[1], steps[0] * share / 0.9, rtol=1e-9, atol=1e-15)
 
 
+def test_the_sample_is_what_the_policy_proposed_itself() -> None:
+    algorithm = make(SPINENET_49)
+    run(algorithm, range(1, 30))
+    before = algorithm.diagnostics()["effective_share"]
+    assert before < 1.0
+    genotype = random_genotype(SPINENET_49, Random(1))
+    algorithm.tell(told(30, Proposal(genotype=genotype, arm="enqueued", log_probs=(0.0,) * len(genotype))))
+    assert algorithm.diagnostics()["effective_share"] == before
+
+
 def test_diagnostics_say_what_was_told() -> None:
     """Baseline by hand: (0.95 * 0.05 * 0.2 + 0.05 * 0.4) / (0.95 * 0.05 + 0.05) = 0.0295 / 0.0975."""
     algorithm = make(R35_SP18)
