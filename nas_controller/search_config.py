@@ -125,7 +125,7 @@ class Algorithm(_Section):
         "optuna_tpe",
         "optuna_nsga2",
         "optuna_cmaes",
-    ] = "reinforce"
+    ] = "mixed"
     seed: Whole = Field(default=0, ge=0, lt=2**63)
     settings: dict[str, Number] = Field(default_factory=dict, max_length=100)
     control_share: Number = Field(

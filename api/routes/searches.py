@@ -26,7 +26,7 @@ _EXAMPLES = {
             "name": "blood-cells",
             "space": "spinenet-49",
             "budget": {"relative_to": "spinenet-49", "tolerance": 0.05},
-            "algorithm": {"name": "reinforce", "seed": 7},
+            "algorithm": {"name": "mixed", "seed": 7},
             "data": {
                 "root": "/data/bccd",
                 "train": {"images": "train", "annotations": "annotations/instances_train.json"},

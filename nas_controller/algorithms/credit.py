@@ -9,8 +9,8 @@ more.
 found hundreds of trials ago is forgotten. A result counts for the arm that proposed it, however late it comes.
 
 **Shares.** An arm's rate is the mean of a Beta distribution: its counts, and `PRIOR_TRIALS` trials of a prior rate that
-goes from its early to its late value over `SCHEDULE` rewards. Its weight is a power of that, and it has `FLOOR` at
-least, so that an arm is noticed when it begins to pay.
+goes from its early to its late value over `SCHEDULE` rewards. Its weight is a power of that. Each has a least share
+of its own, so that it is noticed when it begins to pay, and one that learns from its own trials can learn before.
 """
 
 from collections.abc import Sequence
@@ -27,16 +27,21 @@ FADING = 0.995
 PRIOR_TRIALS = 20.0
 SCHEDULE = 500
 POWER = 3.0
-FLOOR = 0.04
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """An arm, and the rate of hits that is expected of it at the beginning and later."""
+    """An arm.
+
+    Args:
+        early, late: rate of hits that is expected of it at the beginning, and later.
+        least: its smallest share.
+    """
 
     name: str
     early: float
     late: float
+    least: float = 0.04
 
 
 class Credit:
@@ -49,6 +54,7 @@ class Credit:
         self._places = {arm.name: place for place, arm in enumerate(arms)}
         self._early_A = np.array([arm.early for arm in arms])
         self._late_A = np.array([arm.late for arm in arms])
+        self._least_A = np.array([arm.least for arm in arms])
         self._hits_A = np.zeros(len(arms))
         self._told_A = np.zeros(len(arms))
         self._rewards_W = np.zeros(WINDOW)
@@ -86,7 +92,7 @@ class Credit:
         prior_A = self._early_A + late * (self._late_A - self._early_A)
         rates_A = (self._hits_A + PRIOR_TRIALS * prior_A) / (self._told_A + PRIOR_TRIALS)
         weights_A = rates_A**POWER
-        shares_A: NDArray[np.float64] = FLOOR + (1 - len(rates_A) * FLOOR) * weights_A / weights_A.sum()
+        shares_A: NDArray[np.float64] = self._least_A + (1 - self._least_A.sum()) * weights_A / weights_A.sum()
         return shares_A
 
     def state_dict(self) -> StateDict:

@@ -1,8 +1,8 @@
 """Local search, evolution, the policy and the guided search over one history; who proposes is drawn by what has paid.
 
 Every part is told every trial, whoever proposed it. The first trials are random. Then the part that proposes a trial
-is drawn by its share (`credit`), and the proposal keeps the part's own arm. The guided search is expected to pay most,
-local search and evolution from the start, the policy later; what pays is counted.
+is drawn by its share (`credit`), and the proposal keeps the part's own arm. The guided search and local search are
+expected to pay early, the policy late: it has a third of the trials at least, for it learns most from its own.
 
 **What the policy learns from the others.** Their decisions have no behaviour probability. It is told them as if they
 had been drawn uniformly: a decision weighs min(1, pi / mu), so it learns from those that it takes to be at least as
@@ -30,10 +30,10 @@ from search_space.decisions import SearchSpace
 
 POLICY = "policy"
 ARMS = (
-    Arm("local_search", early=0.08, late=0.08),
-    Arm("evolution", early=0.06, late=0.06),
-    Arm(POLICY, early=0.03, late=0.08),
-    Arm("guided", early=0.2, late=0.2),
+    Arm("local_search", early=0.08, late=0.06),
+    Arm("evolution", early=0.04, late=0.04),
+    Arm(POLICY, early=0.16, late=0.2, least=0.35),
+    Arm("guided", early=0.16, late=0.12),
 )
 _DRAWS = 2**62
 """Who proposes is drawn by numbers that nothing else is drawn by."""
@@ -60,6 +60,11 @@ class MixedSettings:
         return cls(**{**checked, **whole})  # type: ignore[arg-type]
 
 
+def _policy_settings(settings: MixedSettings) -> ReinforceSettings:
+    """Those of REINFORCE, but for the effective sample size: it would judge steps by trials that others proposed."""
+    return ReinforceSettings(horizon=settings.horizon, effective_share=0.0)
+
+
 class Mixed(SearchAlgorithm):
     """Proposes what one of its parts proposes."""
 
@@ -71,7 +76,7 @@ class Mixed(SearchAlgorithm):
         self._parts: dict[str, SearchAlgorithm] = {
             "local_search": LocalSearch(space, seed, LocalSearchSettings(initial=self._initial)),
             "evolution": RegularizedEvolution(space, seed, EvolutionSettings()),
-            POLICY: Reinforce(space, seed, ReinforceSettings(horizon=settings.horizon)),
+            POLICY: Reinforce(space, seed, _policy_settings(settings)),
             "guided": Guided(space, seed, GuidedSettings(initial=self._initial)),
         }
         self._credit = Credit(ARMS)
@@ -113,5 +118,6 @@ class Mixed(SearchAlgorithm):
         self._seen.load_state_dict(state)
 
     def diagnostics(self) -> Mapping[str, float]:
-        """The share of each arm now."""
-        return {f"share_{arm.name}": float(share) for arm, share in zip(ARMS, self._credit.shares(), strict=True)}
+        """The share of each arm now, and what the policy says of itself."""
+        shares = zip(ARMS, self._credit.shares(), strict=True)
+        return {**self._parts[POLICY].diagnostics(), **{f"share_{arm.name}": float(share) for arm, share in shares}}

@@ -61,7 +61,7 @@ def test_a_trials_spec_says_which_search_proxy_seeds_and_precision(client: httpx
     assert document["fingerprint"] == trial["fingerprint"]
     origin = document["provenance"]
     assert (origin["search"], origin["search_name"], origin["trial"]) == ("blood-cells-000001", "blood cells", 4)
-    assert (origin["algorithm"], origin["search_seed"], origin["seed"]) == ("reinforce", 7, 4)
+    assert (origin["algorithm"], origin["search_seed"], origin["seed"]) == ("mixed", 7, 4)
     assert origin["proxy"] == client.get("/v1/searches/blood-cells-000001").json()["config"]["proxy"]
     assert (origin["reward"], origin["average_precision"]) == (0.25, 0.25)
     assert origin["num_trained"] == 3  # 1 and 4 completed, 3 failed

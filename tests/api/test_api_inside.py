@@ -36,7 +36,7 @@ def test_the_controller_from_inside(store: Store, client: httpx.Client) -> None:
     writer.reuse(store.get_trial(writer.search_id, 3))
     answer = client.get(f"{BASE}/controller").json()
     assert answer["sequence"] == store.get_search(writer.search_id).last_sequence
-    assert (answer["algorithm"], answer["diagnostics"], answer["warnings"]) == ("reinforce", [], [])
+    assert (answer["algorithm"], answer["diagnostics"], answer["warnings"]) == ("mixed", [], [])
     assert answer["improvement"] is None, "nothing random to compare with"
     first, second = answer["buckets"]
     assert [(b["first_trial"], b["last_trial"], b["asked"], b["told"]) for b in (first, second)] == [

@@ -58,7 +58,7 @@ def test_a_service_says_what_it_does(tmp_path: Path) -> None:
     of_trial = [line for line in lines if line.get("trial") == trained]
     assert {line["search"] for line in of_trial} == {search_id}
     assert [line["message"] for line in about(of_trial, f"trial {trained} created")] == [
-        f"trial {trained} created by policy"
+        f"trial {trained} created by random"
     ]
     (started,) = about(of_trial, "attempt 1 started")[:1]
     assert (started["attempt"], started["job"].startswith(f"{search_id}.{trained}.proxy.")) == (1, True)

@@ -5,15 +5,16 @@ from random import Random
 import pytest
 
 from nas_controller.algorithms.base import ToldTrial
-from nas_controller.algorithms.credit import FLOOR, WINDOW, Arm, Credit
+from nas_controller.algorithms.credit import WINDOW, Arm, Credit
 from nas_controller.records import TrialState
 
 NAMES = ("a", "b", "c")
-MOST = 1 - (len(NAMES) - 1) * FLOOR
+LEAST = 0.04
+MOST = 1 - (len(NAMES) - 1) * LEAST
 
 
 def make() -> Credit:
-    return Credit([Arm(name, early=0.1, late=0.1) for name in NAMES])
+    return Credit([Arm(name, early=0.1, late=0.1, least=LEAST) for name in NAMES])
 
 
 def tell(
@@ -40,7 +41,7 @@ def test_the_arm_that_pays_gets_what_the_others_need_not_have(scale: float) -> N
         tell(credit, arm, scale * (rng.gauss(0, 1) + (arm == "b")))
         waiting.append(rng.choices(NAMES, list(shares(credit).values()))[0])
     assert shares(credit)["b"] > 0.7 * MOST
-    assert min(shares(credit).values()) >= FLOOR
+    assert min(shares(credit).values()) >= LEAST
     assert sum(shares(credit).values()) == pytest.approx(1)
 
 
@@ -54,7 +55,7 @@ def test_what_paid_long_ago_is_forgotten() -> None:
         course.append(shares(credit))
     assert course[399]["a"] > 0.7 * MOST
     assert course[1199]["c"] > 0.7 * MOST
-    assert course[1199]["a"] < 1.5 * FLOOR
+    assert course[1199]["a"] < 1.5 * LEAST
 
 
 def test_a_standard_that_rises_with_the_search_is_that_of_the_last_rewards() -> None:
@@ -102,6 +103,14 @@ def test_others_trials_set_the_standard_and_count_for_nobody() -> None:
     for number in range(50):
         tell(credit, "enqueued", number / 50)
     assert shares(credit) == shares(make())
+
+
+def test_an_arm_that_must_learn_first_keeps_its_least_share() -> None:
+    credit = Credit([Arm("a", early=0.1, late=0.1, least=0.3), Arm("b", early=0.1, late=0.1), Arm("c", 0.1, 0.1)])
+    assert credit.shares()[0] == pytest.approx(0.3 + (1 - 0.3 - 2 * 0.04) / 3)
+    for number in range(300):
+        tell(credit, "ab"[number % 2], float(number % 2))
+    assert 0.3 <= credit.shares()[0] < 0.35
 
 
 def test_priors_go_from_early_to_late() -> None:

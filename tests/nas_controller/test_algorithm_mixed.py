@@ -14,7 +14,7 @@ from search_space.decisions import SearchSpace
 from search_space.spaces import R23_SP30, SPACES
 from tests.conformance.algorithm_suite import AlgorithmSuite, assert_same, told
 
-POLICY_SETTINGS = ReinforceSettings()
+POLICY_SETTINGS = ReinforceSettings(effective_share=0.0)
 NAMES = tuple(arm.name for arm in ARMS)
 
 

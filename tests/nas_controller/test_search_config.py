@@ -14,7 +14,7 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 
 def test_only_space_and_data_have_no_default() -> None:
     config = SearchConfig.from_document(MINIMAL)
-    assert (config.limits.trials, config.algorithm.name, config.reward.metric) == (100, "reinforce", "ap")
+    assert (config.limits.trials, config.algorithm.name, config.reward.metric) == (100, "mixed", "ap")
     assert config.duplicates.policy == "remeasure"
     assert (config.early_stopping.rule, config.task().measure_at) == ("none", ())
     assert (config.attempts.checkpoint_seconds, config.attempts.time_limit_minutes) == (60, None)
