@@ -209,7 +209,7 @@ def test_another_reward_everywhere_is_named_by_the_next_thing_that_follows_from_
 def test_another_seed_is_found_before_anything_is_told(database: Path) -> None:
     change(database, "search", "config", "id = 's1'", lambda c: {**c, "algorithm": {**c["algorithm"], "seed": 4}})
     found = difference(database)
-    if algorithm_of(database) in ("reinforce", "mixed"):
+    if algorithm_of(database) in ("reinforce", "reinforce_recurrent", "mixed"):
         assert (found.sequence, found.mismatch.what) == (2, "sha256 of the state"), "what it begins with is drawn"
     else:
         assert found.trial_number == 1
