@@ -51,6 +51,7 @@ CONTENDERS = (
     Contender(name="local search, 10 parents", algorithm="local_search", settings={"parents": 10}),
     Contender(name="reinforce", algorithm="reinforce"),
     Contender(name="guided", algorithm="guided"),
+    Contender(name="mixed", algorithm="mixed"),
 )
 
 
