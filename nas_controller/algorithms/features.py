@@ -13,7 +13,7 @@ So a model can learn what holds at a place, what holds everywhere, and what hold
 """
 
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +51,10 @@ def _kind(level: int, block_type: str) -> int:
     return level * len(_TYPES) + _TYPES.index(block_type)
 
 
+@lru_cache(maxsize=8)
 def features(space: SearchSpace, genotype: Genotype) -> Bags:
-    """The features of a complete genotype, group by group."""
+    """The features of a complete genotype, group by group, not to be written to: the parts of a mixture are told the
+    same trial in turn, and get the same arrays."""
     blocks = sorted(_blocks(space, genotype).items())
     looks = {subject: (_kind(block.level, block.block_type), block.multiplier) for subject, block in blocks}
     place, edges, neighbourhood, pattern = [], [], [], []
