@@ -45,6 +45,13 @@ def end_with_parent(parent: int | None = None) -> None:
     threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
+def end_with_parent_on_one_core() -> None:
+    """The same, for one of several processes that compute; called before it imports NumPy, whose linear algebra would
+    take all cores."""
+    os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
+    end_with_parent()
+
+
 @dataclass
 class StopFlag:
     """Set by SIGINT or SIGTERM; a second SIGINT interrupts at once."""

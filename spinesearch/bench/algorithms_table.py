@@ -8,6 +8,8 @@ from rich.table import Table
 from nas_controller.insight.many_tests import ERROR_RATE
 from spinesearch.bench.algorithms import AlgorithmsReport, Row
 
+NOT_RUN = "not run"
+
 
 def print_algorithms(report: AlgorithmsReport, console: Console) -> None:
     """Prints one table for each kind of objective of each space."""
@@ -16,7 +18,7 @@ def print_algorithms(report: AlgorithmsReport, console: Console) -> None:
         for heading in _headings(report):
             table.add_column(heading, justify="right")
         for row in rows:
-            table.add_row(row.contender, *_cells(row))
+            table.add_row(_name(report, row), *_cells(report, row))
         console.print(table)
     console.print(_caption(report))
 
@@ -28,7 +30,7 @@ def as_markdown(report: AlgorithmsReport) -> str:
         headings = _headings(report)
         lines += [f"### {kind} objectives in `{space}`", "", "| | " + " | ".join(headings) + " |"]
         lines += ["|---" + "|---:" * len(headings) + "|"]
-        lines += ["| " + " | ".join([row.contender, *_cells(row)]) + " |" for row in rows]
+        lines += ["| " + " | ".join([_name(report, row), *_cells(report, row)]) + " |" for row in rows]
         lines += [""]
     return "\n".join([*lines, _caption(report)])
 
@@ -45,11 +47,18 @@ def _headings(report: AlgorithmsReport) -> Sequence[str]:
     return (*budgets, "area", "reaches random's last", "ms a trial")
 
 
-def _cells(row: Row) -> Sequence[str]:
+def _name(report: AlgorithmsReport, row: Row) -> str:
+    """The contender, with the number of instances where others have more."""
+    return row.contender if row.num_seeds == report.num_seeds else f"{row.contender} ({row.num_seeds} instances)"
+
+
+def _cells(report: AlgorithmsReport, row: Row) -> Sequence[str]:
     values = zip(row.means, row.errors, row.differences, strict=True)
     cells = [f"{mean:.2f} ± {error:.2f}{_mark(chance)}" for mean, error, chance in values]
+    cells += [NOT_RUN] * (len(report.budgets) - len(cells))
+    area = NOT_RUN if row.area is None else f"{row.area:.2f}"
     reaches = "never" if row.reaches is None else f"{row.reaches:,}"
-    return (*cells, f"{row.area:.2f}", reaches, f"{row.milliseconds:.1f}")
+    return (*cells, area, reaches, f"{row.milliseconds:.1f}")
 
 
 def _mark(chance: float) -> str:
@@ -63,7 +72,8 @@ def _caption(report: AlgorithmsReport) -> str:
     return (
         "True value of the trial that looked best after so many trainings, in standard deviations of random networks: "
         f"mean ± standard error over {report.num_seeds} instances, {report.num_workers} workers. + and -: better or "
-        f"worse than the best other one (paired t-test, Holm over all tables, {ERROR_RATE:g}). Area: mean over the "
-        "logarithm of the number of trials. Reaches: trainings until the mean is what random search has in the end. "
+        "worse than the best other one, on the instances that both ran (paired t-test, Holm over all tables, "
+        f"{ERROR_RATE:g}). Area: mean over the logarithm of the number of trials. Reaches: trainings until the mean is "
+        "what random search has in the end. "
         "Milliseconds: of the controller, asking and telling."
     )

@@ -11,6 +11,7 @@ from spinesearch.bench.algorithms import (
     FIRST_TEST_SEED,
     QUICK_PLAN,
     Contender,
+    Limit,
     Plan,
     Result,
     Task,
@@ -65,6 +66,55 @@ def test_one_instance_says_nothing_about_chance() -> None:
     assert all(abs(rate) == 1.0 for row in algorithms._rows(plan, found) for rate in row.differences)
 
 
+def test_what_ran_on_fewer_instances_and_for_fewer_trials_is_compared_on_those() -> None:
+    """Only two instances of three, and the smaller budget: there it is 0.05 and 0.15 better than the good one, which is
+    nothing; the third, on which the good one is far better, does not count against it."""
+    found = {
+        ("r0-sp53", "additive", "random"): [result(value) for value in (1.0, 2.0, 1.5)],
+        ("r0-sp53", "additive", "good"): [result(value) for value in (4.0, 5.0, 40.0)],
+        ("r0-sp53", "additive", "slow"): [
+            replace(result(value), incumbents=(value / 2,), curve=result(value).curve[:12]) for value in (4.1, 5.3)
+        ],
+    }
+    plan = replace(
+        PLAN, contenders=tuple(Contender(name=name, algorithm="random") for name in ("random", "good", "slow"))
+    )
+    random, good, slow = algorithms._rows(plan, found)
+    assert (random.num_seeds, good.num_seeds, slow.num_seeds) == (3, 3, 2)
+    assert slow.means == pytest.approx((2.35,))
+    assert slow.area is None
+    assert good.area == pytest.approx(49 / 3 * 10.5 / 20)
+    # 7 parts of 20 of 4.7 are the first above 1.5.
+    assert slow.reaches == curve_points(NUM_TRIALS)[6]
+    # Gains 0.05 and 0.15: t is 2, of one degree of freedom: a chance of 0.295, and of 1 after Holm's correction.
+    assert slow.differences == (1.0,)
+    assert good.differences[0] == -1.0
+    assert len(good.differences) == 2
+
+
+def test_limits_of_contenders_and_kinds_shorten_searches() -> None:
+    plan = replace(
+        PLAN,
+        kinds=("additive", "training_free"),
+        contenders=(
+            Contender(name="random", algorithm="random"),
+            Contender(name="slow", algorithm="random", limit=Limit(num_seeds=3, num_trials=70)),
+        ),
+        budgets=(50, 60, NUM_TRIALS),
+        kind_limits={"training_free": Limit(num_seeds=2, num_trials=60)},
+    )
+    ran = [(task.kind, task.contender.name, task.seed, task.budgets) for task in plan.tasks()]
+    assert ran == [
+        *(("additive", "random", seed, (50, 60, NUM_TRIALS)) for seed in (1, 2, 3, 4)),
+        *(("additive", "slow", seed, (50, 60)) for seed in (1, 2, 3)),
+        *(("training_free", name, seed, (50, 60)) for name in ("random", "slow") for seed in (1, 2)),
+    ]
+    lasts = {(task.kind, task.contender.name): task.points[-1] for task in plan.tasks()}
+    assert lasts["additive", "random"] == NUM_TRIALS
+    assert 50 < lasts["additive", "slow"] <= 60
+    assert lasts["training_free", "random"] == lasts["training_free", "slow"] == 60
+
+
 def test_tuning_instances_are_none_of_the_test() -> None:
     for plan in (Plan(), QUICK_PLAN):
         assert min(plan.seeds) >= algorithms.FIRST_TEST_SEED
@@ -91,6 +141,7 @@ def test_a_run_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
                 contender=tiny.contenders[1],
                 seed=FIRST_TEST_SEED + number,
                 budgets=tiny.budgets,
+                points=tuple(curve_points(tiny.budgets[-1])),
                 num_workers=tiny.num_workers,
             )
         )
@@ -106,6 +157,7 @@ def test_the_table_marks_what_is_more_than_chance() -> None:
         space="joint",
         kind="rugged",
         contender="guided",
+        num_seeds=12,
         means=(1.0, 2.0),
         errors=(0.1, 0.2),
         differences=(0.5, 0.01),
@@ -113,5 +165,9 @@ def test_the_table_marks_what_is_more_than_chance() -> None:
         area=1.5,
         milliseconds=3.25,
     )
-    report = algorithms.AlgorithmsReport(budgets=(100, 2000), num_seeds=12, num_workers=100, rows=(row,))
+    shorter = replace(
+        row, contender="slow", num_seeds=5, means=(1.0,), errors=(0.1,), differences=(-0.02,), reaches=80, area=None
+    )
+    report = algorithms.AlgorithmsReport(budgets=(100, 2000), num_seeds=12, num_workers=100, rows=(row, shorter))
     assert "| guided | 1.00 ± 0.10 | 2.00 ± 0.20 + | 1.50 | never | 3.2 |" in as_markdown(report)
+    assert "| slow (5 instances) | 1.00 ± 0.10 - | not run | not run | 80 | 3.2 |" in as_markdown(report)

@@ -7,6 +7,7 @@ one in about a thousand random architectures has, and what random search cannot 
 import math
 from abc import ABC, abstractmethod
 from random import Random
+from typing import ClassVar
 
 from search_space.decisions import SearchSpace, random_genotype
 from search_space.spec import ArchitectureSpec
@@ -17,6 +18,8 @@ NUM_REFERENCE = 1000
 
 class Objective(ABC):
     """One instance: a function of the architecture alone, drawn from its kind by a seed."""
+
+    num_reference: ClassVar[int] = NUM_REFERENCE
 
     def __init__(self, space: SearchSpace, seed: int) -> None:
         self.space = space
@@ -31,10 +34,14 @@ class Objective(ABC):
     def raw(self, spec: ArchitectureSpec) -> float:
         """The value before it is standardised."""
 
+    def random_architecture(self, rng: Random) -> ArchitectureSpec:
+        """The architecture of a uniform genotype."""
+        return self.space.decode(random_genotype(self.space, rng))
+
     def standardise(self) -> "Standardised":
-        """The objective with mean 0 and standard deviation 1 over `NUM_REFERENCE` uniform genotypes."""
+        """The objective with mean 0 and standard deviation 1 over `num_reference` uniform genotypes."""
         rng = Random(f"reference {self.seed}")
-        raw = [self.raw(self.space.decode(random_genotype(self.space, rng))) for _ in range(NUM_REFERENCE)]
+        raw = [self.raw(self.random_architecture(rng)) for _ in range(self.num_reference)]
         mean = sum(raw) / len(raw)
         spread = math.sqrt(sum((value - mean) ** 2 for value in raw) / (len(raw) - 1))
         return Standardised(self, mean, spread)
