@@ -23,7 +23,11 @@ HERE = {"torch": "1.0", "cpu": "Example 9000"}
 NUM_TRIALS = 8
 
 
-@pytest.fixture(scope="module", params=ALGORITHM_NAMES)
+# Optuna's are one class but for the sampler: one of them is changed afterwards, all are verified while they run.
+CHANGED = [name for name in ALGORITHM_NAMES if name not in ("optuna_tpe", "optuna_cmaes")]
+
+
+@pytest.fixture(scope="module", params=CHANGED)
 def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The database of a search that was cut once, and went on to its end; one for each algorithm."""
     path = tmp_path_factory.mktemp(request.param) / "searches.sqlite"
