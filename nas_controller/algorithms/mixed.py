@@ -37,7 +37,9 @@ ARMS = (
 )
 _DRAWS = 2**62
 """Who proposes is drawn by numbers that nothing else is drawn by."""
-_RANGES = {"initial": (5.0, 2000.0), "horizon": (1.0, 1e7)}
+LEAST_INITIAL, USUAL_INITIAL = 5, 20
+HORIZON = 400.0
+_RANGES = {"initial": (float(LEAST_INITIAL), 2000.0), "horizon": (1.0, 1e7)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,19 +47,20 @@ class MixedSettings:
     """The settings.
 
     Args:
-        initial: random trials that are trained before any part proposes.
+        initial: random trials that are trained before any part proposes; left out, a fifth of the horizon, but 5 to 20.
         horizon: expected number of trained trials: the policy's entropy schedule follows it.
     """
 
-    initial: int = 20
-    horizon: float = 400.0
+    initial: int = USUAL_INITIAL
+    horizon: float = HORIZON
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, float]) -> "MixedSettings":
         """The settings with defaults for what is left out. Raises ValueError for a wrong one."""
-        checked = checked_settings(settings, _RANGES)
-        whole = whole_settings({name: checked[name] for name in checked if name == "initial"}, _RANGES)
-        return cls(**{**checked, **whole})  # type: ignore[arg-type]
+        horizon = checked_settings(settings, _RANGES).get("horizon", HORIZON)
+        usual = {"initial": min(max(horizon // 5, LEAST_INITIAL), USUAL_INITIAL)}
+        given = {name: value for name, value in settings.items() if name == "initial"}
+        return cls(**whole_settings({**usual, **given}, _RANGES), horizon=horizon)
 
 
 def _policy_settings(settings: MixedSettings) -> ReinforceSettings:

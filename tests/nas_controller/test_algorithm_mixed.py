@@ -55,6 +55,14 @@ def test_it_begins_at_random_and_then_every_part_proposes_by_its_share() -> None
         assert counts[name] == pytest.approx(200 * share, abs=3 * (200 * share * (1 - share)) ** 0.5)
 
 
+@pytest.mark.parametrize(
+    ("settings", "initial"),
+    [({}, 20), ({"horizon": 20}, 5), ({"horizon": 3}, 5), ({"horizon": 64}, 12), ({"horizon": 20, "initial": 9}, 9)],
+)
+def test_a_short_search_has_fewer_random_trials(settings: dict[str, float], initial: int) -> None:
+    assert MixedSettings.from_mapping(settings).initial == initial
+
+
 def test_every_part_is_told_every_trial() -> None:
     """A part's state is what it would be had it been told alone; its proposals are those that it would make."""
     algorithm = make(R23_SP30, initial=5)
