@@ -104,7 +104,7 @@ def kill_searches(folder: Path, plan: Plan, seed: int) -> Toll:
         scenario = Scenario(
             folder=folder / str(toll.num_searches),
             trials=plan.trials,
-            algorithm=random.choice(["random", "reinforce"]),
+            algorithm=random.choice(["random", "reinforce", "mixed"]),
             diverging=0.05,
             flaky=0.03,
             document=WATCHED,
