@@ -21,6 +21,7 @@ from nas_controller.records import SearchState
 from nas_controller.store.engine import make_engine
 from nas_controller.store.open import open_store
 from nas_controller.store.sql import SqlStore
+from nas_controller.trial_summaries import Objective
 from spinesearch.bench.api_requests import STREAMS, readings
 from spinesearch.bench.api_rows import RowCount
 from spinesearch.bench.api_store import BulkWriter, ask_and_tell
@@ -109,6 +110,21 @@ def test_no_request_reads_more_than_so_many_rows(served: Served) -> None:
     assert read["/v1/searches/{search_id}/trials"] > 500
     assert 450 < read["/v1/searches/{search_id}/history"] < 550
     assert len(read) >= 35
+
+
+@pytest.mark.parametrize("objective", Objective)
+def test_the_best_under_limits_are_read_and_no_others(served: Served, objective: Objective) -> None:
+    """Half of the trials are cheaper than this one; those on val are none in this search."""
+    some = served.store.list_summaries(SEARCH_ID, 101)
+    middle = sorted(trial.target_cost.backbone_multiply_adds for trial in some)[50]
+    limits = [f"multiply_adds<={middle}", "parameters<=1G"]
+    query: dict[str, Any] = {"limit": 500, "objective": objective, "constraint": limits}
+    with serve(served.app()) as url, httpx.Client(base_url=url, headers=BEARER, timeout=SECONDS) as client:
+        served.counted.reset()
+        best = client.get(f"/v1/searches/{SEARCH_ID}/trials:best", params=query).json()["trials"]
+    assert len(best) == (0 if objective is Objective.VAL_AVERAGE_PRECISION else 500)
+    assert served.counted.rows <= len(best) + 5
+    assert all(trial["target_cost"]["backbone_multiply_adds"] <= middle for trial in best)
 
 
 @pytest.mark.parametrize("path", STREAMS)
