@@ -140,7 +140,7 @@ def run_api(
         long = LongSearch.written(Path(made), num_trials)
         wanted = _wanted(long)
         progress.update(bar, description="asking", total=2 * len(wanted))
-        with _served(long) as client:
+        with served(long) as client:
             alone = []
             for reading in wanted:
                 alone.append(_measured_alone(client, reading, num_requests))
@@ -224,7 +224,7 @@ def _wanted(long: LongSearch) -> list[Reading]:
 
 
 @contextmanager
-def _served(long: LongSearch) -> Iterator[httpx.Client]:
+def served(long: LongSearch) -> Iterator[httpx.Client]:
     """A client of the API in a process of its own."""
     command = [sys.executable, "-m", "spinesearch.bench.api_served", long.url, str(long.artifacts)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:

@@ -243,6 +243,23 @@ def api(
 
 
 @app.command()
+def page(
+    trials: Annotated[int | None, typer.Option(min=200, help="of the search; by default 10,000")] = None,
+    as_json: AsJson = False,
+    quick: Quick = False,
+) -> None:
+    """How soon can a page of the dashboard be used when a search is long? In Chromium, which must be there."""
+    from spinesearch.bench.page import print_pages, run_pages
+    from spinesearch.progress import make_console
+
+    report = run_pages(num_trials=trials, quick=quick, console=make_console(stderr=True))
+    if as_json:
+        print(json.dumps(report.to_document(), indent=2))
+    else:
+        print_pages(report, make_console())
+
+
+@app.command()
 def cost(as_json: AsJson = False, quick: Quick = False) -> None:
     """How fast is a network counted? Our formulas against building it and tracing it."""
     from spinesearch.bench.cost import print_cost_bench, run_cost

@@ -12,13 +12,23 @@ function say(text) {
   show("making", true);
 }
 
+/** The operation as it is now; while the connection is lost, as it was: the file is made all the same. */
+async function look(known) {
+  try {
+    return await getOperation(known.id);
+  } catch (error) {
+    if (error.status !== 0) throw error;
+    return known;
+  }
+}
+
 /** Waits until the file is there; throws the reason where it cannot be made. */
 async function wait(path, label) {
   let operation = await askForFile(path);
   while (operation !== null && operation.state in WAITING) {
     say(`${label} ${WAITING[operation.state]} …`);
     await new Promise((done) => setTimeout(done, POLL_MS));
-    operation = await getOperation(operation.id);
+    operation = await look(operation);
   }
   if (operation?.state === "failed") throw new Error(operation.problem);
 }
