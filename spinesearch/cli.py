@@ -17,6 +17,7 @@ from spinesearch.commands import (
     service,
     token,
     trial,
+    tune_proxy,
     webhook,
 )
 
@@ -46,6 +47,7 @@ app.command("latency")(latency.latency)
 app.add_typer(data.app, name="data", help="Make and check COCO-format data sets.")
 app.add_typer(evaluator.app, name="evaluator", help="Functions of your own that measure architectures.")
 app.add_typer(bench.app, name="bench", help="Measurements; each prints its table.")
+app.command("tune-proxy")(tune_proxy.tune_proxy)
 app.add_typer(service.internal, name="internal", hidden=True)
 
 

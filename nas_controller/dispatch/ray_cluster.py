@@ -113,7 +113,7 @@ class RayDispatcher(StandingDispatcher):
         self._temp_dir: Path | None = None
         if address is None:
             check_evaluator(evaluator)
-            _ask_for_a_token()
+            ask_for_a_token()
         else:
             await_listener(address, connect_seconds)
         import ray
@@ -133,7 +133,7 @@ class RayDispatcher(StandingDispatcher):
         """A Ray on loopback with as many CPUs as the pools want, and the GPUs and TPUs of this machine."""
         self._temp_dir = make_temp_dir()
         try:
-            with _loopback_only(), inherited_by_workers(self._python_path):
+            with loopback_only(), inherited_by_workers(self._python_path):
                 self._ray.init(
                     "local",
                     namespace=self._namespace,
@@ -355,7 +355,7 @@ def _need(pool: WorkerPool, resource: str) -> float:
     return {"CPU": pool.cpus, "GPU": pool.gpus, "TPU": pool.tpus}[resource]
 
 
-def _ask_for_a_token() -> None:
+def ask_for_a_token() -> None:
     """Makes Ray's servers, and this process, use a token that is in no file."""
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
@@ -366,7 +366,7 @@ def _ask_for_a_token() -> None:
 
 
 @contextmanager
-def _loopback_only() -> Iterator[None]:
+def loopback_only() -> Iterator[None]:
     """Ray listens on the address that it thinks the node has, and on all interfaces unless that is loopback.
     `ray.init` takes a loopback address for the node only where clusters are off, as on macOS."""
     from ray._private import ray_constants
