@@ -1,8 +1,8 @@
 """How soon a page of the dashboard can be used when its search is long, in headless Chromium.
 
-The API is a process of its own over the search of `bench api`. A page says by a mark that it can be used: what it shows
-first is drawn, charts too, and it listens. Each round opens each page in a browser that holds nothing yet, of an
-application that holds nothing either; then once more.
+The API is a process of its own over the search of `bench api`. A page says by a mark that it can be used: state,
+figures and first tables are there, and it listens; charts of plotly.js may come later. Each round opens each page in a
+browser that holds nothing yet, of an application that holds nothing either; then once more.
 """
 
 import json

@@ -61,12 +61,17 @@ async function showWantedBest() {
   showBest(searchId, await wantedBest(searchId, view.best), view.shown, isOver());
 }
 
-async function load() {
-  const started = performance.now();
+/** All but the charts. */
+async function lookUp() {
   const [search, history, best] = await Promise.all([getSearch(searchId), getHistory(searchId), getBest(searchId)]);
   update(view, search, history, best);
   showStatus(view, ask);
   await showWantedBest();
+}
+
+async function load() {
+  const started = performance.now();
+  await lookUp();
   await draw(view, acts);
   if (isOver()) endFollowing();
   // A long search takes longer to draw: leave the browser at least nine tenths of its time.
@@ -156,7 +161,7 @@ function bind() {
 async function start() {
   view.shown = addressed();
   try {
-    await load();
+    await lookUp();
   } catch (error) {
     showBanner(explain(error));
     setTimeout(start, MIN_REFRESH_MS * 3);
@@ -168,6 +173,11 @@ async function start() {
   const first = view.shown || view.best.trials[0]?.number;
   if (first) showChosen(first);
   ready();
+  try {
+    await draw(view, acts); // plotly.js is large: who waits for it can use the rest
+  } catch (error) {
+    showBanner(explain(error));
+  }
   if (isOver()) return;
   stopFollowing = follow(searchId, view.history.sequence, onEvent, onLink);
   setInterval(() => !document.hidden && !isOver() && refresh(), TICK_MS);
