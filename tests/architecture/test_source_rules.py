@@ -15,6 +15,7 @@ CLIENTS = {
     "spinesearch/client.py",
     "spinesearch/demo.py",
     "spinesearch/bench/api.py",
+    "spinesearch/bench/page.py",
     "nas_controller/webhooks/courier.py",
 }
 """They ask our own service; the courier, hosts that the operator allowed. Nothing else can be reached through the
