@@ -13,7 +13,7 @@ from tests.chaos.oracle import check_search
 from tests.chaos.searching import REACHED, WATCHED, Scenario, run
 
 FIRST_KILL = ("before algorithm.tell", 3)
-TRIALS, DIVERGING = 8, 0.4
+TRIALS, DIVERGING = 8, 0.5
 MANY = 20
 PARTS = 8
 NAMED_POINTS = (

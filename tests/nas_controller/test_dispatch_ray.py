@@ -103,6 +103,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayDispatcher]:
     folder = tmp_path_factory.mktemp("user")
     (folder / "users_module.py").write_text("from tests.conformance.dispatch_evaluators import evaluate_alone\n")
     pools = [WorkerPool(count=1, cpus=1), WorkerPool(count=1, cpus=1, gpus=64)]
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # commands that other tests ran in this process have set their own
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         dispatcher = RayDispatcher(pools, "users_module:evaluate_alone")
