@@ -94,7 +94,9 @@ def free_address() -> str:
 def offspring() -> list[psutil.Process]:
     """The processes below this one that belong to Ray."""
     below = psutil.Process().children(recursive=True)
-    return [process for process in below if "ray" in " ".join(process.cmdline())]
+    lines = [(process, " ".join(process.cmdline())) for process in below]
+    # A server of multiprocessing, which other tests started, has the whole path of imports in its line.
+    return [process for process, line in lines if "ray" in line and "multiprocessing" not in line]
 
 
 @pytest.fixture(scope="module")
