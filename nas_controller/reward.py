@@ -3,9 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from trainer.task import Evaluation
+
+if TYPE_CHECKING:
+    from nas_controller.search_config import CostTarget
 
 METRICS = ("ap", "ap50")
 
@@ -20,17 +23,6 @@ class TargetForm(StrEnum):
 EXPONENTS: Mapping[TargetForm, tuple[float, float]] = {TargetForm.SOFT: (-0.07, -0.07), TargetForm.HARD: (0.0, -1.0)}
 """Below and above the target (Tan et al. 2019, MnasNet, section 3.1: alpha and beta; with -0.07, twice the cost is
 worth 5 % more of the metric)."""
-
-
-class CostTarget(Protocol):
-    """What a cost should be, in its own unit."""
-
-    @property
-    def cost(self) -> str: ...
-    @property
-    def target(self) -> float: ...
-    @property
-    def form(self) -> TargetForm: ...
 
 
 def reward_of(evaluation: Evaluation, metric: str) -> float:
@@ -52,7 +44,7 @@ def reward_of(evaluation: Evaluation, metric: str) -> float:
     return max(0.0, value)
 
 
-def aimed(metric: float, targets: Sequence[CostTarget], costs: Mapping[str, float]) -> float:
+def aimed(metric: float, targets: "Sequence[CostTarget]", costs: Mapping[str, float]) -> float:
     """The metric times (cost / target) ** exponent for each target; so it may be above 1.
 
     Args:

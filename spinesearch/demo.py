@@ -29,7 +29,7 @@ def demo_document(trials: int) -> dict[str, Any]:
         "name": "demo",
         "space": "spinenet-49",
         "data": "generated",
-        "algorithm": {"name": "mixed", "seed": 7, "settings": {"initial": 5}},
+        "algorithm": {"name": "mixed", "seed": 7},
         "proxy": {"preset": "cpu-tiny"},
         "limits": {"trials": trials},
         "workers": [{"count": 2, "cpus": 1}],

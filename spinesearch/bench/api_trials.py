@@ -5,7 +5,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
@@ -20,20 +19,19 @@ from nas_controller.records import (
     TrialDraft,
 )
 from nas_controller.search_config import SearchConfig
-from nas_controller.setup import SearchSetup, measurement_key
 from nas_controller.store import rules
 from nas_controller.store.base import Store
 from search_space.decisions import random_genotype
 from search_space.spaces import find_space
+from spinesearch.bench.claimed_search import untrained_setup
 from trainer.session import Measurement
-from trainer.task import CocoSource, DataSource, Evaluation
+from trainer.task import Evaluation
 
 SEARCH_ID = "bench-api-000001"
 SPACE = "spinenet-49"
 WEBHOOK_ID = "0123456789ab"
 WORK = Work(kind=OperationKind.EXPORT_ONNX, document={"of": SEARCH_ID})
 NUM_WORKERS = 8
-NUM_CLASSES = 3
 NUM_ARCHITECTURES = 200
 """So many are decoded and counted; the trials of each have fingerprints and costs of their own."""
 NUM_STEPS, MEASURED_STEPS = 300, (75, 150)
@@ -57,20 +55,8 @@ def bench_config(num_trials: int) -> SearchConfig:
 
 def make_drafts(config: SearchConfig, count: int = NUM_ARCHITECTURES, seed: int = 0) -> list[TrialDraft]:
     """Candidates as a search loop drafts them, proposed at random."""
-    nowhere = CocoSource(images=Path("images"), annotations=Path("annotations.json"))
-    space, rng = find_space(config.space), Random(seed)
-    setup = SearchSetup(
-        search_id=SEARCH_ID,
-        config=config,
-        space=space,
-        budget=config.flops_budget(),
-        target=config.target_network(),
-        task=config.task(),
-        data=DataSource(train=nowhere, val=nowhere),
-        num_classes=NUM_CLASSES,
-        measurement_key=measurement_key(config, ""),
-    )
-    genotypes = [random_genotype(space, rng) for _ in range(count)]
+    setup, rng = untrained_setup(SEARCH_ID, config), Random(seed)
+    genotypes = [random_genotype(setup.space, rng) for _ in range(count)]
     log_probs = [tuple(math.log(rng.uniform(0.1, 1.0)) for _ in genotype) for genotype in genotypes]
     proposals = [
         Proposal(genotype=genotype, arm="policy", log_probs=probs)

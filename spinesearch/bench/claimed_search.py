@@ -24,7 +24,7 @@ def claimed_search(
     store.create_search(config.name, config.name, config.to_document(), now(), idempotency_key=config.name)
     lease = store.claim_search(config.name, "bench", now(), LEASE_SECONDS)
     assert isinstance(lease, SearchLease)
-    setup = _setup(config)
+    setup = untrained_setup(config.name, config)
     return RunningSearch(
         setup=setup,
         store=store,
@@ -37,11 +37,11 @@ def claimed_search(
     )
 
 
-def _setup(config: SearchConfig) -> SearchSetup:
+def untrained_setup(search_id: str, config: SearchConfig) -> SearchSetup:
     """Nothing reads an image: the data set need not be there."""
     nowhere = CocoSource(images=Path("images"), annotations=Path("annotations.json"))
     return SearchSetup(
-        search_id=config.name,
+        search_id=search_id,
         config=config,
         space=find_space(config.space),
         budget=config.flops_budget(),

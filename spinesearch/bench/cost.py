@@ -10,7 +10,6 @@ import json
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import cycle
@@ -78,21 +77,10 @@ def run_cost(*, quick: bool = False) -> CostBenchReport:
     Raises:
         AssertionError: a peer counted other multiply-adds than we do.
     """
-    with _single_thread():
+    from nas_controller.algorithms.threads import single_thread
+
+    with single_thread():
         return _measured(quick)
-
-
-@contextmanager
-def _single_thread() -> Iterator[None]:
-    """One torch thread inside, as many as before afterwards."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _measured(quick: bool) -> CostBenchReport:
