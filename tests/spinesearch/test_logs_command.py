@@ -6,17 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from api.app import create_app
-from api.settings import hash_token
 from nas_controller.artifacts.directory import DirectoryArtifactStore
 from nas_controller.store.memory import MemoryStore
-from spinesearch.cli import app
 from tests.api.searches import SearchWriter, evaluation, write_small_search
-from tests.api.serving import make_settings, serve
+from tests.spinesearch import served_commands
+from tests.spinesearch.served_commands import commands_of
 
-TOKEN = "token-of-the-tests" * 2
 HEAD = "== proxy, seed 5, attempt 1 on worker-2 ==\n"
 
 
@@ -32,18 +28,12 @@ def writer(
     """Of a search in a service that the environment names; its trial 5 runs, and has said one line."""
     writer = write_small_search(MemoryStore())
     writer.log(artifacts, 5, 0, "first\n")
-    (tmp_path / "token").write_text(TOKEN)
-    with serve(create_app(writer.store, artifacts, make_settings(token_sha256=hash_token(TOKEN)))) as url:
-        monkeypatch.setenv("SPINESEARCH_HOME", str(tmp_path))
-        monkeypatch.setenv("SPINESEARCH_URL", url)
-        monkeypatch.setenv("SPINESEARCH_TOKEN_FILE", str(tmp_path / "token"))
+    with commands_of(writer.store, tmp_path, monkeypatch, artifacts):
         yield writer
 
 
 def said(writer: SearchWriter, *arguments: str) -> str:
-    result = CliRunner().invoke(app, ["logs", writer.search_id, "5", *arguments], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.stdout
+    return served_commands.said("logs", writer.search_id, "5", *arguments)
 
 
 def test_what_there_is_is_printed(writer: SearchWriter) -> None:

@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from api.app import create_app
-from api.settings import hash_token
 from nas_controller.records import SearchState, TrialKey
 from nas_controller.requests import RequestState
 from nas_controller.store.base import Store
@@ -17,9 +15,8 @@ from search_space.spaces import SPINENET_49
 from spinesearch.cli import app
 from spinesearch.client import Client
 from tests.api.searches import START, SearchWriter, write_small_search
-from tests.api.serving import make_settings, serve
-
-TOKEN = "token-of-the-tests" * 2
+from tests.spinesearch import served_commands
+from tests.spinesearch.served_commands import commands_of
 
 
 @pytest.fixture
@@ -27,20 +24,13 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """What a service works on, which the environment names; it has the search s1."""
     store = MemoryStore()
     SearchWriter(store, "s1")
-    (tmp_path / "token").write_text(TOKEN)
-    api = create_app(store, None, make_settings(token_sha256=hash_token(TOKEN)))  # type: ignore[arg-type]
-    with serve(api) as url:
-        monkeypatch.setenv("SPINESEARCH_HOME", str(tmp_path))
-        monkeypatch.setenv("SPINESEARCH_URL", url)
-        monkeypatch.setenv("SPINESEARCH_TOKEN_FILE", str(tmp_path / "token"))
+    with commands_of(store, tmp_path, monkeypatch):
         yield store
 
 
 def said(*arguments: str) -> str:
-    """What a command prints that succeeds."""
-    result = CliRunner().invoke(app, ["search", *arguments], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.stdout
+    """What a command about searches prints that succeeds."""
+    return served_commands.said("search", *arguments)
 
 
 def test_name_notes_and_limits_are_edited(store: Store) -> None:

@@ -6,17 +6,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from typer.testing import CliRunner
 
-from api.app import create_app
 from api.settings import hash_token
 from nas_controller.access_tokens import Scope
 from nas_controller.store.memory import MemoryStore
-from spinesearch.cli import app
 from spinesearch.client import ApiError, Client
-from tests.api.serving import make_settings, serve
+from tests.spinesearch.served_commands import commands_of, said
 
-TOKEN = "token-of-the-tests" * 2
 SESSION_SECRET = "s" * 32
 
 
@@ -24,22 +20,11 @@ SESSION_SECRET = "s" * 32
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryStore]:
     """What a service works on, which the environment names, with its secrets."""
     store = MemoryStore()
-    api = create_app(store, None, make_settings(token_sha256=hash_token(TOKEN)))  # type: ignore[arg-type]
-    with serve(api) as url:
-        monkeypatch.setenv("SPINESEARCH_HOME", str(tmp_path))
-        monkeypatch.setenv("SPINESEARCH_URL", url)
-        for variable, secret in (("TOKEN", TOKEN), ("SESSION_SECRET", SESSION_SECRET)):
-            file = tmp_path / variable
-            file.write_text(secret)
-            monkeypatch.setenv(f"SPINESEARCH_{variable}_FILE", str(file))
+    file = tmp_path / "session-secret"
+    file.write_text(SESSION_SECRET)
+    monkeypatch.setenv("SPINESEARCH_SESSION_SECRET_FILE", str(file))
+    with commands_of(store, tmp_path, monkeypatch):
         yield store
-
-
-def said(*arguments: str) -> str:
-    """What a command prints that succeeds."""
-    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.stdout
 
 
 def test_what_is_printed_is_a_token_file(store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,33 +5,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from api.app import create_app
-from api.settings import hash_token
 from nas_controller.records import TrialKey
 from nas_controller.requests import RequestVerb
 from nas_controller.store.base import Store
 from nas_controller.store.memory import MemoryStore
 from search_space.reference import reference
-from spinesearch.cli import app
 from spinesearch.client import ApiError
 from tests.api.searches import SearchWriter, write_small_search
-from tests.api.serving import make_settings, serve
-
-TOKEN = "token-of-the-tests" * 2
+from tests.spinesearch.served_commands import commands_of, said
 
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """What a service works on, which the environment names."""
     store = MemoryStore()
-    (tmp_path / "token").write_text(TOKEN)
-    api = create_app(store, None, make_settings(token_sha256=hash_token(TOKEN)))  # type: ignore[arg-type]
-    with serve(api) as url:
-        monkeypatch.setenv("SPINESEARCH_HOME", str(tmp_path))
-        monkeypatch.setenv("SPINESEARCH_URL", url)
-        monkeypatch.setenv("SPINESEARCH_TOKEN_FILE", str(tmp_path / "token"))
+    with commands_of(store, tmp_path, monkeypatch):
         yield store
 
 
@@ -39,13 +28,6 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
 def writer(store: Store) -> SearchWriter:
     """The small search, under the id s1."""
     return write_small_search(store, "s1")
-
-
-def said(*arguments: str, exit_code: int = 0) -> str:
-    """What a command prints."""
-    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
-    assert result.exit_code == exit_code, result.output
-    return result.stdout
 
 
 def test_trials_are_listed(writer: SearchWriter) -> None:

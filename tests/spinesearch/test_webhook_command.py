@@ -7,21 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from api.app import create_app
-from api.settings import hash_token
 from nas_controller.store.memory import MemoryStore
 from nas_controller.webhooks.hosts import WebhookHosts
 from nas_controller.webhooks.records import MessageType, Outcome
 from nas_controller.webhooks.signing import key_sha256, signing_key
-from spinesearch.cli import app
 from spinesearch.client import ApiError
 from tests.api.searches import START, write_small_search
-from tests.api.serving import make_settings, serve
+from tests.api.serving import make_settings
 from tests.conformance.store_webhook_suite import make_cursor, make_delivery
+from tests.spinesearch import served_commands
+from tests.spinesearch.served_commands import commands_of
 
-TOKEN = "token-of-the-tests" * 2
 URL = "https://hooks.example.com/searches"
 HOSTS = WebhookHosts.parse("hooks.example.com")
 PAGE = Path(__file__).parents[2] / "docs" / "tokens-and-webhooks.md"
@@ -32,20 +29,13 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemorySto
     """What a service works on, which the environment names; it has a search."""
     store = MemoryStore()
     write_small_search(store)
-    settings = make_settings(token_sha256=hash_token(TOKEN), webhook_hosts=HOSTS)
-    with serve(create_app(store, None, settings, clock=lambda: START)) as url:  # type: ignore[arg-type]
-        monkeypatch.setenv("SPINESEARCH_HOME", str(tmp_path))
-        monkeypatch.setenv("SPINESEARCH_URL", url)
-        (tmp_path / "token").write_text(TOKEN)
-        monkeypatch.setenv("SPINESEARCH_TOKEN_FILE", str(tmp_path / "token"))
+    with commands_of(store, tmp_path, monkeypatch, clock=lambda: START, webhook_hosts=HOSTS):
         yield store
 
 
 def said(*arguments: str) -> str:
-    """What a command prints that succeeds."""
-    result = CliRunner().invoke(app, ["webhook", *arguments], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.stdout
+    """What a command about webhooks prints that succeeds."""
+    return served_commands.said("webhook", *arguments)
 
 
 def test_what_the_page_says_can_be_typed(store: MemoryStore) -> None:
