@@ -121,6 +121,10 @@ class Guided(SearchAlgorithm):
             with single_thread():
                 self._fit()
 
+    def has_seen(self, genotype: Genotype) -> bool:
+        """Whether a trial of this network was told, whatever became of it."""
+        return identity(features(self._space, genotype)) in self._seen
+
     def _as_known(self, trial: ToldTrial) -> ToldTrial | None:
         """The trial as the model takes it; None where it says nothing about rewards."""
         if trial.state is TrialState.INFEASIBLE or trial.state is TrialState.COMPLETED:

@@ -17,10 +17,8 @@ from nas_controller.algorithms.base import Proposal, SearchAlgorithm, StateDict,
 from nas_controller.algorithms.credit import Arm, Credit
 from nas_controller.algorithms.draws import draw_index, trial_draws
 from nas_controller.algorithms.evolution import EvolutionSettings, RegularizedEvolution
-from nas_controller.algorithms.features import features, identity
 from nas_controller.algorithms.guided import Guided, GuidedSettings
 from nas_controller.algorithms.local_search import LocalSearch, LocalSearchSettings
-from nas_controller.algorithms.population import Seen
 from nas_controller.algorithms.random_search import RandomSearch
 from nas_controller.algorithms.reinforce import Reinforce, ReinforceSettings
 from nas_controller.algorithms.settings import checked_settings, whole_settings
@@ -76,14 +74,14 @@ class Mixed(SearchAlgorithm):
         self._seed = seed
         self._initial = settings.initial
         self._random = RandomSearch(space, seed)
+        self._guided = Guided(space, seed, GuidedSettings(initial=self._initial))
         self._parts: dict[str, SearchAlgorithm] = {
             "local_search": LocalSearch(space, seed, LocalSearchSettings(initial=self._initial)),
             "evolution": RegularizedEvolution(space, seed, EvolutionSettings()),
             POLICY: Reinforce(space, seed, _policy_settings(settings)),
-            "guided": Guided(space, seed, GuidedSettings(initial=self._initial)),
+            "guided": self._guided,
         }
         self._credit = Credit(ARMS)
-        self._seen = Seen()
         self._uniform = tuple(-math.log(count) for count in space.option_counts)
 
     def ask(self, trial_number: int) -> Proposal:
@@ -97,19 +95,18 @@ class Mixed(SearchAlgorithm):
     def tell(self, trial: ToldTrial) -> None:
         """Tells every part; counts for the arm that proposed it."""
         check_told(self._space, trial)
+        is_new = not self._guided.has_seen(trial.genotype)
         is_of_another_part = trial.arm != POLICY and trial.arm in self._parts
         for name, part in self._parts.items():
             as_drawn = name == POLICY and is_of_another_part
             part.tell(replace(trial, log_probs=self._uniform) if as_drawn else trial)
-        network = identity(features(self._space, trial.genotype))
-        self._credit.tell(trial, is_new=network not in self._seen)
-        self._seen.add(network)
+        self._credit.tell(trial, is_new=is_new)
 
     def state_dict(self) -> StateDict:
-        """The states of the parts, each under its arm's name, the counts, and which networks were told."""
+        """The states of the parts, each under its arm's name, and the counts."""
         states = {name: part.state_dict() for name, part in self._parts.items()}
         own = {f"{name}.{key}": array for name, state in states.items() for key, array in state.items()}
-        return {**own, **self._credit.state_dict(), **self._seen.state_dict()}
+        return {**own, **self._credit.state_dict()}
 
     def load_state_dict(self, state: StateDict) -> None:
         """Takes over what `state_dict` gave."""
@@ -118,7 +115,6 @@ class Mixed(SearchAlgorithm):
             keys = {key: key.removeprefix(f"{name}.") for key in state if key.startswith(f"{name}.")}
             part.load_state_dict({own: state[key] for key, own in keys.items()})
         self._credit.load_state_dict(state)
-        self._seen.load_state_dict(state)
 
     def diagnostics(self) -> Mapping[str, float]:
         """The share of each arm now, and what the policy says of itself."""
