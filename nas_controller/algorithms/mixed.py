@@ -16,9 +16,13 @@ from dataclasses import dataclass, replace
 from nas_controller.algorithms.base import Proposal, SearchAlgorithm, StateDict, ToldTrial
 from nas_controller.algorithms.credit import Arm, Credit
 from nas_controller.algorithms.draws import draw_index, trial_draws
+from nas_controller.algorithms.evolution import ARM as EVOLUTION
 from nas_controller.algorithms.evolution import EvolutionSettings, RegularizedEvolution
+from nas_controller.algorithms.guided import ARM as GUIDED
 from nas_controller.algorithms.guided import Guided, GuidedSettings
+from nas_controller.algorithms.local_search import ARM as LOCAL_SEARCH
 from nas_controller.algorithms.local_search import LocalSearch, LocalSearchSettings
+from nas_controller.algorithms.policy_gradient import ARM as POLICY
 from nas_controller.algorithms.random_search import RandomSearch
 from nas_controller.algorithms.reinforce import Reinforce, ReinforceSettings
 from nas_controller.algorithms.settings import checked_settings, whole_settings
@@ -26,12 +30,11 @@ from nas_controller.algorithms.state import require_like
 from nas_controller.algorithms.told import check_told
 from search_space.decisions import SearchSpace
 
-POLICY = "policy"
 ARMS = (
-    Arm("local_search", early=0.08, late=0.06),
-    Arm("evolution", early=0.04, late=0.04),
+    Arm(LOCAL_SEARCH, early=0.08, late=0.06),
+    Arm(EVOLUTION, early=0.04, late=0.04),
     Arm(POLICY, early=0.16, late=0.2, least=0.35),
-    Arm("guided", early=0.16, late=0.12),
+    Arm(GUIDED, early=0.16, late=0.12),
 )
 _DRAWS = 2**62
 """Who proposes is drawn by numbers that nothing else is drawn by."""
@@ -76,10 +79,10 @@ class Mixed(SearchAlgorithm):
         self._random = RandomSearch(space, seed)
         self._guided = Guided(space, seed, GuidedSettings(initial=self._initial))
         self._parts: dict[str, SearchAlgorithm] = {
-            "local_search": LocalSearch(space, seed, LocalSearchSettings(initial=self._initial)),
-            "evolution": RegularizedEvolution(space, seed, EvolutionSettings()),
+            LOCAL_SEARCH: LocalSearch(space, seed, LocalSearchSettings(initial=self._initial)),
+            EVOLUTION: RegularizedEvolution(space, seed, EvolutionSettings()),
             POLICY: Reinforce(space, seed, _policy_settings(settings)),
-            "guided": self._guided,
+            GUIDED: self._guided,
         }
         self._credit = Credit(ARMS)
         self._uniform = tuple(-math.log(count) for count in space.option_counts)
