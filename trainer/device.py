@@ -55,6 +55,13 @@ class ComputeDevice:
         if self.is_compiled:
             importlib.import_module("torch_xla").sync()
 
+    def wait(self) -> None:
+        """Until the device has done all that it was told; on XLA, also what was recorded, whose results somebody holds."""
+        if self.is_compiled:
+            importlib.import_module("torch_xla").sync(wait=True)
+        elif self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     def varying(self, number: float) -> float | torch.Tensor:
         """A number that is another in each step; on XLA a tensor, as numbers are part of the graph.
 

@@ -262,8 +262,7 @@ def train(model: RetinaNet, images: CocoImages, task: ProxyTask, seed: int, chos
             nn.utils.clip_grad_norm_(model.parameters(), task.clip_norm)
         optimizer.step()
         schedule.step()
-    if chosen.on.device.type == "cuda":
-        torch.cuda.synchronize(chosen.on.device)
+    chosen.on.wait()
 
 
 def as_lists(samples: Sequence[Sample]) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
