@@ -56,7 +56,7 @@ class ComputeDevice:
             importlib.import_module("torch_xla").sync()
 
     def wait(self) -> None:
-        """Until the device has done all that it was told; on XLA, also what was recorded, whose results somebody holds."""
+        """Until the device has done all that it was told; on XLA, also what was recorded, if its results are held."""
         if self.is_compiled:
             importlib.import_module("torch_xla").sync(wait=True)
         elif self.device.type == "cuda":
