@@ -4,16 +4,19 @@ What a variant's name says is its only difference from `reinforce`, whose settin
 another policy.
 """
 
-from spinesearch.bench.algorithms import RANDOM, Contender
+from dataclasses import replace
+
+from spinesearch.bench.algorithm_tasks import RANDOM, Contender, Plan
 
 
 def _variant(name: str, **settings: float) -> Contender:
-    return Contender(name=name, algorithm="reinforce", settings=settings)
+    return Contender(name=name, algorithm="reinforce", settings=tuple(settings.items()))
 
 
+BASE = "reinforce"
 ABLATIONS = (
     Contender(name=RANDOM, algorithm="random"),
-    _variant("reinforce"),
+    _variant(BASE),
     _variant("no importance weights", importance=0.0),
     _variant("weights on negative advantages only", importance=2.0),
     _variant("ratios clipped at 0.2", ratio_clip=0.2),
@@ -27,3 +30,8 @@ ABLATIONS = (
     _variant("no memory", memory=0.0),
     Contender(name="the papers' controller", algorithm="reinforce_recurrent"),
 )
+
+
+def with_ablations(plan: Plan) -> Plan:
+    """The plan with these contenders, compared with the one that has every choice."""
+    return replace(plan, contenders=ABLATIONS, base=BASE)

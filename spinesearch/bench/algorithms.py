@@ -3,16 +3,13 @@
 Every search is whole: the service's loop, many simulated workers, noise, failures (`simulated_search`). The same
 instances and seeds go to each contender. What counts is the true value of the trial that looked best, in standard
 deviations of random architectures.
-
-What takes long is run on fewer seeds, the first ones, and for fewer trials, and compared with others on what both ran.
 """
 
 import json
 import multiprocessing
-import sys
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -21,142 +18,11 @@ from rich.progress import track
 from scipy.stats import ttest_1samp
 
 from nas_controller.insight.many_tests import adjusted
-from search_space.spaces import find_space
-from spinesearch.bench.objectives.synthetic import SYNTHETIC
-from spinesearch.bench.objectives.training_free import TrainingFree
-from spinesearch.bench.simulated_search import Workload, run_simulated
+from spinesearch.bench.algorithm_tasks import RANDOM, Plan, Result, Task, run_task
+from spinesearch.bench.kept_results import KeptResults
 from spinesearch.processes import end_with_parent_on_one_core
 
-FIRST_TEST_SEED = 1000
-"""Instances below are for tuning."""
-RANDOM = "random"
-BUDGETS, QUICK_BUDGETS = (100, 250, 500, 1000, 2000), (100, 250)
-NUM_SEEDS, QUICK_SEEDS = 12, 3
-NUM_WORKERS, QUICK_WORKERS = 100, 10
 NUM_PROCESSES = 2
-FIRST_POINT, NUM_POINTS = 20, 20
-"""Of the curve whose area is taken: trials of its first point, and points, evenly spread over the logarithm."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
-    """How far something is run that takes long: seeds, and trials of each search."""
-
-    num_seeds: int = sys.maxsize
-    num_trials: int = sys.maxsize
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contender:
-    """An algorithm with settings, by a name for the table."""
-
-    name: str
-    algorithm: str
-    settings: dict[str, float] = field(default_factory=dict)
-    limit: Limit = Limit()
-
-
-KINDS = {kind.kind: kind for kind in (*SYNTHETIC, TrainingFree)}
-KIND_LIMITS = {TrainingFree.kind: Limit(num_seeds=5, num_trials=1000)}
-QUICK_KIND_LIMITS = {TrainingFree.kind: Limit(num_seeds=2, num_trials=100)}
-"""A real network is built for each trial."""
-CONTENDERS = (
-    Contender(name=RANDOM, algorithm="random"),
-    Contender(name="evolution, 50 and 10", algorithm="evolution"),
-    Contender(name="evolution, 100 and 25", algorithm="evolution", settings={"population": 100, "sample": 25}),
-    Contender(name="local search", algorithm="local_search"),
-    Contender(name="local search, 10 parents", algorithm="local_search", settings={"parents": 10}),
-    Contender(name="reinforce", algorithm="reinforce"),
-    Contender(name="guided", algorithm="guided"),
-    Contender(name="mixed", algorithm="mixed"),
-    Contender(name="Optuna TPE", algorithm="optuna_tpe", limit=Limit(num_trials=1000)),
-    Contender(name="Optuna NSGA-II", algorithm="optuna_nsga2"),
-    Contender(name="Optuna CMA-ES", algorithm="optuna_cmaes", limit=Limit(num_seeds=5)),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is run: every contender on every kind of objective of every space, once a seed, as far as limits go."""
-
-    spaces: tuple[str, ...] = ("spinenet-49", "joint")
-    kinds: tuple[str, ...] = tuple(KINDS)
-    contenders: tuple[Contender, ...] = CONTENDERS
-    seeds: tuple[int, ...] = tuple(range(FIRST_TEST_SEED, FIRST_TEST_SEED + NUM_SEEDS))
-    budgets: tuple[int, ...] = BUDGETS
-    num_workers: int = NUM_WORKERS
-    kind_limits: Mapping[str, Limit] = field(default_factory=lambda: KIND_LIMITS)
-
-    def tasks(self) -> "list[Task]":
-        """All searches, in the order of the table."""
-        return [
-            self._task(space, kind, contender, seed)
-            for space in self.spaces
-            for kind in self.kinds
-            for contender in self.contenders
-            for seed in self.seeds[: min(contender.limit.num_seeds, self._limit(kind).num_seeds)]
-        ]
-
-    def _task(self, space: str, kind: str, contender: Contender, seed: int) -> "Task":
-        budgets = self._within(self._within(self.budgets, self._limit(kind)), contender.limit)
-        return Task(
-            space=space,
-            kind=kind,
-            contender=contender,
-            seed=seed,
-            budgets=budgets,
-            points=tuple(point for point in self.points(kind) if point <= budgets[-1]),
-            num_workers=self.num_workers,
-        )
-
-    def points(self, kind: str) -> list[int]:
-        """Trials at which the curves of a kind are taken, up to the kind's largest budget."""
-        return curve_points(self._within(self.budgets, self._limit(kind))[-1])
-
-    def _limit(self, kind: str) -> Limit:
-        return self.kind_limits.get(kind, Limit())
-
-    @staticmethod
-    def _within(budgets: tuple[int, ...], limit: Limit) -> tuple[int, ...]:
-        """The budgets that the limit allows; the smallest in any case."""
-        return tuple(budget for budget in budgets if budget <= max(limit.num_trials, budgets[0]))
-
-
-QUICK_PLAN = Plan(
-    spaces=("spinenet-49",),
-    seeds=tuple(range(FIRST_TEST_SEED, FIRST_TEST_SEED + QUICK_SEEDS)),
-    budgets=QUICK_BUDGETS,
-    num_workers=QUICK_WORKERS,
-    kind_limits=QUICK_KIND_LIMITS,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """One search."""
-
-    space: str
-    kind: str
-    contender: Contender
-    seed: int
-    budgets: tuple[int, ...]
-    points: tuple[int, ...]
-    num_workers: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """What came of one search.
-
-    Args:
-        incumbents: true value of the trial that looked best, at each budget.
-        curve: the same at each point.
-        milliseconds: of the controller for each trial: asking and telling.
-    """
-
-    incumbents: tuple[float, ...]
-    curve: tuple[float, ...]
-    milliseconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +31,8 @@ class Row:
 
     Args:
         means, errors: of the incumbents' true values over the seeds, with the standard error.
-        differences: chance (Holm's, over the whole table) that a paired difference to the best other one at this
-            budget is none, on the seeds that both ran; the sign is that of the difference.
+        differences: chance (Holm's, over the whole table) that the paired difference to the plan's `base` at this
+            budget is none, on the seeds that both ran; below 0 where the base is better. 1 for the base itself.
         reaches: trials until the mean curve reaches what random has at the largest budget; None where it does not.
         area: mean of the curve; None where it was not run to its end.
     """
@@ -190,6 +56,7 @@ class AlgorithmsReport:
     budgets: tuple[int, ...]
     num_seeds: int
     num_workers: int
+    base: str
     rows: tuple[Row, ...]
 
     def to_document(self) -> dict[str, Any]:
@@ -197,56 +64,43 @@ class AlgorithmsReport:
         return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
 
-def run_algorithms(plan: Plan, console: Console | None = None) -> AlgorithmsReport:
+def run_algorithms(plan: Plan, kept: KeptResults | None = None, console: Console | None = None) -> AlgorithmsReport:
     """Runs all searches of the plan, a few at the same time.
 
     Args:
+        kept: results of earlier runs; what is there is not run again, and what is run is added.
         console: where progress is shown; None for nowhere.
     """
     tasks = plan.tasks()
+    results = {task: result for task in tasks if kept and (result := kept.get(task))}
+    missing = [task for task in tasks if task not in results]
+    for task, result in track(_run(missing), "searching", len(missing), console=console or Console(quiet=True)):
+        results[task] = result
+        if kept:
+            kept.add(task, result)
+    found: dict[tuple[str, str, str], list[Result]] = {}
+    for task in tasks:
+        found.setdefault((task.space, task.kind, task.contender.name), []).append(results[task])
+    return AlgorithmsReport(
+        budgets=plan.budgets,
+        num_seeds=len(plan.seeds),
+        num_workers=plan.num_workers,
+        base=plan.base,
+        rows=tuple(_rows(plan, found)),
+    )
+
+
+def _run(tasks: Sequence[Task]) -> Iterator[tuple[Task, Result]]:
+    """Runs them in as many processes as there may be; each is given when it ends."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(NUM_PROCESSES, mp_context=context, initializer=end_with_parent_on_one_core) as workers:
-        shown = track(workers.map(run_task, tasks), "searching", len(tasks), console=console or Console(quiet=True))
-        results = list(shown)
-    found: dict[tuple[str, str, str], list[Result]] = {}
-    for task, result in zip(tasks, results, strict=True):
-        found.setdefault((task.space, task.kind, task.contender.name), []).append(result)
-    return AlgorithmsReport(
-        budgets=plan.budgets, num_seeds=len(plan.seeds), num_workers=plan.num_workers, rows=tuple(_rows(plan, found))
-    )
-
-
-def run_task(task: Task) -> Result:
-    """Runs one search, in this process."""
-    objective = KINDS[task.kind](find_space(task.space), task.seed).standardise()
-    course = run_simulated(
-        Workload(
-            objective=objective,
-            algorithm=task.contender.algorithm,
-            settings=task.contender.settings,
-            seed=task.seed,
-            num_trials=task.budgets[-1],
-            num_workers=task.num_workers,
-        )
-    )
-    return Result(
-        incumbents=tuple(course.incumbent_at(budget) for budget in task.budgets),
-        curve=tuple(course.incumbent_at(point) for point in task.points),
-        milliseconds=1000 * course.controller_seconds / len(course.true),
-    )
-
-
-def curve_points(num_trials: int) -> list[int]:
-    """Numbers of trials, evenly spread over the logarithm.
-
-    >>> curve_points(2000)[:3], curve_points(2000)[-1]
-    ([20, 25, 32], 2000)
-    """
-    return [int(point) for point in np.geomspace(FIRST_POINT, num_trials, NUM_POINTS).round()]
+        running = {workers.submit(run_task, task): task for task in tasks}
+        for done in as_completed(running):
+            yield running[done], done.result()
 
 
 def _rows(plan: Plan, found: dict[tuple[str, str, str], list[Result]]) -> list[Row]:
-    chances = _differences(found)
+    chances = _differences(plan, found)
     rows = []
     for space in plan.spaces:
         for kind in plan.kinds:
@@ -289,22 +143,23 @@ def _reaches(points: Sequence[int], curve: np.ndarray, random_curve: np.ndarray)
     return high[0] if high else None
 
 
-def _differences(found: dict[tuple[str, str, str], list[Result]]) -> dict[tuple[str, str, str, int], float]:
-    """For each row and budget a paired t-test against the other contender that is furthest above it (or least below) on
-    the seeds of both, Holm-corrected over all of them; the sign says who is better."""
-    keys, chances, signs = [], [], []
+def _differences(plan: Plan, found: dict[tuple[str, str, str], list[Result]]) -> dict[tuple[str, str, str, int], float]:
+    """For each row and budget a paired t-test against the base on the seeds of both, Holm-corrected over all of them;
+    the sign says who is better."""
+    keys, chances, signs, same = [], [], [], {}
     for (space, kind, name), results in found.items():
-        others = [found[key] for key in found if key[:2] == (space, kind) and key[2] != name]
+        base = found.get((space, kind, plan.base), [])
         for index in range(len(results[0].incumbents)):
-            own = [result.incumbents[index] for result in results]
-            rivals = [
-                [result.incumbents[index] for result in other if index < len(result.incumbents)] for other in others
-            ]
-            gains = min((_paired(own, rival) for rival in rivals if rival), key=np.mean, default=np.zeros(1))
-            keys.append((space, kind, name, index))
+            key = (space, kind, name, index)
+            if name == plan.base or not base or index >= len(base[0].incumbents):
+                same[key] = 1.0
+                continue
+            gains = _paired([one.incumbents[index] for one in results], [one.incumbents[index] for one in base])
+            keys.append(key)
             chances.append(float(ttest_1samp(gains, 0).pvalue) if len(gains) > 1 and gains.any() else 1.0)
             signs.append(1.0 if gains.mean() >= 0 else -1.0)
-    return dict(zip(keys, [sign * rate for sign, rate in zip(signs, adjusted(chances), strict=True)], strict=True))
+    tested = zip(keys, signs, adjusted(chances), strict=True)
+    return same | {key: sign * rate for key, sign, rate in tested}
 
 
 def _paired(own: Sequence[float], rival: Sequence[float]) -> np.ndarray:

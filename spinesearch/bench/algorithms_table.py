@@ -62,7 +62,7 @@ def _cells(report: AlgorithmsReport, row: Row) -> Sequence[str]:
 
 
 def _mark(chance: float) -> str:
-    """Whether it is better (+) or worse (-) than the best other one, more than by chance."""
+    """Whether it is better (+) or worse (-) than the base, more than by chance."""
     if abs(chance) > ERROR_RATE:
         return ""
     return " +" if chance > 0 else " -"
@@ -72,8 +72,7 @@ def _caption(report: AlgorithmsReport) -> str:
     return (
         "True value of the trial that looked best after so many trainings, in standard deviations of random networks: "
         f"mean ± standard error over {report.num_seeds} instances, {report.num_workers} workers. + and -: better or "
-        "worse than the best other one, on the instances that both ran (paired t-test, Holm over all tables, "
+        f"worse than {report.base}, on the instances that both ran (paired t-test, Holm over all tables, "
         f"{ERROR_RATE:g}). Area: mean over the logarithm of the number of trials. Reaches: trainings until the mean is "
-        "what random search has in the end. "
-        "Milliseconds: of the controller, asking and telling."
+        "what random search has in the end. Milliseconds: CPU time of the controller, asking and telling."
     )

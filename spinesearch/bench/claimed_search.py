@@ -5,6 +5,7 @@ from pathlib import Path
 from nas_controller.algorithms.table import configured_algorithm
 from nas_controller.artifacts.base import ArtifactStore
 from nas_controller.dispatch.base import Dispatcher
+from nas_controller.pulse import Stopwatch
 from nas_controller.records import SearchLease
 from nas_controller.running_search import Clock, RunningSearch
 from nas_controller.search_config import SearchConfig
@@ -18,7 +19,12 @@ NUM_CLASSES = 3
 
 
 def claimed_search(
-    store: Store, config: SearchConfig, dispatcher: Dispatcher, now: Clock, artifacts: ArtifactStore | None = None
+    store: Store,
+    config: SearchConfig,
+    dispatcher: Dispatcher,
+    now: Clock,
+    artifacts: ArtifactStore | None = None,
+    stopwatch: Stopwatch | None = None,
 ) -> RunningSearch:
     """The one search of the store, made where it is not there, with a new algorithm."""
     store.create_search(config.name, config.name, config.to_document(), now(), idempotency_key=config.name)
@@ -34,6 +40,7 @@ def claimed_search(
         artifacts=artifacts,
         lease=lease,
         now=now,
+        stopwatch=stopwatch or Stopwatch(),
     )
 
 

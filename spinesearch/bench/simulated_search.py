@@ -5,10 +5,12 @@ the architecture. Everything else is what a real search goes through.
 """
 
 import math
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from nas_controller.dispatch.simulated import SimulatedDispatcher, VirtualClock
+from nas_controller.pulse import Stopwatch
 from nas_controller.records import EntryKind, Failure, FailureReason, TrialState
 from nas_controller.search_config import SearchConfig
 from nas_controller.search_loop import run_search
@@ -55,7 +57,7 @@ class Course:
     Args:
         observed, true: of each trained trial in the order in which they ended; None for both where it failed.
         virtual_seconds: when each ended.
-        controller_seconds: wall time of asking and telling, all together.
+        controller_seconds: of the CPU, for asking and telling, all together.
         arms: which part of the algorithm proposed each.
     """
 
@@ -81,7 +83,7 @@ def run_simulated(work: Workload) -> Course:
     clock, store = VirtualClock(), MemoryStore()
     evaluator = SimulatedTraining(work.objective, work.seed)
     dispatcher = SimulatedDispatcher(work.num_workers, evaluator.seconds, evaluator.evaluate, clock)
-    search = claimed_search(store, config, dispatcher, clock.now)
+    search = claimed_search(store, config, dispatcher, clock.now, stopwatch=Stopwatch(time.process_time))
     for _state in run_search(search):
         pass
     watch = search.stopwatch.seconds

@@ -316,28 +316,27 @@ def algorithms(
     trials: Annotated[int | None, typer.Option(min=100, help="of each search: the largest budget")] = None,
     as_json: AsJson = False,
     quick: Quick = False,
+    only: Annotated[list[str] | None, typer.Option(help="a contender; can be given several times")] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="of objectives; can be given several times")] = None,
+    space: Annotated[list[str] | None, typer.Option(help="can be given several times")] = None,
     ablations: Annotated[bool, typer.Option("--ablations", help="variants of reinforce: each choice off")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="print the tables of docs/search-efficiency.md")] = False,
+    keep: Annotated[Path | None, typer.Option(help="a file of results: an interrupted run goes on from it")] = None,
 ) -> None:
     """How many trainings does each algorithm need? Searches with simulated workers, on objectives without training."""
-    from dataclasses import replace
-
-    from spinesearch.bench import algorithms as bench_algorithms
-    from spinesearch.bench.ablations import ABLATIONS
+    from spinesearch.bench.ablations import with_ablations
+    from spinesearch.bench.algorithm_tasks import QUICK_PLAN, Plan
+    from spinesearch.bench.algorithms import run_algorithms
     from spinesearch.bench.algorithms_table import as_markdown, print_algorithms
+    from spinesearch.bench.kept_results import KeptResults
     from spinesearch.progress import make_console
 
-    plan = bench_algorithms.QUICK_PLAN if quick else bench_algorithms.Plan()
+    plan = (QUICK_PLAN if quick else Plan()).narrowed(num_seeds=seeds, num_workers=workers, num_trials=trials)
     if ablations:
-        plan = replace(plan, contenders=ABLATIONS)
-    if seeds:
-        first = bench_algorithms.FIRST_TEST_SEED
-        plan = replace(plan, seeds=tuple(range(first, first + seeds)))
-    if workers:
-        plan = replace(plan, num_workers=workers)
-    if trials:
-        plan = replace(plan, budgets=(*(budget for budget in plan.budgets if budget < trials), trials))
-    report = bench_algorithms.run_algorithms(plan, console=make_console(stderr=True))
+        plan = with_ablations(plan)
+    plan = plan.only(contenders=only or (), kinds=kind or (), spaces=space or ())
+    kept = KeptResults(keep) if keep else None
+    report = run_algorithms(plan, kept, console=make_console(stderr=True))
     if as_json:
         print(json.dumps(report.to_document(), indent=2))
     elif markdown:

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 from nas_controller.algorithms.reinforce import ReinforceSettings
 from nas_controller.algorithms.table import make_algorithm
 from search_space.spaces import R35_SP18
-from spinesearch.bench import ablations, algorithms
+from spinesearch.bench import ablations, algorithm_tasks, algorithms
 from spinesearch.bench.ablations import ABLATIONS
-from spinesearch.bench.algorithms import QUICK_PLAN
+from spinesearch.bench.algorithm_tasks import QUICK_PLAN
 from spinesearch.cli import app
 
 
@@ -19,13 +19,13 @@ def test_each_variant_is_made_and_differs_from_the_default_in_what_it_names() ->
     assert len({one.name for one in ABLATIONS}) == len(ABLATIONS)
     default = asdict(ReinforceSettings())
     for one in ABLATIONS:
-        make_algorithm(one.algorithm, R35_SP18, 1, one.settings)
-        assert all(default[name] != value for name, value in one.settings.items()), one.name
+        make_algorithm(one.algorithm, R35_SP18, 1, dict(one.settings))
+        assert all(default[name] != value for name, value in one.settings), one.name
 
 
 def test_the_command_compares_the_variants(monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = replace(QUICK_PLAN, spaces=("r35-sp18",), kinds=("additive",), budgets=(20, 30))
-    monkeypatch.setattr(algorithms, "QUICK_PLAN", tiny)
+    monkeypatch.setattr(algorithm_tasks, "QUICK_PLAN", tiny)
     monkeypatch.setattr(algorithms, "NUM_PROCESSES", 1)  # each begins with an import of torch
     monkeypatch.setattr(ablations, "ABLATIONS", ABLATIONS[-1:])
     done = CliRunner().invoke(app, ["bench", "algorithms", "--quick", "--ablations", "--seeds", "1", "--json"])

@@ -1,0 +1,222 @@
+"""The searches of `bench algorithms`: which algorithm on which objective, and how one of them is run.
+
+What takes long is run on fewer seeds, the first ones, and for fewer trials, and compared with others on what both ran.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from search_space.spaces import find_space
+from spinesearch.bench.objectives.synthetic import SYNTHETIC
+from spinesearch.bench.objectives.training_free import TrainingFree
+from spinesearch.bench.simulated_search import Workload, run_simulated
+
+FIRST_TEST_SEED = 1000
+"""Instances below are for tuning."""
+RANDOM, DEFAULT = "random", "mixed"
+BUDGETS, QUICK_BUDGETS = (100, 250, 500, 1000, 2000), (100, 250)
+NUM_SEEDS, QUICK_SEEDS = 12, 3
+NUM_WORKERS, QUICK_WORKERS = 100, 10
+FIRST_POINT, NUM_POINTS = 20, 20
+"""Of the curve whose area is taken: trials of its first point, and points, evenly spread over the logarithm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """How far something is run that takes long: seeds, and trials of each search."""
+
+    num_seeds: int = sys.maxsize
+    num_trials: int = sys.maxsize
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """An algorithm with settings, by a name for the table."""
+
+    name: str
+    algorithm: str
+    settings: tuple[tuple[str, float], ...] = ()
+    limit: Limit = Limit()
+
+
+KINDS = {kind.kind: kind for kind in (*SYNTHETIC, TrainingFree)}
+KIND_LIMITS = {TrainingFree.kind: Limit(num_seeds=5, num_trials=1000)}
+QUICK_KIND_LIMITS = {TrainingFree.kind: Limit(num_seeds=2, num_trials=100)}
+"""A real network is built for each trial."""
+CONTENDERS = (
+    Contender(name=RANDOM, algorithm="random"),
+    Contender(name="evolution, 50 and 10", algorithm="evolution"),
+    Contender(name="evolution, 100 and 25", algorithm="evolution", settings=(("population", 100), ("sample", 25))),
+    Contender(name="local search", algorithm="local_search"),
+    Contender(name="local search, 10 parents", algorithm="local_search", settings=(("parents", 10),)),
+    Contender(name="the papers' controller", algorithm="reinforce_recurrent"),
+    Contender(name="reinforce", algorithm="reinforce"),
+    Contender(name="guided", algorithm="guided"),
+    Contender(name=DEFAULT, algorithm="mixed"),
+    Contender(name="Optuna TPE", algorithm="optuna_tpe", limit=Limit(num_trials=1000)),
+    Contender(name="Optuna NSGA-II", algorithm="optuna_nsga2"),
+    Contender(name="Optuna CMA-ES", algorithm="optuna_cmaes", limit=Limit(num_seeds=5)),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is run: every contender on every kind of objective of every space, once a seed, as far as limits go.
+
+    Args:
+        base: the contender that the others are compared with.
+    """
+
+    spaces: tuple[str, ...] = ("spinenet-49", "joint")
+    kinds: tuple[str, ...] = tuple(KINDS)
+    contenders: tuple[Contender, ...] = CONTENDERS
+    seeds: tuple[int, ...] = tuple(range(FIRST_TEST_SEED, FIRST_TEST_SEED + NUM_SEEDS))
+    budgets: tuple[int, ...] = BUDGETS
+    num_workers: int = NUM_WORKERS
+    base: str = DEFAULT
+    kind_limits: Mapping[str, Limit] = field(default_factory=lambda: KIND_LIMITS)
+
+    def narrowed(
+        self, *, num_seeds: int | None = None, num_workers: int | None = None, num_trials: int | None = None
+    ) -> "Plan":
+        """The plan with other numbers: of the first instances, of workers, and of trials, the largest budget."""
+        budgets = self.budgets
+        if num_trials:
+            budgets = (*(budget for budget in budgets if budget < num_trials), num_trials)
+        seeds = range(FIRST_TEST_SEED, FIRST_TEST_SEED + num_seeds) if num_seeds else self.seeds
+        return replace(self, seeds=tuple(seeds), num_workers=num_workers or self.num_workers, budgets=budgets)
+
+    def only(self, *, contenders: Sequence[str] = (), kinds: Sequence[str] = (), spaces: Sequence[str] = ()) -> "Plan":
+        """The part of the plan with these names; all where none are given.
+
+        Raises:
+            ValueError: a name that the plan does not have.
+        """
+        by_name = {one.name: one for one in self.contenders}
+        names = _among("contender", contenders, tuple(by_name))
+        return replace(
+            self,
+            contenders=tuple(by_name[name] for name in names),
+            kinds=_among("kind", kinds, self.kinds),
+            spaces=_among("space", spaces, self.spaces),
+        )
+
+    def tasks(self) -> "list[Task]":
+        """All searches, in the order of the table."""
+        return [
+            self._task(space, kind, contender, seed)
+            for space in self.spaces
+            for kind in self.kinds
+            for contender in self.contenders
+            for seed in self.seeds[: min(contender.limit.num_seeds, self._limit(kind).num_seeds)]
+        ]
+
+    def _task(self, space: str, kind: str, contender: Contender, seed: int) -> "Task":
+        budgets = self._within(self._within(self.budgets, self._limit(kind)), contender.limit)
+        return Task(
+            space=space,
+            kind=kind,
+            contender=contender,
+            seed=seed,
+            budgets=budgets,
+            points=tuple(point for point in self.points(kind) if point <= budgets[-1]),
+            num_workers=self.num_workers,
+        )
+
+    def points(self, kind: str) -> list[int]:
+        """Trials at which the curves of a kind are taken, up to the kind's largest budget."""
+        return curve_points(self._within(self.budgets, self._limit(kind))[-1])
+
+    def _limit(self, kind: str) -> Limit:
+        return self.kind_limits.get(kind, Limit())
+
+    @staticmethod
+    def _within(budgets: tuple[int, ...], limit: Limit) -> tuple[int, ...]:
+        """The budgets that the limit allows; the smallest in any case."""
+        return tuple(budget for budget in budgets if budget <= max(limit.num_trials, budgets[0]))
+
+
+QUICK_PLAN = Plan(
+    spaces=("spinenet-49",),
+    seeds=tuple(range(FIRST_TEST_SEED, FIRST_TEST_SEED + QUICK_SEEDS)),
+    budgets=QUICK_BUDGETS,
+    num_workers=QUICK_WORKERS,
+    kind_limits=QUICK_KIND_LIMITS,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One search."""
+
+    space: str
+    kind: str
+    contender: Contender
+    seed: int
+    budgets: tuple[int, ...]
+    points: tuple[int, ...]
+    num_workers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of one search.
+
+    Args:
+        incumbents: true value of the trial that looked best, at each budget.
+        curve: the same at each point.
+        milliseconds: of the controller's CPU for each trial: asking and telling.
+    """
+
+    incumbents: tuple[float, ...]
+    curve: tuple[float, ...]
+    milliseconds: float
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> "Result":
+        """What `asdict` gave, after JSON."""
+        return cls(
+            incumbents=tuple(document["incumbents"]),
+            curve=tuple(document["curve"]),
+            milliseconds=document["milliseconds"],
+        )
+
+
+def run_task(task: Task) -> Result:
+    """Runs one search, in this process."""
+    objective = KINDS[task.kind](find_space(task.space), task.seed).standardise()
+    course = run_simulated(
+        Workload(
+            objective=objective,
+            algorithm=task.contender.algorithm,
+            settings=dict(task.contender.settings),
+            seed=task.seed,
+            num_trials=task.budgets[-1],
+            num_workers=task.num_workers,
+        )
+    )
+    return Result(
+        incumbents=tuple(course.incumbent_at(budget) for budget in task.budgets),
+        curve=tuple(course.incumbent_at(point) for point in task.points),
+        milliseconds=1000 * course.controller_seconds / len(course.true),
+    )
+
+
+def _among(what: str, chosen: Sequence[str], known: tuple[str, ...]) -> tuple[str, ...]:
+    for name in chosen:
+        if name not in known:
+            raise ValueError(f"{what} {name!r}: must be one of {', '.join(known)}")
+    return tuple(name for name in known if name in chosen) if chosen else known
+
+
+def curve_points(num_trials: int) -> list[int]:
+    """Numbers of trials, evenly spread over the logarithm.
+
+    >>> curve_points(2000)[:3], curve_points(2000)[-1]
+    ([20, 25, 32], 2000)
+    """
+    return [int(point) for point in np.geomspace(FIRST_POINT, num_trials, NUM_POINTS).round()]
