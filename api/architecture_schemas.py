@@ -37,7 +37,7 @@ class Decision(BaseModel):
     label: str = Field(description="what was taken, for people")
     num_options: int
     options: list[str] = Field(description="labels of all options, by index; they follow from the decisions before")
-    log_prob: float | None = Field(description="behaviour log-probability, nats; null where none was noted")
+    log_prob: float | None = Field(description="behaviour log-probability, nats; null where it was not drawn")
 
 
 class Decisions(BaseModel):

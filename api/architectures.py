@@ -52,9 +52,14 @@ def total_cost(report: NetworkCostReport) -> Cost:
 
 
 def decisions(space: SearchSpace, genotype: Genotype, log_probs: Sequence[float] = ()) -> list[Decision]:
-    """What a genotype of this space took at each decision point, of which options."""
+    """What a genotype of this space took at each decision point, of which options.
+
+    Args:
+        log_probs: of each; all 0 where none was drawn: a mutation, a model's choice or a user's architecture.
+    """
+    drawn = log_probs if any(log_probs) else (None,) * len(genotype)
     found = []
-    for place, (taken, log_prob) in enumerate(zip(genotype, log_probs or (None,) * len(genotype), strict=True)):
+    for place, (taken, log_prob) in enumerate(zip(genotype, drawn, strict=True)):
         point = space.options(genotype[:place])
         assert point is not None, "the genotype is longer than its space decides"
         found.append(

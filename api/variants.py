@@ -46,7 +46,7 @@ def variant_of(config: SearchConfig, trial: Trial, genotype: Genotype) -> Varian
     """What the genotype, one of the search's space, makes of the trial."""
     space, target = find_space(config.space), config.target_network()
     canonical, problem = placed(config, space.decode(genotype))
-    spec = decode_within(space, canonical, target, config.flops_budget())
+    spec = variant_spec(config, canonical)
     return Variant(
         genotype=list(canonical),
         decisions=decisions(space, canonical),
@@ -54,3 +54,9 @@ def variant_of(config: SearchConfig, trial: Trial, genotype: Genotype) -> Varian
         cost=total_cost(cost(resolve(spec, target))),
         problem=problem,
     )
+
+
+def variant_spec(config: SearchConfig, genotype: Genotype) -> ArchitectureSpec:
+    """The architecture of a genotype as the search would train it."""
+    space, target = find_space(config.space), config.target_network()
+    return decode_within(space, genotype, target, config.flops_budget(), name="variant")

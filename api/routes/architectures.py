@@ -1,6 +1,6 @@
 """The architecture of a trial: what it costs, how it was decided, and what differs from another one."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
@@ -10,10 +10,11 @@ from api.context import ApiContext, Context
 from api.enqueueing import refused
 from api.errors import FieldError, problem_docs
 from api.routes.parameters import SearchId, TrialNumber
-from api.variants import variant_of, wrong_decisions
+from api.variants import variant_of, variant_spec, wrong_decisions
 from nas_controller.records import Search, Trial
 from nas_controller.search_config import SearchConfig
 from nas_controller.store.base import NotFoundError
+from search_space.decisions import Genotype
 from search_space.difference import compare
 from search_space.drawing.svg import draw_difference
 from search_space.reference import REFERENCES
@@ -33,6 +34,9 @@ OtherArchitecture = Annotated[
         examples=["17", "blood-cells-3f9a1c/17", "spinenet-49"],
     ),
 ]
+DRAWING: dict[int | str, dict[str, Any]] = {
+    200: {"description": "the drawing", "content": {"image/svg+xml": {"schema": {"type": "string"}}}}
+}
 EditedGenotype = Annotated[
     str,
     Query(
@@ -65,10 +69,22 @@ def get_variant(search_id: SearchId, number: TrialNumber, genotype: EditedGenoty
     options, what it costs, and whether it is within the budget. `trials:enqueue` has it trained."""
     search, trial = _found(context, search_id, number)
     config = SearchConfig.from_document(search.config)
-    taken = tuple(map(int, genotype.split(",")))
-    if wrong := wrong_decisions(find_space(config.space), taken):
-        raise refused([FieldError(place=f"query.{each.place}", message=each.message) for each in wrong])
-    return variant_of(config, trial, taken)
+    return variant_of(config, trial, _edited(config, genotype))
+
+
+@router.get(
+    "/variant/drawing",
+    operation_id="drawVariant",
+    summary="What a trial would be with other decisions, as a picture",
+    response_class=Response,
+    responses=DRAWING,
+)
+def draw_variant(search_id: SearchId, number: TrialNumber, genotype: EditedGenotype, context: Context) -> Response:
+    """The architecture of a genotype of the search's space, with all that leads to it from the trial's."""
+    search, trial = _found(context, search_id, number)
+    config = SearchConfig.from_document(search.config)
+    variant = variant_spec(config, _edited(config, genotype))
+    return Response(draw_difference(compare(_named(trial).spec, variant)), media_type="image/svg+xml")
 
 
 @router.get("/comparison", operation_id="compareTrial", summary="What differs from another architecture")
@@ -84,7 +100,7 @@ def compare_trial(search_id: SearchId, number: TrialNumber, other: OtherArchitec
     operation_id="drawComparison",
     summary="What differs from another architecture, as one picture",
     response_class=Response,
-    responses={200: {"description": "the drawing", "content": {"image/svg+xml": {"schema": {"type": "string"}}}}},
+    responses=DRAWING,
 )
 def draw_comparison(search_id: SearchId, number: TrialNumber, other: OtherArchitecture, context: Context) -> Response:
     """The trial's architecture with all that leads to it from the other one, in words as well."""
@@ -95,6 +111,14 @@ def draw_comparison(search_id: SearchId, number: TrialNumber, other: OtherArchit
 
 def _found(context: ApiContext, search_id: str, number: int) -> tuple[Search, Trial]:
     return context.store.get_search(search_id), context.store.get_trial(search_id, number)
+
+
+def _edited(config: SearchConfig, genotype: str) -> Genotype:
+    """The genotype that a query gives, one of the search's space."""
+    taken = tuple(map(int, genotype.split(",")))
+    if wrong := wrong_decisions(find_space(config.space), taken):
+        raise refused([FieldError(place=f"query.{each.place}", message=each.message) for each in wrong])
+    return taken
 
 
 def _other(context: ApiContext, search_id: str, other: str) -> Compared:

@@ -49,6 +49,17 @@ def test_decisions_are_told_by_what_was_taken_of_how_many(client: httpx.Client, 
     assert [decision["log_prob"] for decision in found] == list(log_probs)
 
 
+def test_what_a_mutation_took_was_drawn_with_no_probability(client: httpx.Client, store: Store) -> None:
+    """Its decisions have log-probability 0 in the ledger, and none is 'certain' for that."""
+    writer = SearchWriter(store, "blood-cells-000001")
+    writer.run()
+    genotype = random_genotype(random.Random(5))
+    writer.add(SPINENET_49.decode(genotype), arm="evolution", genotype=genotype, log_probs=(0.0,) * len(genotype))
+    found = client.get(f"{SEARCH}/trials/1/decisions").json()["decisions"]
+    assert len(found) == len(genotype)
+    assert {decision["log_prob"] for decision in found} == {None}
+
+
 def test_a_reference_was_not_decided(client: httpx.Client, store: Store) -> None:
     write_small_search(store)
     assert client.get(f"{SEARCH}/trials/6/decisions").json() == {"decisions": []}

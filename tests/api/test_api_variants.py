@@ -8,6 +8,8 @@ import pytest
 
 from nas_controller.store.base import Store
 from search_space.decisions import DecisionKind, Genotype
+from search_space.difference import compare
+from search_space.drawing.svg import draw_difference
 from search_space.reference import reference
 from search_space.spaces import SPINENET_49
 from tests.api.searches import DOCUMENT, SearchWriter, network_cost, random_genotype, write_small_search
@@ -57,6 +59,16 @@ def test_a_variant_is_shown_before_it_is_trained(client: httpx.Client, store: St
     assert shown(client, GENOTYPE).json()["edits"] == []
     before = client.get(f"{SEARCH}/trials/1/decisions").json()["decisions"][TYPE_OF_7]
     assert (before["taken"], before["options"]) == (0, ["bottleneck", "residual"])
+
+
+def test_a_variant_is_drawn_with_what_differs_from_the_trial(client: httpx.Client, store: Store) -> None:
+    written(store)
+    query = {"genotype": ",".join(map(str, edited()))}
+    answer = client.get(f"{SEARCH}/trials/1/variant/drawing", params=query)
+    assert answer.headers["content-type"] == "image/svg+xml"
+    before, after = SPINENET_49.decode(GENOTYPE, "trial 1"), SPINENET_49.decode(edited(), "variant")
+    assert answer.text == draw_difference(compare(before, after))
+    assert client.get(f"{SEARCH}/trials/1/variant/drawing", params={"genotype": "0,1"}).status_code == 422
 
 
 def test_a_variant_off_budget_says_so(client: httpx.Client, store: Store) -> None:

@@ -49,6 +49,8 @@ def test_a_variant_is_made_with_the_keyboard_and_becomes_a_trial(
     expect(block.get_by_label("block of the pool")).to_have_value("L3")
     expect(block.get_by_label("block of the pool")).to_be_focused()
     expect(page.get_by_role("group", name="Block 4", exact=True).get_by_label("block of the pool")).to_have_value("L4")
+    drawn = page.locator("#variant-drawing").get_by_role("region", name="Difference: variant against ")
+    expect(drawn).to_contain_text("3 -> 4")
     # It reads 12 and 14 already: exchanged, they are the same two.
     page.get_by_role("group", name="Block 16").get_by_label("reads").select_option("14: L5 bottleneck")
     send = page.get_by_role("button", name="Have it trained")

@@ -82,7 +82,9 @@ export const thumbnailPath = (id, number) => `${trialPath(id, number)}/thumbnail
 export const getCost = async (id, number) => (await ask(`${trialPath(id, number)}/cost`)).json();
 /** At most 20 trials that were made from one, with numbers above `after`. */
 export const getChildren = async (id, number, after) => (await ask(`${trialPath(id, number)}/children?page_size=20&page_token=${after}`)).json();
-export const getVariant = async (id, number, genotype) => (await ask(`${trialPath(id, number)}/variant?genotype=${genotype.join(",")}`)).json();
+const variantPath = (id, number, genotype, drawing) => `${trialPath(id, number)}/variant${drawing}?genotype=${genotype.join(",")}`;
+export const getVariant = async (id, number, genotype) => (await ask(variantPath(id, number, genotype, ""))).json();
+export const getVariantDrawing = async (id, number, genotype) => (await ask(variantPath(id, number, genotype, "/drawing"))).text();
 export const getDecisions = async (id, number) => (await ask(`${trialPath(id, number)}/decisions`)).json();
 const comparisonPath = (id, number, other, drawing) => `${trialPath(id, number)}/comparison${drawing}?with=${encodeURIComponent(other)}`;
 export const getComparison = async (id, number, other) => (await ask(comparisonPath(id, number, other, ""))).json();

@@ -1,7 +1,8 @@
 // A trial's architecture with some decisions taken otherwise: edited, counted, and asked for.
 
-import { enqueueTrial, getVariant } from "./api.js";
+import { enqueueTrial, getVariant, getVariantDrawing } from "./api.js";
 import { byId, element, fill, show } from "./dom.js";
+import { drawing } from "./drawing.js";
 import { amount, percentChange } from "./format.js";
 import { followRequest } from "./trial_verbs.js";
 import { choicesOf, choose, genotypeOf, groupsOf, labelAt, relabel } from "./variant_draft.js";
@@ -75,18 +76,20 @@ function complain(error) {
   fill(byId("variant-verdict"), element("p", { class: "reason failed" }, error.message));
 }
 
-/** Has the edited architecture counted; of several that are under way, the last one is shown. */
+/** Has the edited architecture counted and drawn; of several that are under way, the last one is shown. */
 async function count() {
   const round = ++form.round;
   byId("variant-send").disabled = true;
   byId("variant-note").textContent = "";
   try {
-    const variant = await getVariant(form.trial.search, form.trial.number, genotypeOf(form.groups));
+    const wanted = [form.trial.search, form.trial.number, genotypeOf(form.groups)];
+    const [variant, picture] = await Promise.all([getVariant(...wanted), getVariantDrawing(...wanted)]);
     if (round !== form.round) return;
     form.variant = variant;
     relabel(form.groups, variant.decisions);
     showFields();
     showVariant();
+    fill(byId("variant-drawing"), drawing(picture, "variant"));
   } catch (error) {
     if (round === form.round) complain(error);
   }
