@@ -24,6 +24,7 @@ class InsightKeeping:
 
     Args:
         diagnostics: what the algorithm says of itself now; it is noted with each row.
+        max_seconds_behind: how old the row may be while entries come in.
     """
 
     store: Store
@@ -32,6 +33,7 @@ class InsightKeeping:
     diagnostics: Callable[[], Mapping[str, float]] = dict
     insight: Insight = field(init=False)
     written_at: datetime | None = None
+    max_seconds_behind: float = MAX_SECONDS_BEHIND
 
     def __post_init__(self) -> None:
         self.insight = Insight(self.config)
@@ -45,7 +47,7 @@ class InsightKeeping:
         behind = sequence - self.insight.sequence
         if behind <= 0 or self.written_at is None:
             return behind > 0
-        return behind >= MAX_ENTRIES_BEHIND or (now - self.written_at).total_seconds() >= MAX_SECONDS_BEHIND
+        return behind >= MAX_ENTRIES_BEHIND or (now - self.written_at).total_seconds() >= self.max_seconds_behind
 
     def write(self, lease: SearchLease, at: datetime) -> None:
         """Takes in all that was committed, and keeps it in place of the row before.
