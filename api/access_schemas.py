@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from nas_controller.access_tokens import Scope, TokenState
-from nas_controller.search_config import Whole
+from nas_controller.section import Whole
 
 
 class TokenRequest(BaseModel):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from api.errors import FieldError, ProblemError
 from api.pareto_schemas import CostKind
-from nas_controller.search_config import parse_number
+from nas_controller.section import parse_number
 
 _FORM = re.compile(r"\s*([a-z_]+)\s*<=\s*(.+)")
 _LARGEST = 1e18

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.schemas import TrialSource
 from nas_controller.requests import RequestState, RequestVerb
-from nas_controller.search_config import SearchKey, Whole
+from nas_controller.search_config import SearchKey
+from nas_controller.section import Whole
 
 Archived = Literal["no", "yes", "all"]
 

@@ -79,10 +79,12 @@ def take_progress(search: RunningSearch) -> None:
 
 def _is_given_up(search: RunningSearch, job: Job, step: int) -> bool:
     """What the rule says of a trial that was measured at a step, from what had been measured there before: whoever
-    asks, and whenever, it is the same."""
+    asks, and whenever, it is the same. In a search for a front, trials for one target are held against each other."""
     if search.stopping_rule is None or job.kind is not JobKind.PROXY:
         return False
-    measured = search.store.measured_at(search.search_id, step)
+    front, measured = search.setup.config.front, search.store.measured_at(search.search_id, step)
+    if front is not None:
+        measured = [each for each in measured if front.is_for_same_target(each[0], job.trial_number)]
     numbers = [number for number, _ in measured]
     if job.trial_number not in numbers:
         return False

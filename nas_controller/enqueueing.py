@@ -14,11 +14,12 @@ def placed(config: SearchConfig, spec: ArchitectureSpec) -> tuple[Genotype, str]
     in the space has none, (); one that is off budget has one. The reason is "" where it is neither.
     """
     space, target, budget = find_space(config.space), config.target_network(), config.flops_budget()
+    near = config.budget_near(backbone_multiply_adds(spec, target))
     try:
         genotype = space.encode(spec)
     except ValueError as error:
         return (), str(error)
-    multiply_adds = backbone_multiply_adds(decode_within(space, genotype, target, budget), target)
+    multiply_adds = backbone_multiply_adds(decode_within(space, genotype, target, near), target)
     if budget.contains(multiply_adds):
         return genotype, ""
     return genotype, f"{multiply_adds:,} multiply-adds: budget {budget.describe()}"

@@ -25,6 +25,7 @@ class Asked:
     genotype: Genotype
     log_probs: tuple[float, ...]
     arm: str
+    multiply_adds: int
 
 
 @dataclass
@@ -70,9 +71,7 @@ class Replay:
         self._count_time(entry)
         if entry.kind is EntryKind.TRIAL_CREATED:
             self.num_trials += 1
-            payload = entry.payload
-            asked = Asked(tuple(payload["genotype"]), tuple(payload["log_probs"]), payload["arm"])
-            self.asked[_number(entry)] = asked
+            self.asked[_number(entry)] = _asked(entry)
         elif entry.kind is EntryKind.TRIAL_FINISHED:
             waiting = self.asked.pop(_number(entry), None)
             if entry.payload["consumed"]:
@@ -93,12 +92,22 @@ class Replay:
 
     def _stored(self, number: int) -> Asked:
         draft = self.store.get_trial(self.search_id, number).draft
-        return Asked(draft.genotype, draft.log_probs, draft.arm)
+        return Asked(draft.genotype, draft.log_probs, draft.arm, draft.target_cost.backbone_multiply_adds)
 
 
 def _number(entry: LedgerEntry) -> int:
     assert entry.trial_number is not None
     return entry.trial_number
+
+
+def _asked(created: LedgerEntry) -> Asked:
+    payload = created.payload
+    return Asked(
+        genotype=tuple(payload["genotype"]),
+        log_probs=tuple(payload["log_probs"]),
+        arm=payload["arm"],
+        multiply_adds=payload["multiply_adds"],
+    )
 
 
 def _told(finished: LedgerEntry, asked: Asked) -> ToldTrial:
@@ -108,6 +117,7 @@ def _told(finished: LedgerEntry, asked: Asked) -> ToldTrial:
         genotype=asked.genotype,
         log_probs=asked.log_probs,
         arm=asked.arm,
+        multiply_adds=asked.multiply_adds,
         state=state,
         reward=finished.payload["reward"] if state in _REWARDED else None,
     )

@@ -4,25 +4,17 @@ YAML or JSON, safe loading only. `SearchConfig.model_json_schema()` is its publi
 error type is `SearchConfigError`: it names the place, the value and what is allowed.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from nas_controller.reward import TargetForm
+from nas_controller.section import Number, Section, Whole, parse_whole
+from nas_controller.wanted_front import WantedFront
 from search_space.budget import FlopsBudget, budget_from
 from search_space.plan import TargetNetwork
 from search_space.reference import reference
@@ -31,8 +23,6 @@ from trainer.task import CocoSource, DataSource, ProxyTask, TaskError
 
 SMOOTHED_OVER = 20
 """Rewards behind each value of a smoothed course: in `limits.plateau` and in the history chart."""
-_SUFFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9, "t": 1e12}
-_NUMBER = re.compile(r"([0-9][0-9_,]*(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)\s*([kmgbt]?)", re.IGNORECASE)
 
 
 class SearchConfigError(ValueError):
@@ -41,32 +31,6 @@ class SearchConfigError(ValueError):
     def __init__(self, place: str, message: str) -> None:
         super().__init__(f"{place}: {message}" if place else message)
         self.place = place
-
-
-def parse_number(value: object) -> object:
-    """A number from the spellings people use; anything else is given back for the field to refuse.
-
-    >>> parse_number("350M"), parse_number("3.5e9"), parse_number("26.9 G"), parse_number(7)
-    (350000000.0, 3500000000.0, 26900000000.0, 7)
-    """
-    if not isinstance(value, str):
-        return value
-    match = _NUMBER.fullmatch(value.strip())
-    if match is None:
-        return value
-    digits, suffix = match.groups()
-    return float(digits.replace("_", "").replace(",", "")) * _SUFFIXES[suffix.lower()]
-
-
-Number = Annotated[float, BeforeValidator(parse_number)]
-
-
-def _whole(value: object) -> object:
-    number = parse_number(value)
-    return int(number) if isinstance(number, float) and number.is_integer() else number
-
-
-Whole = Annotated[int, BeforeValidator(_whole)]
 
 
 def _reference_name(value: str) -> str:
@@ -84,11 +48,7 @@ ReferenceName = Annotated[str, AfterValidator(_reference_name)]
 SpaceName = Annotated[str, AfterValidator(_space_name)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Target(_Section):
+class Target(Section):
     """The network that the user wants in the end; the budget is counted on it."""
 
     image_size: Whole = Field(default=640, ge=64, le=4096, description="left out: that of the space's own target")
@@ -97,7 +57,7 @@ class Target(_Section):
     num_classes: Whole = Field(default=91, ge=1, le=10_000)
 
 
-class Budget(_Section):
+class Budget(Section):
     """Allowed multiply-adds of the target's live backbone with endpoints, without the head."""
 
     relative_to: ReferenceName | None = Field(default=None, description="a reference architecture at the same target")
@@ -111,7 +71,7 @@ class Budget(_Section):
         return self
 
 
-class Algorithm(_Section):
+class Algorithm(Section):
     """What proposes. `settings` are the algorithm's own, each with a default."""
 
     name: Literal[
@@ -133,14 +93,14 @@ class Algorithm(_Section):
     )
 
 
-class CocoSplit(_Section):
+class CocoSplit(Section):
     """Paths of one split, relative to the data root."""
 
     images: str
     annotations: str
 
 
-class CocoData(_Section):
+class CocoData(Section):
     """A COCO-format data set on disk."""
 
     root: Path
@@ -157,7 +117,7 @@ class CocoData(_Section):
         )
 
 
-class CostTarget(_Section):
+class CostTarget(Section):
     """What a cost of the target's live backbone should be. The metric is multiplied by (cost / target) ** exponent, as
     in MnasNet. `soft`: -0.07 on both sides, so that half the cost is worth 5 % of the metric; `hard`: 0 below the
     target and -1 above."""
@@ -167,7 +127,7 @@ class CostTarget(_Section):
     form: TargetForm = TargetForm.SOFT
 
 
-class Reward(_Section):
+class Reward(Section):
     """What is maximised: COCO AP on the reward split, times a factor for each target."""
 
     metric: Literal["ap", "ap50"] = "ap"
@@ -182,7 +142,7 @@ class Reward(_Section):
         return value
 
 
-class Limits(_Section):
+class Limits(Section):
     """When the search ends; the first limit reached stops it."""
 
     trials: Whole = Field(default=100, ge=1, le=10_000_000, description="candidates trained, or with a reused reward")
@@ -201,7 +161,7 @@ class Limits(_Section):
     failures: Number = Field(default=0.25, gt=0, le=1, description="failed share of `trials` that pauses the search")
 
 
-class Price(_Section):
+class Price(Section):
     """What an hour of work costs; each worker counts with what it has while it is at work on an attempt."""
 
     gpu_hour: Number = Field(default=0, ge=0)
@@ -215,7 +175,7 @@ class Price(_Section):
         return self.gpu_hour == self.tpu_hour == self.cpu_hour == 0
 
 
-class WarmStart(_Section):
+class WarmStart(Section):
     """What others found first: the best of each of these searches in turn, until there are `top`, are trained here
     before anything is proposed. Of the same space only; what is off this search's budget is left out."""
 
@@ -223,7 +183,7 @@ class WarmStart(_Section):
     top: Whole = Field(default=5, ge=1, le=1000)
 
 
-class Workers(_Section):
+class Workers(Section):
     """A pool of equal workers, each running one attempt at a time."""
 
     count: Whole = Field(default=2, ge=1, le=10_000)
@@ -232,7 +192,7 @@ class Workers(_Section):
     tpus: Whole = Field(default=0, ge=0, le=64)
 
 
-class Reevaluation(_Section):
+class Reevaluation(Section):
     """At the end: the best trials and the references, trained with fresh seeds and measured on val."""
 
     top: Whole = Field(default=3, ge=0, le=1000)
@@ -240,7 +200,7 @@ class Reevaluation(_Section):
     references: tuple[ReferenceName, ...] = Field(default=("resnet-50-fpn", "spinenet-49"), max_length=100)
 
 
-class Duplicates(_Section):
+class Duplicates(Section):
     """What a repeated network costs. `remeasure`: it is trained again, with a seed of its own. `reuse`: it takes the
     reward that the same network got in this or another search of the store, by the same proxy task, data set,
     trainer and evaluator; an evaluator of one's own is known by its name only."""
@@ -248,7 +208,7 @@ class Duplicates(_Section):
     policy: Literal["remeasure", "reuse"] = "remeasure"
 
 
-class EarlyStopping(_Section):
+class EarlyStopping(Section):
     """Ends trainings that are behind the others. AP is measured after the shares `at` of the steps; a training that
     is given up at one of them ends a moment later, and its reward is what it measured last."""
 
@@ -260,20 +220,21 @@ class EarlyStopping(_Section):
     min_trials: Whole = Field(default=5, ge=1, description="trials measured at a step before one is ended there")
 
 
-class Attempts(_Section):
+class Attempts(Section):
     """What one run of a training may take, and how often its state is kept: the next attempt goes on from there."""
 
     checkpoint_seconds: Number = Field(default=60, gt=0, description="wall time between two checkpoints")
     time_limit_minutes: Number | None = Field(default=None, gt=0, description="a training that takes longer failed")
 
 
-class SearchConfig(_Section):
+class SearchConfig(Section):
     """A whole search. Only `space` and `data` have no default."""
 
     name: str = Field(default="search", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")
     space: SpaceName
     target: Target = Target()
     budget: Budget | None = Field(default=None, description="left out: the space's own")
+    front: WantedFront | None = Field(default=None, description="in place of `budget`")
     algorithm: Algorithm = Algorithm()
     data: CocoData | Literal["generated"]
     proxy: dict[str, Any] = Field(default_factory=lambda: {"preset": "cpu-small"})
@@ -303,7 +264,7 @@ class SearchConfig(_Section):
     @field_validator("proxy")
     @classmethod
     def _proxy_is_a_task(cls, value: dict[str, Any]) -> dict[str, Any]:
-        document = {key: _whole(item) for key, item in value.items()}
+        document = {key: parse_whole(item) for key, item in value.items()}
         try:
             ProxyTask.from_document(document)
         except (TaskError, TypeError) as error:
@@ -314,6 +275,14 @@ class SearchConfig(_Section):
     def _cost_has_a_price(self) -> Self:
         if self.limits.cost is not None and (self.price is None or self.price.is_free):
             raise ValueError("limits.cost: give price.gpu_hour, price.tpu_hour or price.cpu_hour too")
+        return self
+
+    @model_validator(mode="after")
+    def _aims_once(self) -> Self:
+        if self.front is not None and self.budget is not None:
+            raise ValueError("front: it takes the place of budget: give one of them")
+        if self.front is not None and any(one.cost == "multiply_adds" for one in self.reward.targets):
+            raise ValueError("front: it has targets of multiply_adds: leave that of reward.targets out")
         return self
 
     @model_validator(mode="after")
@@ -346,7 +315,9 @@ class SearchConfig(_Section):
         return task if self.early_stopping.rule == "none" else replace(task, measure_at=self.early_stopping.at)
 
     def flops_budget(self) -> FlopsBudget:
-        """The budget at the target, by default the space's own."""
+        """What candidates may cost at the target: the range of the front, or a budget, by default the space's own."""
+        if self.front is not None:
+            return self.front.budget()
         space = find_space(self.space)
         default = Budget(relative_to=space.budget_reference, tolerance=space.budget_tolerance)
         budget = self.budget or default
@@ -356,6 +327,11 @@ class SearchConfig(_Section):
             multiply_adds=budget.multiply_adds,
             tolerance=budget.tolerance,
         )
+
+    def budget_near(self, multiply_adds: int) -> FlopsBudget:
+        """Where the widths of an architecture that somebody names are settled, in spaces where they are: around that
+        target of the front which is nearest to what it costs; without a front, the budget."""
+        return self.flops_budget() if self.front is None else self.front.budget_near(multiply_adds)
 
     def to_document(self) -> dict[str, Any]:
         """The document as plain data with every default filled in, also those that depend on other values."""
@@ -380,7 +356,7 @@ class SearchConfig(_Section):
             first = error.errors(include_url=False)[0]
             place = ".".join(str(part) for part in first["loc"] if part not in ("CocoData", "literal['generated']"))
             message = first["msg"].removeprefix("Value error, ")
-            if message.startswith(("proxy.", "early_stopping.", "limits.")):
+            if message.startswith(("proxy.", "early_stopping.", "limits.", "front:")):
                 place, _, message = message.partition(": ")
             elif first["type"] not in ("missing", "value_error"):
                 message += f" (given: {_short(first['input'])})"

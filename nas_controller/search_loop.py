@@ -7,7 +7,7 @@ what was running is queued again, and the algorithm's state is rebuilt from a sn
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nas_controller.asked import next_draft, queue_promoted, take_requests, warm_start
 from nas_controller.attempt_logs import take_rest
@@ -17,8 +17,9 @@ from nas_controller.log_ids import log_ids
 from nas_controller.records import JobKind, JobState, SearchState, Trial, TrialDraft, TrialState
 from nas_controller.recovery import forget_results, take_late_results, take_over
 from nas_controller.running_search import RunningSearch, SearchFailedError
+from nas_controller.search_config import SearchConfig
 from nas_controller.setup import derive_seed
-from nas_controller.store.base import ConflictError
+from nas_controller.store.base import ConflictError, Store
 
 LEASE_SECONDS = 20.0
 """A turn takes a second or two; after a kill, the next controller waits at most this long."""
@@ -261,12 +262,20 @@ def _write_insight(search: RunningSearch) -> None:
         search.insight.write(search.lease, search.now())
 
 
+def best_numbers(store: Store, search_id: str, config: SearchConfig) -> list[int]:
+    """The best trials, as many as `reevaluate.top` says; of a search for a front so many under each target."""
+    ceilings: Sequence[int | None] = (None,) if config.front is None else config.front.ceilings
+    top = config.reevaluate.top
+    best = [store.best_summaries(search_id, top, max_multiply_adds=ceiling) for ceiling in ceilings]
+    return list(dict.fromkeys(trial.number for trials in best for trial in trials))
+
+
 def _queue_reevaluation(search: RunningSearch) -> bool:
     """Queues the best trials and the references for fresh seeds on val; False when there is nothing left to do."""
     settings = search.setup.config.reevaluate
     if settings.top == 0:
         return False
-    best = search.store.best_trials(search.search_id, settings.top)
+    best = best_numbers(search.store, search.search_id, search.setup.config)
     known = {trial.draft.name: trial for trial in search.store.reference_trials(search.search_id)}
     for name in settings.references:
         if name not in known:
@@ -275,8 +284,8 @@ def _queue_reevaluation(search: RunningSearch) -> bool:
             search.next_number += 1
     for index in range(settings.seeds):
         seed = derive_seed(search.setup.config.algorithm.seed, "reevaluate", index)
-        for trial in [*best, *(known[name] for name in settings.references)]:
-            job = search.store.add_job(search.lease, trial.number, JobKind.REEVALUATE, seed, search.now())
+        for number in [*best, *(known[name].number for name in settings.references)]:
+            job = search.store.add_job(search.lease, number, JobKind.REEVALUATE, seed, search.now())
             if job.state is JobState.QUEUED:
                 search.queued.append(job)
     return bool(search.queued)

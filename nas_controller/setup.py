@@ -10,7 +10,7 @@ from nas_controller.algorithms.base import Proposal
 from nas_controller.records import Job, JobKind, NetworkCost, TrialDraft
 from nas_controller.requests import ARMS, RequestDraft
 from nas_controller.search_config import SearchConfig
-from search_space.budget import FlopsBudget, decode_within
+from search_space.budget import FlopsBudget, backbone_multiply_adds, decode_within
 from search_space.cost import cost
 from search_space.decisions import Genotype, SearchSpace
 from search_space.fingerprint import fingerprint
@@ -48,7 +48,8 @@ class SearchSetup:
 
     def draft(self, proposal: Proposal, number: int) -> TrialDraft:
         """The candidate decoded, resolved, counted and held against the budget."""
-        draft = self._counted(self._decoded(proposal.genotype, number), number, proposal.arm)
+        budget = self.budget if self.config.front is None else self.config.front.budget_for(number)
+        draft = self._counted(self._decoded(proposal.genotype, budget, number), number, proposal.arm)
         multiply_adds, reason = draft.target_cost.backbone_multiply_adds, ""
         if not self.budget.contains(multiply_adds):
             reason = f"{multiply_adds:,} multiply-adds: budget {self.budget.describe()}"
@@ -68,10 +69,10 @@ class SearchSetup:
         Raises:
             ValueError: it cannot be decoded or built.
         """
+        spec = ArchitectureSpec.from_document(request.spec or {}).renamed(f"{self.config.name}-{number}")
         if request.genotype:
-            spec = self._decoded(request.genotype, number)
-        else:
-            spec = ArchitectureSpec.from_document(request.spec or {}).renamed(f"{self.config.name}-{number}")
+            budget = self.config.budget_near(backbone_multiply_adds(spec, self.target))
+            spec = self._decoded(request.genotype, budget, number)
         return replace(
             self._counted(spec, number, ARMS[request.verb]),
             name=request.name,
@@ -82,8 +83,8 @@ class SearchSetup:
             source=request.source,
         )
 
-    def _decoded(self, genotype: Genotype, number: int) -> ArchitectureSpec:
-        return decode_within(self.space, genotype, self.target, self.budget, f"{self.config.name}-{number}")
+    def _decoded(self, genotype: Genotype, budget: FlopsBudget, number: int) -> ArchitectureSpec:
+        return decode_within(self.space, genotype, self.target, budget, f"{self.config.name}-{number}")
 
     def _counted(self, spec: ArchitectureSpec, number: int, arm: str) -> TrialDraft:
         plan = resolve(spec, self.target)

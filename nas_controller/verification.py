@@ -18,7 +18,7 @@ from nas_controller.search_config import SearchConfig
 from nas_controller.snapshots import state_sha256
 from nas_controller.store.base import Store
 from nas_controller.store.rules import REFERENCE_ARM
-from search_space.budget import decode_within
+from search_space.budget import FlopsBudget, decode_within
 from search_space.decisions import SearchSpace
 from search_space.fingerprint import fingerprint
 from search_space.plan import resolve
@@ -87,7 +87,7 @@ def verify(
     search = store.get_search(search_id)
     config = SearchConfig.from_document(search.config)
     space = find_space(config.space)
-    algorithm = configured_algorithm(config.algorithm, space)
+    algorithm = configured_algorithm(config, space)
     verifying = _Verifying(Replay(store, search_id, algorithm), config, space, store.list_snapshots(search_id))
     difference = None
     for sequence, trial_number, mismatch in verifying.steps(search.last_sequence):
@@ -187,12 +187,18 @@ class _Verifying:
 
     def _architecture_mismatch(self, trial: Trial) -> Mismatch | None:
         """The spec that a genotype becomes under the budget, and the network that this is at the target."""
-        target, number = self.config.target_network(), trial.number
-        name = f"{self.config.name}-{number}"
-        spec = decode_within(self.space, trial.draft.genotype, target, self.config.flops_budget(), name)
+        target, name = self.config.target_network(), f"{self.config.name}-{trial.number}"
+        spec = decode_within(self.space, trial.draft.genotype, target, self._settled_at(trial), name)
         return _spec_mismatch(trial.draft.spec, spec) or _mismatch(
             "fingerprint", trial.draft.fingerprint, fingerprint(resolve(spec, target))
         )
+
+    def _settled_at(self, trial: Trial) -> FlopsBudget:
+        """The budget of a trial's widths. What a user asked for was settled at the target nearest to its cost, so it
+        costs nearly what that target says."""
+        if self.config.front is None or trial.draft.arm in ARMS.values():
+            return self.config.budget_near(trial.draft.target_cost.backbone_multiply_adds)
+        return self.config.front.budget_for(trial.number)
 
     def _finish(self, entry: LedgerEntry) -> Mismatch | None:
         """What the ledger says became of a trial is what its row says."""

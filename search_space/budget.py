@@ -18,6 +18,9 @@ from search_space.spec import ArchitectureSpec
 EXACT_TOLERANCE = 0.01
 """How near the widths of an exactly shared candidate come to a budget that allows more."""
 
+WIDE = 0.3
+"""A tolerance above this says less than the ends do."""
+
 
 @dataclass(frozen=True, slots=True)
 class FlopsBudget:
@@ -42,11 +45,16 @@ class FlopsBudget:
         return abs(multiply_adds - self.centre) <= self.tolerance * self.centre
 
     def describe(self) -> str:
-        """The budget for people.
+        """The budget for people, a wide one by its ends.
 
         >>> FlopsBudget(28_261_990_400, 0.05).describe()
         '28.26 B multiply-adds ± 5%'
+        >>> FlopsBudget(40_000_000_000, 0.5).describe()
+        '20 B to 60 B multiply-adds'
         """
+        if self.tolerance > WIDE:
+            low, high = ((1 + sign * self.tolerance) * self.centre for sign in (-1, 1))
+            return f"{in_billions(low)} to {in_billions(high)} multiply-adds"
         return f"{in_billions(self.centre)} multiply-adds ± {100 * self.tolerance:.3g}%"
 
 

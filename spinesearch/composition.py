@@ -156,7 +156,7 @@ def running_search(
                 store, lease, now
             ):  # a large data set is read for minutes, and Ray starts slowly on a busy machine
                 setup = search_setup(lease.search_id, config, home)
-                algorithm = configured_algorithm(config.algorithm, setup.space)
+                algorithm = configured_algorithm(config, setup.space)
                 dispatcher = ray_dispatcher(lease.search_id, config, home)
         except ConnectionError as error:
             store.set_search_state(lease, SearchState.PENDING, f"Ray: {error}", now())

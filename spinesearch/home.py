@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from api.settings import read_or_create_secret
-from nas_controller.search_config import parse_number
+from nas_controller.section import parse_number
 from spinesearch import environment
 from trainer.task import DEFAULT_CACHE_BYTES, DEFAULT_CACHE_TOTAL_BYTES, ImageCache, ImageForm
 

@@ -43,7 +43,8 @@ class ToldTrial:
     """What became of a proposal, or of an architecture that a user took: then each decision was certain, and its
     `log_probs` are 0. `reward` is set for COMPLETED and STOPPED_EARLY, None for INFEASIBLE and FAILED. That of
     STOPPED_EARLY was measured after a part of the training: it is not to be compared with others. `arm` is that of the
-    proposal; for what no algorithm proposed it is no arm of any."""
+    proposal; for what no algorithm proposed it is no arm of any. `multiply_adds` are those of the backbone at target
+    size, as the search counted them; 0 where nobody did."""
 
     number: int
     genotype: Genotype
@@ -51,6 +52,7 @@ class ToldTrial:
     state: TrialState
     reward: float | None
     arm: str = ""
+    multiply_adds: int = 0
 
 
 class SearchAlgorithm(ABC):

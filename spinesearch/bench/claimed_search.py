@@ -34,7 +34,7 @@ def claimed_search(
     return RunningSearch(
         setup=setup,
         store=store,
-        algorithm=configured_algorithm(config.algorithm, setup.space),
+        algorithm=configured_algorithm(config, setup.space),
         stopping_rule=None,
         dispatcher=dispatcher,
         artifacts=artifacts,

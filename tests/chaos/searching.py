@@ -91,7 +91,7 @@ class Scenario:
 
     def new_algorithm(self) -> SearchAlgorithm:
         """One that was told nothing."""
-        return configured_algorithm(self.config().algorithm, find_space(self.config().space))
+        return configured_algorithm(self.config(), find_space(self.config().space))
 
     def fails(self, request: EvaluationRequest) -> bool:
         """Whether its training diverges; on val nothing does."""

@@ -18,7 +18,7 @@ SEARCH = "s1"
 
 def new_algorithm(config: SearchConfig) -> SearchAlgorithm:
     """The one that a document names; it was told nothing."""
-    return configured_algorithm(config.algorithm, find_space(config.space))
+    return configured_algorithm(config, find_space(config.space))
 
 
 @dataclass

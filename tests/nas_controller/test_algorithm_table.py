@@ -5,6 +5,7 @@ from typing import get_args
 import pytest
 
 from nas_controller.algorithms.controlled import Controlled
+from nas_controller.algorithms.decomposed import Decomposed
 from nas_controller.algorithms.evolution import RegularizedEvolution
 from nas_controller.algorithms.guided import Guided
 from nas_controller.algorithms.local_search import LocalSearch
@@ -13,8 +14,8 @@ from nas_controller.algorithms.optuna_search import OptunaCmaEs, OptunaNsga2, Op
 from nas_controller.algorithms.random_search import RandomSearch
 from nas_controller.algorithms.reinforce import Reinforce
 from nas_controller.algorithms.reinforce_recurrent import ReinforceRecurrent
-from nas_controller.algorithms.table import ALGORITHM_NAMES, make_algorithm
-from nas_controller.search_config import Algorithm
+from nas_controller.algorithms.table import ALGORITHM_NAMES, configured_algorithm, make_algorithm
+from nas_controller.search_config import Algorithm, SearchConfig
 from search_space.spaces import R35_SP18
 
 
@@ -31,7 +32,13 @@ def test_every_name_that_a_search_may_give_is_made() -> None:
     assert isinstance(make_algorithm("optuna_nsga2", R35_SP18, 1, {"population": 20}), OptunaNsga2)
     assert isinstance(make_algorithm("optuna_cmaes", R35_SP18, 1, {}), OptunaCmaEs)
     assert isinstance(make_algorithm("mixed", R35_SP18, 1, {"initial": 10, "horizon": 50}), Mixed)
-    assert isinstance(make_algorithm("random", R35_SP18, 1, {}, control_share=0.1), Controlled)
+
+
+def test_a_document_may_want_controls_and_a_front() -> None:
+    wanted = {"space": "r35-sp18", "data": "generated", "algorithm": {"name": "random", "control_share": 0.1}}
+    assert isinstance(configured_algorithm(SearchConfig.from_document(wanted), R35_SP18), Controlled)
+    wanted = {"space": "r35-sp18", "data": "generated", "front": {"low": "20G", "high": "30G"}}
+    assert isinstance(configured_algorithm(SearchConfig.from_document(wanted), R35_SP18), Decomposed)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from nas_controller.search_config import SearchConfig, SearchConfigError, load_search_file, parse_number
+from nas_controller.search_config import SearchConfig, SearchConfigError, load_search_file
+from nas_controller.section import parse_number
 
 MINIMAL: dict[str, Any] = {"space": "spinenet-49", "data": "generated"}
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))

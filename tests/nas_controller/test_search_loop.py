@@ -103,7 +103,7 @@ class Bench:
         self.store.create_search(self.search_id, "test", document, self.clock.now())
 
     def algorithm(self) -> SearchAlgorithm:
-        return configured_algorithm(self.config.algorithm, find_space(self.config.space))
+        return configured_algorithm(self.config, find_space(self.config.space))
 
     def claim(
         self,
