@@ -52,12 +52,19 @@ class TrialState(StrEnum):
 
 
 class JobKind(StrEnum):
-    """PROXY measures the reward on the reward split; REEVALUATE measures AP on val with a fresh seed; FULL_TRAIN does
-    so after a longer training on all of train, and keeps the weights."""
+    """LATENCY measures how long the target network takes, where the search asks for it, and comes before PROXY, which
+    measures the reward on the reward split; REEVALUATE measures AP on val with a fresh seed; FULL_TRAIN does so after a
+    longer training on all of train, and keeps the weights."""
 
+    LATENCY = "latency"
     PROXY = "proxy"
     REEVALUATE = "reevaluate"
     FULL_TRAIN = "full_train"
+
+    @property
+    def carries_trial(self) -> bool:
+        """Whether the trial waits, runs and fails with the job: without it there is no reward."""
+        return self in (JobKind.LATENCY, JobKind.PROXY)
 
 
 class JobState(StrEnum):
@@ -104,6 +111,7 @@ class FailureReason(StrEnum):
     BROKEN_DATA = "broken_data"
     WORKER_LOST = "worker_lost"
     MACHINE_ERROR = "machine_error"
+    UNFIT_DEVICE = "unfit_device"
     CANCELLED = "cancelled"
 
 
@@ -135,6 +143,9 @@ FAILURE_RULES: Mapping[FailureReason, FailureRule] = {
     FailureReason.WORKER_LOST: FailureRule(FailureKind.INFRASTRUCTURE, 5, True),
     # A full disk, an accelerator in a bad state: another process, perhaps on another node, may do better.
     FailureReason.MACHINE_ERROR: FailureRule(FailureKind.INFRASTRUCTURE, 5, True),
+    # Too unsteady to measure a latency on, or another one than the search's first was measured on: it may be calm next
+    # time, or it is another worker's turn. A new process would only disturb the others.
+    FailureReason.UNFIT_DEVICE: FailureRule(FailureKind.INFRASTRUCTURE, 5, False),
     FailureReason.CANCELLED: FailureRule(FailureKind.INFRASTRUCTURE, 5, True),
 }
 """The rule of each reason, here and nowhere else."""

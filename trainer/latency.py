@@ -8,53 +8,35 @@ rounds below the true median is binomial). Where too many rounds are discarded t
 Latencies are comparable on equal fingerprints of the device only.
 """
 
-import hashlib
-import json
+import logging
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import comb
 from statistics import median
 
 import torch
 
-from search_space.plan import NetworkPlan
-from trainer.device import ComputeDevice
+from search_space.plan import NetworkPlan, resolve
+from trainer.device import ComputeDevice, choose_device, keep_freed_memory
+from trainer.latency_task import (
+    LEAST_ROUNDS,
+    DeviceFingerprint,
+    Latency,
+    LatencyProtocol,
+    LatencyRequest,
+    UnsteadyDeviceError,
+)
+from trainer.memory import keep_to_share
 from trainer.model.network import build_network
 
 CONFIDENCE = 0.95
-LEAST_ROUNDS = 6
-"""With fewer the extremes do not hold 95 %: of five, all are on one side of the median in 6 % of cases."""
 _YARD_SIDE = 512
 
+_log = logging.getLogger(__name__)
+
 Run = Callable[[], object]
-
-
-class UnsteadyDeviceError(OSError):
-    """The device was too unsteady to measure on; the message says how."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LatencyProtocol:
-    """How it is measured.
-
-    Args:
-        warmup_seconds: of passes whose time is not taken.
-        rounds, passes: so many rounds of so many passes each.
-        slack: a round counts where the yardsticks around it took at most so much more than their lower quartile.
-        least_share: of the rounds that must count.
-    """
-
-    warmup_seconds: float = 1.0
-    rounds: int = 30
-    passes: int = 5
-    slack: float = 0.1
-    least_share: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.rounds < LEAST_ROUNDS or self.passes < 1:
-            raise ValueError(f"rounds {self.rounds}, passes {self.passes}: at least {LEAST_ROUNDS} and 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,22 +52,6 @@ class Timing:
     interval: tuple[float, float]
     rounds: int
     discarded: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceFingerprint:
-    """What a latency depends on besides the network and the size of its input."""
-
-    device: str
-    processor: str
-    threads: int
-    precision: str
-    torch: str
-
-    @property
-    def digest(self) -> str:
-        """12 hexadecimal digits, equal where latencies are comparable."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
 
 def fingerprint_of(on: ComputeDevice) -> DeviceFingerprint:
@@ -107,6 +73,41 @@ def _processor() -> str:
     except OSError:
         models = []
     return models[0] if models else platform.machine()
+
+
+def measure_latency(request: LatencyRequest) -> Latency:
+    """What a worker gives for a request; the number of threads is restored afterwards.
+
+    Raises:
+        TaskError: a device that this machine does not have.
+        UnsteadyDeviceError: too many rounds were discarded.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(request.threads)
+    try:
+        return _measure(request)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _measure(request: LatencyRequest) -> Latency:
+    on = choose_device(request.device, request.precision, request.device_share)
+    # As trainings do: else the first latency of a process would be measured with another memory than the later ones.
+    keep_freed_memory()
+    keep_to_share(on)
+    plan = resolve(request.spec, request.target)
+    timing = network_latency(plan, on, request.batch_size, request.protocol)
+    low, high = timing.interval
+    words = "%s: %.3f ms, %d rounds counted and %d did not, on %s"
+    counted = (timing.rounds, timing.discarded)
+    _log.info(words, request.spec.name, 1000 * timing.median, *counted, on.describe())
+    return Latency(
+        median_ms=1000 * timing.median,
+        interval_ms=(1000 * low, 1000 * high),
+        rounds=timing.rounds,
+        discarded=timing.discarded,
+        device=fingerprint_of(on),
+    )
 
 
 def network_latency(

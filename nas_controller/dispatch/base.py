@@ -11,8 +11,14 @@ from dataclasses import dataclass
 from typing import Self
 
 from nas_controller.records import Failure
+from trainer.latency_task import Latency, LatencyRequest
 from trainer.session import Progress
 from trainer.task import Evaluation, EvaluationRequest
+
+AttemptRequest = EvaluationRequest | LatencyRequest
+"""What a worker is to do: to train and measure a network, or to measure how long it takes."""
+AttemptResult = Evaluation | Latency | Failure
+"""What that gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +31,23 @@ class AttemptKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptOutcome:
-    """What became of one attempt: exactly one of the two is set."""
+    """What became of one attempt: exactly one of the three is set."""
 
     key: AttemptKey
     evaluation: Evaluation | None = None
+    latency: Latency | None = None
     failure: Failure | None = None
 
     def __post_init__(self) -> None:
-        assert (self.evaluation is None) != (self.failure is None)
+        assert [self.evaluation, self.latency, self.failure].count(None) == 2
 
     @classmethod
-    def of(cls, key: AttemptKey, result: Evaluation | Failure) -> Self:
+    def of(cls, key: AttemptKey, result: AttemptResult) -> Self:
         """The outcome of an attempt that gave `result`."""
         if isinstance(result, Failure):
             return cls(key=key, failure=result)
+        if isinstance(result, Latency):
+            return cls(key=key, latency=result)
         return cls(key=key, evaluation=result)
 
 
@@ -73,7 +82,7 @@ class Dispatcher(ABC):
         starting is not free. A worker keeps its name when it is started again."""
 
     @abstractmethod
-    def submit(self, worker: str, key: AttemptKey, request: EvaluationRequest) -> None:
+    def submit(self, worker: str, key: AttemptKey, request: AttemptRequest) -> None:
         """Starts the attempt on a free worker, with as many training threads as the worker has CPUs, and its share of a
         GPU (`request.threads` and `request.device_share` are replaced). Raises `ValueError` for a worker that is
         unknown or not free. The same key twice is the caller's mistake."""

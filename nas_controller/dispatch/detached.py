@@ -11,11 +11,10 @@ from pathlib import Path
 
 from nas_controller.artifacts.base import ArtifactMissingError
 from nas_controller.artifacts.directory import DirectoryArtifactStore
-from nas_controller.dispatch.base import AttemptKey
+from nas_controller.dispatch.base import AttemptKey, AttemptRequest
 from nas_controller.dispatch.worker import Answer, Worker, failure_of
 from nas_controller.records import Failure
 from trainer.session import Progress
-from trainer.task import EvaluationRequest
 
 IDLE_SECONDS = 300.0
 """After so long without a word from a dispatcher, a worker without work ends itself: what it holds is free again."""
@@ -119,7 +118,7 @@ class DetachedWorker(Worker):
             return time.time(), failure_of(error)
         return super().start()
 
-    def evaluate(self, key: AttemptKey, request: EvaluationRequest | None) -> Answer:
+    def evaluate(self, key: AttemptKey, request: AttemptRequest | None) -> Answer:
         self.touch()
         answer = super().evaluate(key, request)
         self.touch()

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from queue import SimpleQueue
 
-from nas_controller.dispatch.base import AttemptKey, WorkerPool
+from nas_controller.dispatch.base import AttemptKey, AttemptRequest, AttemptResult, WorkerPool
 from nas_controller.dispatch.memory_kills import memory_kills
 from nas_controller.dispatch.standing import (
     LEASE_SECONDS,
@@ -29,13 +29,12 @@ from nas_controller.dispatch.standing import (
 from nas_controller.dispatch.worker import Worker, check_evaluator
 from nas_controller.records import Failure, FailureReason
 from trainer.session import Progress
-from trainer.task import Evaluation, EvaluationRequest
 
 EXIT_SECONDS = 5.0
 
-Order = tuple[AttemptKey, EvaluationRequest | None] | None
+Order = tuple[AttemptKey, AttemptRequest | None] | None
 """To a worker: an attempt to run, or, without a request, one to stop; None to ask whether it lives."""
-Answer = tuple[float, Failure | None] | Progress | tuple[float, Evaluation | Failure, list[Progress]] | None
+Answer = tuple[float, Failure | None] | Progress | tuple[float, AttemptResult, list[Progress]] | None
 """From a worker: that it has started or could not, then for each attempt its events and what it gave; None each time
 that it is asked whether it lives."""
 
@@ -77,7 +76,7 @@ class LocalDispatcher(StandingDispatcher):
         self._processes[slot.name] = process
         self._connections[slot.name] = ours
 
-    def _send(self, slot: Slot, key: AttemptKey, request: EvaluationRequest) -> None:
+    def _send(self, slot: Slot, key: AttemptKey, request: AttemptRequest) -> None:
         self._order(slot, (key, request))
 
     def _ask_to_stop(self, slot: Slot, key: AttemptKey) -> None:
@@ -166,7 +165,7 @@ def _serve(connection: "Connection[Answer, Order]", evaluator_name: str, cpus: i
 
     worker = Worker(evaluator_name, report=say)
     say(worker.start())
-    attempts: SimpleQueue[tuple[AttemptKey, EvaluationRequest] | None] = SimpleQueue()
+    attempts: SimpleQueue[tuple[AttemptKey, AttemptRequest] | None] = SimpleQueue()
     threading.Thread(target=_take_orders, args=(connection, worker, attempts, say), daemon=True).start()
     while (attempt := attempts.get()) is not None:
         say(worker.evaluate(*attempt))
@@ -175,7 +174,7 @@ def _serve(connection: "Connection[Answer, Order]", evaluator_name: str, cpus: i
 def _take_orders(
     connection: "Connection[Answer, Order]",
     worker: Worker,
-    attempts: "SimpleQueue[tuple[AttemptKey, EvaluationRequest] | None]",
+    attempts: "SimpleQueue[tuple[AttemptKey, AttemptRequest] | None]",
     say: Callable[[Answer], None],
 ) -> None:
     """Passes attempts to the main thread; meanwhile stops them, and says that the worker lives. None to the main thread

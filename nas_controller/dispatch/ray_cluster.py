@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas_controller.dispatch.base import AttemptKey, WorkerPool
+from nas_controller.dispatch.base import AttemptKey, AttemptRequest, WorkerPool
 from nas_controller.dispatch.detached import DetachedWorker, StoreProbe
 from nas_controller.dispatch.standing import (
     LEASE_SECONDS,
@@ -37,7 +37,6 @@ from nas_controller.dispatch.standing import (
 from nas_controller.dispatch.surroundings import await_listener, inherited_by_workers, make_temp_dir, sigterm_kept
 from nas_controller.dispatch.worker import Worker, check_evaluator
 from nas_controller.records import Failure, FailureReason
-from trainer.task import EvaluationRequest
 
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
 """Ray's smallest is 75 MiB; requests and evaluations are kilobytes."""
@@ -242,7 +241,7 @@ class RayDispatcher(StandingDispatcher):
             slot.state = SlotState.STARTING
         return not is_busy
 
-    def _send(self, slot: Slot, key: AttemptKey, request: EvaluationRequest) -> None:
+    def _send(self, slot: Slot, key: AttemptKey, request: AttemptRequest) -> None:
         actor = self._actors[slot.name]
         actor.answer = actor.handle.evaluate.remote(key, request)
 

@@ -2,8 +2,8 @@
 the way between them.
 
 One JSON file for each attempt, in a folder of the artifact store that every worker reaches:
-``{"sha256": of the rest, "job_id": ..., "attempt": ..., "evaluation" or "failure": {...}, "measurements": [...],
-"log_parts": [...]}``. The controller removes it when the outcome is committed.
+``{"sha256": of the rest, "job_id": ..., "attempt": ..., "evaluation", "latency" or "failure": {...},
+"measurements": [...], "log_parts": [...]}``. The controller removes it when the outcome is committed.
 """
 
 import builtins
@@ -20,8 +20,9 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from nas_controller.artifacts.directory import sync_directory, write_aside
-from nas_controller.dispatch.base import AttemptKey, AttemptOutcome
+from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, AttemptResult
 from nas_controller.records import Failure, FailureReason
+from trainer.latency_task import Latency
 from trainer.session import LogPart, Measurement, Progress
 from trainer.task import Evaluation
 
@@ -139,8 +140,9 @@ def _to_json(result: KeptResult) -> bytes:
     document["log_parts"] = [asdict(part) for part in result.log_parts]
     if outcome.evaluation is not None:
         document["evaluation"] = outcome.evaluation.to_document()
-    else:
-        assert outcome.failure is not None
+    elif outcome.latency is not None:
+        document["latency"] = outcome.latency.to_document()
+    elif outcome.failure is not None:
         document["failure"] = asdict(outcome.failure)
     return json.dumps({"sha256": _digest(document), **document}, allow_nan=False).encode()
 
@@ -154,11 +156,15 @@ def _from_json(content: bytes, key: AttemptKey) -> KeptResult:
         raise ValueError("its content does not match its sha256")
     if (document["job_id"], document["attempt"]) != (key.job_id, key.number):
         raise ValueError("it is of another attempt")
-    evaluation = document.get("evaluation")
-    given = _failure(document["failure"]) if evaluation is None else _checked(Evaluation.from_document(evaluation))
     measurements = tuple(Measurement(**each) for each in document["measurements"])
     log_parts = tuple(LogPart(**each) for each in document.get("log_parts", ()))  # older workers told none
-    return KeptResult(outcome=AttemptOutcome.of(key, given), measurements=measurements, log_parts=log_parts)
+    return KeptResult(outcome=AttemptOutcome.of(key, _given(document)), measurements=measurements, log_parts=log_parts)
+
+
+def _given(document: dict[str, Any]) -> AttemptResult:
+    if "evaluation" in document:
+        return _checked(Evaluation.from_document(document["evaluation"]))
+    return Latency.from_document(document["latency"]) if "latency" in document else _failure(document["failure"])
 
 
 def _failure(document: dict[str, Any]) -> Failure:

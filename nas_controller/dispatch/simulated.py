@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, Dispatcher
+from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, AttemptRequest, AttemptResult, Dispatcher
 from nas_controller.dispatch.results import keep_result
 from nas_controller.dispatch.session import WorkerSession, call_evaluator
 from nas_controller.records import Failure, FailureReason
+from trainer.latency_task import Latency, LatencyRequest
 from trainer.session import Measurement, Progress, TrainingEvent
 from trainer.task import Evaluation, EvaluationRequest
 
@@ -33,6 +34,8 @@ class VirtualClock:
 
 Report = tuple[float, TrainingEvent]
 """An event, and the virtual second at which the attempt tells it."""
+Measure = Callable[[LatencyRequest], tuple[float, Latency | Failure]]
+"""How many seconds it takes to measure a latency, above 0, and what that gives."""
 
 
 @dataclass(order=True, slots=True)
@@ -49,10 +52,10 @@ class _Running:
     order: int
     key: AttemptKey = field(compare=False)
     worker: str = field(compare=False)
-    request: EvaluationRequest = field(compare=False)
+    request: AttemptRequest = field(compare=False)
     started_at: float = field(compare=False)
     seconds: float = field(compare=False)
-    result: Evaluation | Failure = field(compare=False)
+    result: AttemptResult = field(compare=False)
     reports: list[Report] = field(compare=False)
     told: list[Progress] = field(compare=False, default_factory=list)
 
@@ -67,6 +70,7 @@ class SimulatedDispatcher(Dispatcher):
             submitted, and again when it is stopped. Some failures also end its worker, which starts again.
         clock: moved by `wait`; the loop reads the same one.
         start_seconds: how long a worker takes to start.
+        measure: what latencies are; None where nobody asks for one.
     """
 
     def __init__(
@@ -76,11 +80,13 @@ class SimulatedDispatcher(Dispatcher):
         evaluate: Callable[..., Evaluation | Failure],
         clock: VirtualClock,
         start_seconds: float = 0.0,
+        measure: Measure | None = None,
     ) -> None:
         self._seconds = seconds
         self._evaluate = evaluate
         self._clock = clock
         self._start_seconds = start_seconds
+        self._measure = measure
         self._free_at = {f"worker-{n}": clock.seconds + start_seconds for n in range(1, count + 1)}
         self._running: list[_Running] = []
         self._num_submitted = 0
@@ -91,17 +97,26 @@ class SimulatedDispatcher(Dispatcher):
     def free_workers(self) -> list[str]:
         return [worker for worker, free_at in self._free_at.items() if free_at <= self._clock.seconds]
 
-    def submit(self, worker: str, key: AttemptKey, request: EvaluationRequest) -> None:
+    def submit(self, worker: str, key: AttemptKey, request: AttemptRequest) -> None:
         if self._free_at.get(worker, float("inf")) > self._clock.seconds:
             raise ValueError(f"{worker}: is not a free worker")
         self._num_submitted += 1
-        started_at, seconds = self._clock.seconds, self._seconds(request)
-        played = self._played(request, started_at, seconds)
+        started_at = self._clock.seconds
+        seconds, played = self._begun(request, started_at)
         attempt = _Running(
             started_at + seconds, self._num_submitted, key, worker, request, started_at, seconds, *played
         )
         heapq.heappush(self._running, attempt)
         self._free_at[worker] = float("inf")
+
+    def _begun(self, request: AttemptRequest, started_at: float) -> tuple[float, tuple[AttemptResult, list[Report]]]:
+        """How long an attempt takes that nobody stops, what it gives, and what it tells."""
+        if isinstance(request, LatencyRequest):
+            assert self._measure is not None
+            seconds, result = self._measure(request)
+            return seconds, (result, [])
+        seconds = self._seconds(request)
+        return seconds, self._played(request, started_at, seconds)
 
     def _played(
         self, request: EvaluationRequest, started_at: float, seconds: float, last_step: int | None = None
@@ -149,7 +164,7 @@ class SimulatedDispatcher(Dispatcher):
         self._catch_up()
         for attempt in self._running:
             measurements = [report for report in attempt.reports if isinstance(report[1], Measurement)]
-            if attempt.key == key and measurements:
+            if attempt.key == key and measurements and isinstance(attempt.request, EvaluationRequest):
                 at, measurement = measurements[0]
                 attempt.result, _ = self._played(attempt.request, attempt.started_at, attempt.seconds, measurement.step)
                 attempt.reports = attempt.reports[: attempt.reports.index(measurements[0]) + 1]
@@ -201,7 +216,7 @@ class SimulatedDispatcher(Dispatcher):
             attempt = heapq.heappop(self._running)
             self._finish(attempt, attempt.result)
 
-    def _finish(self, attempt: _Running, result: Evaluation | Failure) -> None:
+    def _finish(self, attempt: _Running, result: AttemptResult) -> None:
         """Turns an attempt into its one outcome; its worker is free again, or starts again."""
         outcome = AttemptOutcome.of(attempt.key, result)
         if outcome.failure is None or outcome.failure.reason not in _SAID_BY_NO_WORKER:

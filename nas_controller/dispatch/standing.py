@@ -17,11 +17,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, Dispatcher, WorkerPool
+from nas_controller.dispatch.base import (
+    AttemptKey,
+    AttemptOutcome,
+    AttemptRequest,
+    AttemptResult,
+    Dispatcher,
+    WorkerPool,
+)
 from nas_controller.dispatch.memory_kills import memory_kills
 from nas_controller.records import Failure, FailureReason
 from trainer.session import Progress
-from trainer.task import Evaluation, EvaluationRequest
 
 LISTEN_SECONDS = 1.0
 LEASE_SECONDS = 90.0
@@ -108,7 +114,7 @@ class Answered:
     """The worker's attempt ended at `at`, seconds since 1970; `events` are all that it told, from its start."""
 
     slot: Slot
-    result: Evaluation | Failure
+    result: AttemptResult
     at: float
     events: Sequence[Progress]
 
@@ -165,7 +171,7 @@ class StandingDispatcher(Dispatcher):
         """Begins to start a worker in the slot; `_listen` tells when it is up."""
 
     @abstractmethod
-    def _send(self, slot: Slot, key: AttemptKey, request: EvaluationRequest) -> None:
+    def _send(self, slot: Slot, key: AttemptKey, request: AttemptRequest) -> None:
         """Gives the request to the slot's idle worker. When that is gone, `_listen` tells."""
 
     @abstractmethod
@@ -202,7 +208,7 @@ class StandingDispatcher(Dispatcher):
         self._advance(0.0)
         return [slot.name for slot in self._slots if slot.state is SlotState.IDLE]
 
-    def submit(self, worker: str, key: AttemptKey, request: EvaluationRequest) -> None:
+    def submit(self, worker: str, key: AttemptKey, request: AttemptRequest) -> None:
         slot = next((slot for slot in self._slots if slot.name == worker), None)
         if slot is None or slot.state is not SlotState.IDLE:
             raise ValueError(f"{worker}: is not a free worker")
@@ -360,7 +366,7 @@ class StandingDispatcher(Dispatcher):
         self._has_news = self._has_news or bool(events)
         slot.num_reported += len(events)
 
-    def _finish(self, slot: Slot, result: Evaluation | Failure) -> None:
+    def _finish(self, slot: Slot, result: AttemptResult) -> None:
         """Turns the slot's attempt into its one outcome."""
         assert slot.key is not None
         self._outcomes.append(AttemptOutcome.of(slot.key, result))

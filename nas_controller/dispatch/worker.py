@@ -1,7 +1,8 @@
 """What runs inside a worker process: an evaluator found by name, called so that nothing it does ends the worker.
 
 An evaluator is a function of the request, or of the request and a session, through which it may report measurements,
-be stopped and go on from a checkpoint. It need not run in the main thread of its process.
+be stopped and go on from a checkpoint. It need not run in the main thread of its process. A latency is measured by our
+own code, whatever the evaluator.
 """
 
 import errno
@@ -13,11 +14,12 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 
-from nas_controller.dispatch.base import AttemptKey, AttemptOutcome
+from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, AttemptRequest, AttemptResult
 from nas_controller.dispatch.output import kept_output
 from nas_controller.dispatch.results import keep_result
 from nas_controller.dispatch.session import WorkerSession, call_evaluator
 from nas_controller.records import Failure, FailureReason
+from trainer.latency_task import Latency, LatencyRequest, UnsteadyDeviceError
 from trainer.session import Progress, TrainingSession
 from trainer.task import (
     Evaluation,
@@ -29,7 +31,7 @@ from trainer.task import (
 )
 
 Evaluator = Callable[..., object]
-Answer = tuple[float, Evaluation | Failure, list[Progress]]
+Answer = tuple[float, AttemptResult, list[Progress]]
 """When an attempt ended, in seconds since 1970, what it gave, and all that it reported."""
 
 DETECTION = "spinesearch.detection"
@@ -37,6 +39,7 @@ _NAMED_REASONS: dict[type[Exception], FailureReason] = {
     TrainingDiverged: FailureReason.DIVERGED,
     TrainingOutOfMemory: FailureReason.OUT_OF_MEMORY,
     TimeLimitReached: FailureReason.TIME_LIMIT,
+    UnsteadyDeviceError: FailureReason.UNFIT_DEVICE,
     TaskError: FailureReason.BROKEN_DATA,
 }
 """Exceptions that the trainer raises on purpose: their message says all, without the name of the class."""
@@ -88,6 +91,16 @@ def run_evaluation(evaluator: Evaluator, request: EvaluationRequest, session: Tr
     try:
         return _plain(call_evaluator(evaluator, request, session))
     except (Exception, SystemExit) as error:
+        return failure_of(error)
+
+
+def run_measurement(request: LatencyRequest) -> Latency | Failure:
+    """How long the network takes here; a failure when that could not be measured."""
+    try:
+        from trainer.latency import measure_latency
+
+        return measure_latency(request)
+    except Exception as error:
         return failure_of(error)
 
 
@@ -164,7 +177,7 @@ class Worker:
             return time.time(), failure_of(error)
         return time.time(), None
 
-    def evaluate(self, key: AttemptKey, request: EvaluationRequest | None) -> Answer:
+    def evaluate(self, key: AttemptKey, request: AttemptRequest | None) -> Answer:
         """Runs one attempt; what it gave, which is kept before it is reported, and all that it reported on the way.
 
         `start` was called before. The attempt that was given last is not run again: whoever asks for it again gets the
@@ -184,7 +197,7 @@ class Worker:
         self._answer = (key, answer)
         return answer
 
-    def _run(self, key: AttemptKey, request: EvaluationRequest, evaluator: Evaluator) -> Answer:
+    def _run(self, key: AttemptKey, request: AttemptRequest, evaluator: Evaluator) -> Answer:
         events: list[Progress] = []
         self._told = (key, events)
 
@@ -193,11 +206,14 @@ class Worker:
             if self._report is not None:
                 self._report(event)
 
-        session = WorkerSession(request, take, lambda: self._stopped == key)
         with kept_output(request.artifact_dir, key, take):
-            result = run_evaluation(evaluator, request, session)
-        if isinstance(result, Evaluation):
-            result = replace(result, files=session.files)
+            if isinstance(request, LatencyRequest):
+                result: AttemptResult = run_measurement(request)
+            else:
+                session = WorkerSession(request, take, lambda: self._stopped == key)
+                result = run_evaluation(evaluator, request, session)
+                if isinstance(result, Evaluation):
+                    result = replace(result, files=session.files)
         at = time.time()
         keep_result(request.artifact_dir, AttemptOutcome.of(key, result), events)
         return at, result, events

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_controller.artifacts.directory import DirectoryArtifactStore
-from nas_controller.dispatch.base import AttemptKey, AttemptOutcome
+from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, AttemptRequest
 from nas_controller.dispatch.simulated import SimulatedDispatcher, VirtualClock
 from nas_controller.running_search import RunningSearch
 from nas_controller.search_config import SearchConfig
@@ -17,7 +17,6 @@ from nas_controller.store.open import open_store
 from spinesearch.bench.claimed_search import claimed_search
 from spinesearch.bench.dispatch import NUM_WORKERS, Mark, marked_at
 from spinesearch.bench.dispatch_work import no_op
-from trainer.task import EvaluationRequest
 
 STATM_RESIDENT, PAGE_BYTES = 1, 4096
 
@@ -129,7 +128,7 @@ class ChargedDispatcher(SimulatedDispatcher):
         self._charged_until = time.perf_counter()
         self.started: list[float] = []
 
-    def submit(self, worker: str, key: AttemptKey, request: EvaluationRequest) -> None:
+    def submit(self, worker: str, key: AttemptKey, request: AttemptRequest) -> None:
         self._charge()
         super().submit(worker, key, request)
         self.started.append(self._virtual.seconds)

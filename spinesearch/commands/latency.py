@@ -17,7 +17,7 @@ from spinesearch.commands.architecture import (
 )
 
 if TYPE_CHECKING:
-    from trainer.latency import DeviceFingerprint
+    from trainer.latency_task import DeviceFingerprint
 
 MAX_BATCH = 1024
 
@@ -48,7 +48,8 @@ def latency(
     from search_space.cost import cost as count
     from search_space.plan import resolve
     from trainer.device import choose_device
-    from trainer.latency import LatencyProtocol, fingerprint_of, network_latency
+    from trainer.latency import fingerprint_of, network_latency
+    from trainer.latency_task import LatencyProtocol
 
     named = [architecture_at(spec, reference, image_size, head, num_classes, width_scale)]
     if against is not None:

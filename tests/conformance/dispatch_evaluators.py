@@ -18,7 +18,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from search_space.plan import TargetNetwork
 from search_space.spec import ArchitectureSpec, BlockSpec, Neck, Stem
+from trainer.latency_task import LatencyProtocol, LatencyRequest
 from trainer.session import LoneSession, Measurement, TrainingSession, TrainingStopped
 from trainer.task import (
     CocoSource,
@@ -65,6 +67,13 @@ def make_request(behaviour: str, seed: int = 0) -> EvaluationRequest:
         data=DataSource(train=_SOURCE, val=_SOURCE),
         seed=seed,
     )
+
+
+def make_latency_request() -> LatencyRequest:
+    """For a network and a protocol that take next to no time."""
+    target = TargetNetwork(image_size=64, width_scale=0.1, head=None, endpoint_channels=8)
+    protocol = LatencyProtocol(warmup_seconds=0.0, rounds=6, passes=1, slack=1e9)
+    return LatencyRequest(spec=make_request("ok").spec, target=target, protocol=protocol, device="cpu")
 
 
 def seconds_of(request: EvaluationRequest) -> float:

@@ -12,7 +12,7 @@ from nas_controller.artifacts.directory import DirectoryArtifactStore
 from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, Dispatcher
 from nas_controller.dispatch.results import ResultSpool
 from nas_controller.records import FailureReason
-from tests.conformance.dispatch_evaluators import make_request, measurement
+from tests.conformance.dispatch_evaluators import make_latency_request, make_request, measurement
 from trainer.session import Checkpoint, Measurement, Progress
 
 PATIENCE_SECONDS = 120.0
@@ -321,6 +321,17 @@ class DispatcherSuite:
         assert kept is not None
         assert kept.outcome == outcome
         assert results.artifact_keys() == {file.key}
+
+    def test_a_latency_is_measured_whatever_the_evaluator(self, dispatcher: Dispatcher, tmp_path: Path) -> None:
+        worker, key = until_free(dispatcher, 2)[0], AttemptKey("timed", 1)
+        dispatcher.submit(worker, key, replace(make_latency_request(), threads=7, artifact_dir=tmp_path))
+        outcome = watch(dispatcher, key)[1]
+        assert outcome.latency is not None, outcome.failure
+        assert (outcome.latency.rounds, outcome.latency.discarded) == (6, 0)
+        assert outcome.latency.device.threads < 7, "as many as the worker has CPUs"
+        kept = ResultSpool(tmp_path).find(key)
+        assert kept is not None
+        assert kept.outcome == outcome
 
     def test_what_runs_here_is_adopted_and_nothing_else(self, dispatcher: Dispatcher) -> None:
         worker, here = until_free(dispatcher, 2)[0], AttemptKey("here", 2)

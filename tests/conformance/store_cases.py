@@ -22,6 +22,7 @@ from nas_controller.records import (
 from nas_controller.requests import RequestDraft, RequestVerb
 from nas_controller.store.base import Store
 from nas_controller.trial_summaries import Objective
+from trainer.latency_task import DeviceFingerprint, Latency
 from trainer.session import Checkpoint, LogPart, Measurement
 
 START = datetime(2026, 3, 1, 9, 30, 0, 250_000, tzinfo=UTC)
@@ -84,6 +85,23 @@ def make_checkpoint(step: int) -> Checkpoint:
 def make_log_part(start: int, num_bytes: int = PART_BYTES) -> LogPart:
     """Each place and length has its own key."""
     return LogPart(start=start, num_bytes=num_bytes, key=f"{start:032x}{num_bytes:032x}")
+
+
+def make_device(processor: str = "Example 9000") -> DeviceFingerprint:
+    """A core of a processor; each name is another device."""
+    return DeviceFingerprint(device="cpu (fp32)", processor=processor, threads=1, precision="fp32", torch="2.14")
+
+
+def make_latency(median_ms: float, **changes: Any) -> Latency:
+    """Of 6 rounds that all counted; the interval is a quarter of the median on both sides."""
+    latency = Latency(
+        median_ms=median_ms,
+        interval_ms=(0.75 * median_ms, 1.25 * median_ms),
+        rounds=6,
+        discarded=0,
+        device=make_device(),
+    )
+    return replace(latency, **changes)
 
 
 def make_artifact(search_id: str, **changes: Any) -> Artifact:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from nas_controller.dispatch.base import AttemptKey, AttemptOutcome
+from nas_controller.dispatch.base import AttemptKey, AttemptOutcome, AttemptResult
 from nas_controller.dispatch.results import FOLDER, MAX_BYTES, KeptResult, ResultSpool, keep_result
 from nas_controller.records import Failure, FailureReason
 from tests.conformance.dispatch_evaluators import make_request, measure, measurement
-from tests.conformance.store_cases import make_log_part
+from tests.conformance.store_cases import make_latency, make_log_part
 from trainer.task import Evaluation, KeptFile
 
 KEY = AttemptKey("s1.3.proxy.1f", 2)
@@ -26,7 +26,10 @@ EVALUATION = replace(
 FAILURE = Failure(reason=FailureReason.DIVERGED, message="loss is nan at step 3", traceback="a\nb \ud800")
 
 
-def result(given: Evaluation | Failure = EVALUATION, key: AttemptKey = KEY) -> KeptResult:
+LATENCY = make_latency(12.3, interval_ms=(0.1 + 0.2, 45.0))
+
+
+def result(given: AttemptResult = EVALUATION, key: AttemptKey = KEY) -> KeptResult:
     measurements, log_parts = (measurement(1, 3), measurement(2, 3)), (make_log_part(0, 5),)
     return KeptResult(outcome=AttemptOutcome.of(key, given), measurements=measurements, log_parts=log_parts)
 
@@ -36,8 +39,8 @@ def only_file(folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("given", [EVALUATION, FAILURE])
-def test_what_is_put_is_found_as_it_was(tmp_path: Path, given: Evaluation | Failure) -> None:
+@pytest.mark.parametrize("given", [EVALUATION, LATENCY, FAILURE])
+def test_what_is_put_is_found_as_it_was(tmp_path: Path, given: AttemptResult) -> None:
     spool = ResultSpool(tmp_path)
     assert spool.find(KEY) is None
     spool.put(result(given))

@@ -12,6 +12,8 @@ from nas_controller.dispatch.worker import run_evaluation
 from nas_controller.records import Failure, FailureReason
 from tests.conformance.dispatch_evaluators import make_request, measurement, seconds_of, simulate
 from tests.conformance.dispatcher_suite import LEASE_SECONDS, DispatcherSuite, watch
+from tests.conformance.store_cases import make_latency
+from trainer.latency_task import Latency, LatencyRequest
 from trainer.session import Checkpoint, TrainingSession
 from trainer.task import Evaluation, EvaluationRequest
 
@@ -29,13 +31,17 @@ def evaluate(request: EvaluationRequest, session: TrainingSession) -> Evaluation
     return run_evaluation(simulate, request, session)
 
 
+def measure(request: LatencyRequest) -> tuple[float, Latency | Failure]:
+    return 0.5, make_latency(12.0)
+
+
 class TestSimulatedDispatcher(DispatcherSuite):
     clock = VirtualClock()
 
     @pytest.fixture(scope="class")
     @classmethod
     def dispatcher(cls) -> Dispatcher:
-        return SimulatedDispatcher(2, seconds, evaluate, cls.clock, start_seconds=0.25)
+        return SimulatedDispatcher(2, seconds, evaluate, cls.clock, start_seconds=0.25, measure=measure)
 
     def let_pass(self, seconds: float) -> None:
         self.clock.advance_to(self.clock.seconds + seconds)

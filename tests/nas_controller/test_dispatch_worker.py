@@ -15,10 +15,12 @@ from nas_controller.dispatch.worker import (
     failure_of,
     resolve_evaluator,
     run_evaluation,
+    run_measurement,
 )
 from nas_controller.records import Failure, FailureReason
 from tests.conformance import dispatch_evaluators
-from tests.conformance.dispatch_evaluators import make_request, measure, measurement, simulate
+from tests.conformance.dispatch_evaluators import make_latency_request, make_request, measure, measurement, simulate
+from trainer.latency_task import UnsteadyDeviceError
 from trainer.session import LoneSession, Progress, TrainingSession
 from trainer.task import Evaluation, EvaluationRequest
 
@@ -194,6 +196,15 @@ def test_torch_errors_are_told_by_name() -> None:
     assert out_of_memory.message == "OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB"
     broken_device = failure_of(torch.AcceleratorError("CUDA error: an illegal memory access was encountered"))
     assert broken_device.reason is FailureReason.MACHINE_ERROR
+
+
+def test_a_latency_that_cannot_be_measured_is_a_failure_with_its_reason() -> None:
+    refused = run_measurement(replace(make_latency_request(), device="nowhere"))
+    assert isinstance(refused, Failure)
+    assert refused.reason is FailureReason.BROKEN_DATA
+    slow = "the device was slower than it can be in 4 of 6 rounds"
+    unsteady = failure_of(UnsteadyDeviceError(slow))
+    assert (unsteady.reason, unsteady.message) == (FailureReason.UNFIT_DEVICE, slow)
 
 
 @given(st.integers(0, 60_000), st.integers(0, 60_000))

@@ -28,6 +28,7 @@ ATTEMPTS = {
     FailureReason.RAISED: 1,
     FailureReason.WORKER_LOST: 5,
     FailureReason.MACHINE_ERROR: 5,
+    FailureReason.UNFIT_DEVICE: 5,
 }
 
 

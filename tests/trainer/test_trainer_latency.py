@@ -1,6 +1,7 @@
 """Latencies: which rounds count, what the interval holds, and what is refused."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain, repeat
 from math import comb
 from random import Random
@@ -11,8 +12,10 @@ from torch import nn
 
 from search_space.plan import TargetNetwork, resolve
 from search_space.reference import reference
+from tests.conformance.dispatch_evaluators import make_latency_request
 from trainer.device import choose_device
-from trainer.latency import LatencyProtocol, UnsteadyDeviceError, fingerprint_of, network_latency, timed
+from trainer.latency import fingerprint_of, measure_latency, network_latency, timed
+from trainer.latency_task import Latency, LatencyProtocol, UnsteadyDeviceError
 
 ROUNDS = 12
 PROTOCOL = LatencyProtocol(warmup_seconds=0.0, rounds=ROUNDS, passes=3)
@@ -109,3 +112,31 @@ def test_a_fingerprint_tells_devices_apart() -> None:
         torch.set_num_threads(before)
     assert len(digests) == 3
     assert {len(digest) for digest in digests} == {12}
+
+
+def test_a_request_is_measured_with_its_threads_which_are_given_back() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        latency = measure_latency(replace(make_latency_request(), precision="fp32"))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert (latency.device.threads, latency.device.precision) == (1, "fp32")
+    assert (latency.rounds, latency.discarded) == (6, 0)
+    low, high = latency.interval_ms
+    assert 0 < low <= latency.median_ms <= high
+    assert Latency.from_document(latency.to_document()) == latency
+    assert ", 1 thread, torch" in latency.device.describe()
+
+
+@pytest.mark.parametrize("interval", [(2.0, 3.0), (0.5, 0.9), (0.0, 2.0), (0.5, float("inf")), (float("nan"), 2.0)])
+def test_a_latency_lies_in_its_interval(interval: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match=r"latency of 1.0 ms"):
+        Latency(
+            median_ms=1.0,
+            interval_ms=interval,
+            rounds=6,
+            discarded=0,
+            device=fingerprint_of(choose_device("cpu", "fp32")),
+        )

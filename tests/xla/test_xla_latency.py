@@ -5,7 +5,8 @@ from torch_xla.debug import metrics
 from search_space.plan import TargetNetwork, resolve
 from search_space.reference import reference
 from trainer.device import choose_device
-from trainer.latency import LatencyProtocol, network_latency
+from trainer.latency import network_latency
+from trainer.latency_task import LatencyProtocol
 
 ROUNDS, PASSES = 6, 2
 
