@@ -21,8 +21,7 @@ ALGORITHMS = ("random", "reinforce")
 @pytest.mark.parametrize(
     ("algorithm", "workers", "kills", "trials"),
     [
-        ("reinforce", 1, 4, 6),
-        ("reinforce", 8, 4, 12),
+        ("reinforce", 8, 3, 10),
         *(pytest.param(name, workers, 60, 60, marks=pytest.mark.chaos) for name in ALGORITHMS for workers in (1, 8)),
     ],
 )

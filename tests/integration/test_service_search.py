@@ -95,13 +95,8 @@ def test_a_service_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
         assert len(told) == len(set(told))
 
 
-@pytest.mark.parametrize(
-    "victim",
-    [
-        "internal search",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("RayWorker", "internal api", "internal controller")),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["internal search", "RayWorker", "internal api", "internal controller"])
 def test_one_process_that_is_killed_comes_back_by_itself(tmp_path: Path, victim: str) -> None:
     with running_service(tmp_path / "home") as (process, client):
         search_id = client.create_search(SEARCH)["id"]
