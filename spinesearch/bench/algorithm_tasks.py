@@ -3,17 +3,21 @@
 What takes long is run on fewer seeds, the first ones, and for fewer trials, and compared with others on what both ran.
 """
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from random import Random
 from typing import Any
 
 import numpy as np
 
 from search_space.spaces import find_space
-from spinesearch.bench.objectives.synthetic import SYNTHETIC
+from spinesearch.bench.objectives.base import Standardised
+from spinesearch.bench.objectives.synthetic import SYNTHETIC, normal
+from spinesearch.bench.objectives.trained import Trained
 from spinesearch.bench.objectives.training_free import TrainingFree
-from spinesearch.bench.simulated_search import Workload, run_simulated
+from spinesearch.bench.simulated_search import NOISE, Workload, run_simulated
 
 FIRST_TEST_SEED = 1000
 """Instances below are for tuning."""
@@ -21,6 +25,7 @@ RANDOM, DEFAULT = "random", "mixed"
 BUDGETS, QUICK_BUDGETS = (100, 250, 500, 1000, 2000), (100, 250)
 NUM_SEEDS, QUICK_SEEDS = 12, 3
 NUM_WORKERS, QUICK_WORKERS = 100, 10
+NUM_DRAWS = 20_000
 FIRST_POINT, NUM_POINTS = 20, 20
 """Of the curve whose area is taken: trials of its first point, and points, evenly spread over the logarithm."""
 
@@ -43,7 +48,7 @@ class Contender:
     limit: Limit = Limit()
 
 
-KINDS = {kind.kind: kind for kind in (*SYNTHETIC, TrainingFree)}
+KINDS = {kind.kind: kind for kind in (*SYNTHETIC, TrainingFree, Trained)}
 KIND_LIMITS = {TrainingFree.kind: Limit(num_seeds=5, num_trials=1000)}
 QUICK_KIND_LIMITS = {TrainingFree.kind: Limit(num_seeds=2, num_trials=100)}
 """A real network is built for each trial."""
@@ -63,12 +68,17 @@ CONTENDERS = (
 )
 
 
+DRAWS = Contender(name="random draws", algorithm="none: draws")
+"""No search: nothing is asked or told, so 20,000 take seconds."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What is run: every contender on every kind of objective of every space, once a seed, as far as limits go.
 
     Args:
         base: the contender that the others are compared with.
+        num_draws: random architectures whose best is a level to reach; 0 for none.
     """
 
     spaces: tuple[str, ...] = ("spinenet-49", "joint")
@@ -78,6 +88,7 @@ class Plan:
     budgets: tuple[int, ...] = BUDGETS
     num_workers: int = NUM_WORKERS
     base: str = DEFAULT
+    num_draws: int = NUM_DRAWS
     kind_limits: Mapping[str, Limit] = field(default_factory=lambda: KIND_LIMITS)
 
     def narrowed(
@@ -105,14 +116,35 @@ class Plan:
             spaces=_among("space", spaces, self.spaces),
         )
 
+    def groups(self) -> list[tuple[str, str]]:
+        """Space and kind of objective of each table; some kinds are of some spaces only."""
+        pairs = [(space, kind) for space in self.spaces for kind in self.kinds]
+        return [(space, kind) for space, kind in pairs if (of := KINDS[kind].spaces) is None or space in of]
+
     def tasks(self) -> "list[Task]":
         """All searches, in the order of the table."""
         return [
             self._task(space, kind, contender, seed)
-            for space in self.spaces
-            for kind in self.kinds
+            for space, kind in self.groups()
             for contender in self.contenders
             for seed in self.seeds[: min(contender.limit.num_seeds, self._limit(kind).num_seeds)]
+        ]
+
+    def draws(self) -> "list[Task]":
+        """For each instance how far `num_draws` random architectures come; none of kinds that take long."""
+        groups = [(space, kind) for space, kind in self.groups() if self.num_draws and kind not in self.kind_limits]
+        return [
+            Task(
+                space=space,
+                kind=kind,
+                contender=DRAWS,
+                seed=seed,
+                budgets=(self.num_draws,),
+                points=(),
+                num_workers=1,
+            )
+            for space, kind in groups
+            for seed in self.seeds
         ]
 
     def _task(self, space: str, kind: str, contender: Contender, seed: int) -> "Task":
@@ -145,6 +177,7 @@ QUICK_PLAN = Plan(
     seeds=tuple(range(FIRST_TEST_SEED, FIRST_TEST_SEED + QUICK_SEEDS)),
     budgets=QUICK_BUDGETS,
     num_workers=QUICK_WORKERS,
+    num_draws=0,
     kind_limits=QUICK_KIND_LIMITS,
 )
 
@@ -189,6 +222,8 @@ class Result:
 def run_task(task: Task) -> Result:
     """Runs one search, in this process."""
     objective = KINDS[task.kind](find_space(task.space), task.seed).standardise()
+    if task.contender == DRAWS:
+        return Result(incumbents=(best_draw(objective, task.seed, task.budgets[-1]),), curve=(), milliseconds=0.0)
     course = run_simulated(
         Workload(
             objective=objective,
@@ -204,6 +239,18 @@ def run_task(task: Task) -> Result:
         curve=tuple(course.incumbent_at(point) for point in task.points),
         milliseconds=1000 * course.controller_seconds / len(course.true),
     )
+
+
+def best_draw(objective: Standardised, seed: int, num_draws: int) -> float:
+    """The true value of the random architecture that looks best, each being trained once, with a search's noise."""
+    rng = Random(f"draws {seed}")
+    looks, best = -math.inf, -math.inf
+    for number in range(num_draws):
+        true = objective.value(objective.objective.random_architecture(rng))
+        observed = true + NOISE * normal(seed, "draw", number)
+        if observed > looks:
+            looks, best = observed, true
+    return best
 
 
 def _among(what: str, chosen: Sequence[str], known: tuple[str, ...]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from rich.progress import track
 from scipy.stats import ttest_1samp
 
 from nas_controller.insight.many_tests import adjusted
-from spinesearch.bench.algorithm_tasks import RANDOM, Plan, Result, Task, run_task
+from spinesearch.bench.algorithm_tasks import DRAWS, RANDOM, Plan, Result, Task, run_task
 from spinesearch.bench.kept_results import KeptResults
 from spinesearch.processes import end_with_parent_on_one_core
 
@@ -34,6 +34,7 @@ class Row:
         differences: chance (Holm's, over the whole table) that the paired difference to the plan's `base` at this
             budget is none, on the seeds that both ran; below 0 where the base is better. 1 for the base itself.
         reaches: trials until the mean curve reaches what random has at the largest budget; None where it does not.
+        reaches_draws: the same of the best of the plan's random draws.
         area: mean of the curve; None where it was not run to its end.
     """
 
@@ -45,6 +46,7 @@ class Row:
     errors: tuple[float, ...]
     differences: tuple[float, ...]
     reaches: int | None
+    reaches_draws: int | None
     area: float | None
     milliseconds: float
 
@@ -57,6 +59,7 @@ class AlgorithmsReport:
     num_seeds: int
     num_workers: int
     base: str
+    num_draws: int
     rows: tuple[Row, ...]
 
     def to_document(self) -> dict[str, Any]:
@@ -71,7 +74,7 @@ def run_algorithms(plan: Plan, kept: KeptResults | None = None, console: Console
         kept: results of earlier runs; what is there is not run again, and what is run is added.
         console: where progress is shown; None for nowhere.
     """
-    tasks = plan.tasks()
+    tasks = [*plan.tasks(), *plan.draws()]
     results = {task: result for task in tasks if kept and (result := kept.get(task))}
     missing = [task for task in tasks if task not in results]
     for task, result in track(_run(missing), "searching", len(missing), console=console or Console(quiet=True)):
@@ -86,6 +89,7 @@ def run_algorithms(plan: Plan, kept: KeptResults | None = None, console: Console
         num_seeds=len(plan.seeds),
         num_workers=plan.num_workers,
         base=plan.base,
+        num_draws=plan.num_draws,
         rows=tuple(_rows(plan, found)),
     )
 
@@ -102,28 +106,29 @@ def _run(tasks: Sequence[Task]) -> Iterator[tuple[Task, Result]]:
 def _rows(plan: Plan, found: dict[tuple[str, str, str], list[Result]]) -> list[Row]:
     chances = _differences(plan, found)
     rows = []
-    for space in plan.spaces:
-        for kind in plan.kinds:
-            points = plan.points(kind)
-            level = _mean_curve(found.get((space, kind, RANDOM), []))
-            for one in plan.contenders:
-                key = (space, kind, one.name)
-                by_seed = np.array([result.incumbents for result in found[key]])
-                curve = _mean_curve(found[key])
-                rows.append(
-                    Row(
-                        space=space,
-                        kind=kind,
-                        contender=one.name,
-                        num_seeds=len(by_seed),
-                        means=tuple(map(float, by_seed.mean(0))),
-                        errors=tuple(map(float, _standard_errors(by_seed))),
-                        differences=tuple(chances[(*key, index)] for index in range(by_seed.shape[1])),
-                        reaches=_reaches(points, curve, level),
-                        area=float(curve.mean()) if len(curve) == len(points) else None,
-                        milliseconds=float(np.mean([result.milliseconds for result in found[key]])),
-                    )
+    for space, kind in plan.groups():
+        points = plan.points(kind)
+        random_curve = _mean_curve(found.get((space, kind, RANDOM), []))
+        draws = [result.incumbents[0] for result in found.get((space, kind, DRAWS.name), [])]
+        for one in plan.contenders:
+            key = (space, kind, one.name)
+            by_seed = np.array([result.incumbents for result in found[key]])
+            curve = _mean_curve(found[key])
+            rows.append(
+                Row(
+                    space=space,
+                    kind=kind,
+                    contender=one.name,
+                    num_seeds=len(by_seed),
+                    means=tuple(map(float, by_seed.mean(0))),
+                    errors=tuple(map(float, _standard_errors(by_seed))),
+                    differences=tuple(chances[(*key, index)] for index in range(by_seed.shape[1])),
+                    reaches=_reaches(points, curve, random_curve[-1]) if len(random_curve) else None,
+                    reaches_draws=_reaches(points, curve, float(np.mean(draws))) if draws else None,
+                    area=float(curve.mean()) if len(curve) == len(points) else None,
+                    milliseconds=float(np.mean([result.milliseconds for result in found[key]])),
                 )
+            )
     return rows
 
 
@@ -135,11 +140,9 @@ def _standard_errors(by_seed: np.ndarray) -> np.ndarray:
     return by_seed.std(0, ddof=1) / len(by_seed) ** 0.5 if len(by_seed) > 1 else np.full(by_seed.shape[1], np.nan)
 
 
-def _reaches(points: Sequence[int], curve: np.ndarray, random_curve: np.ndarray) -> int | None:
-    """After how many trials the mean curve is as high as that of random search ends; None where it never is."""
-    if not len(random_curve):
-        return None
-    high = [point for point, value in zip(points, curve, strict=False) if value >= random_curve[-1]]
+def _reaches(points: Sequence[int], curve: np.ndarray, level: float) -> int | None:
+    """After how many trials the mean curve is as high as a level; None where it never is."""
+    high = [point for point, value in zip(points, curve, strict=False) if value >= level]
     return high[0] if high else None
 
 
@@ -148,6 +151,8 @@ def _differences(plan: Plan, found: dict[tuple[str, str, str], list[Result]]) ->
     the sign says who is better."""
     keys, chances, signs, same = [], [], [], {}
     for (space, kind, name), results in found.items():
+        if name == DRAWS.name:
+            continue
         base = found.get((space, kind, plan.base), [])
         for index in range(len(results[0].incumbents)):
             key = (space, kind, name, index)

@@ -44,7 +44,8 @@ def _groups(report: AlgorithmsReport) -> dict[tuple[str, str], list[Row]]:
 
 def _headings(report: AlgorithmsReport) -> Sequence[str]:
     budgets = [f"{budget:,}" for budget in report.budgets]
-    return (*budgets, "area", "reaches random's last", "ms a trial")
+    far = [f"reaches its {report.num_draws:,}th"] if report.num_draws else []
+    return (*budgets, "area", "reaches random's last", *far, "ms a trial")
 
 
 def _name(report: AlgorithmsReport, row: Row) -> str:
@@ -57,8 +58,9 @@ def _cells(report: AlgorithmsReport, row: Row) -> Sequence[str]:
     cells = [f"{mean:.2f} ± {error:.2f}{_mark(chance)}" for mean, error, chance in values]
     cells += [NOT_RUN] * (len(report.budgets) - len(cells))
     area = NOT_RUN if row.area is None else f"{row.area:.2f}"
-    reaches = "never" if row.reaches is None else f"{row.reaches:,}"
-    return (*cells, area, reaches, f"{row.milliseconds:.1f}")
+    reached = [row.reaches, row.reaches_draws] if report.num_draws else [row.reaches]
+    reaches = ["never" if trials is None else f"{trials:,}" for trials in reached]
+    return (*cells, area, *reaches, f"{row.milliseconds:.1f}")
 
 
 def _mark(chance: float) -> str:

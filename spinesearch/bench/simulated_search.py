@@ -125,13 +125,13 @@ def _bottleneck_share(spec: ArchitectureSpec) -> float:
 
 
 def _config(work: Workload) -> SearchConfig:
-    """A search of which no candidate is off budget."""
-    space = work.objective.objective.space
+    objective = work.objective.objective
+    space = objective.space
     document: dict[str, Any] = {
         "name": "simulated",
         "space": space.name,
         "data": "generated",
-        "budget": {"relative_to": space.budget_reference, "tolerance": 1.0},
+        "budget": {"relative_to": space.budget_reference, "tolerance": objective.tolerance},
         "algorithm": {"name": work.algorithm, "seed": work.seed, "settings": work.settings},
         "limits": {"trials": work.num_trials, "failures": 1.0},
         "workers": [{"count": work.num_workers}],
@@ -150,6 +150,8 @@ def _course(store: Store, search_id: str, evaluator: SimulatedTraining, controll
         for entry in entries:
             assert entry.trial_number is not None
             trial = store.get_trial(search_id, entry.trial_number)
+            if trial.state is TrialState.INFEASIBLE:
+                continue
             is_whole = trial.state is TrialState.COMPLETED
             reward = trial.reward
             observed.append(reward if is_whole else None)

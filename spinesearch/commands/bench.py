@@ -343,3 +343,20 @@ def algorithms(
         print(as_markdown(report))
     else:
         print_algorithms(report, make_console())
+
+
+@app.command("trained-table")
+def trained_table(
+    search: Annotated[str, typer.Argument(help="a search whose trainings make the table")],
+    out: Annotated[Path | None, typer.Option(help="the file to write; by default nothing is written")] = None,
+) -> None:
+    """How well can short trainings be predicted? The surrogate that `bench algorithms` searches, made and judged."""
+    from spinesearch.bench import trained_table as bench_trained_table
+    from spinesearch.composition import open_home_store
+    from spinesearch.home import Home
+    from spinesearch.progress import make_console
+
+    table = bench_trained_table.collect(open_home_store(Home.from_environment()), search)
+    bench_trained_table.print_ranking(table, bench_trained_table.ranking(table), make_console())
+    if out:
+        out.write_text(table.to_text(), encoding="utf-8")

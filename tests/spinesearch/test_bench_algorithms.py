@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
+from search_space.spaces import R0_SP53
 from spinesearch.bench import algorithm_tasks, algorithms
 from spinesearch.bench.algorithm_tasks import (
     CONTENDERS,
@@ -174,6 +175,7 @@ def test_the_table_marks_what_is_more_than_chance() -> None:
         errors=(0.1, 0.2),
         differences=(0.5, 0.01),
         reaches=None,
+        reaches_draws=None,
         area=1.5,
         milliseconds=3.25,
     )
@@ -181,7 +183,30 @@ def test_the_table_marks_what_is_more_than_chance() -> None:
         row, contender="slow", num_seeds=5, means=(1.0,), errors=(0.1,), differences=(-0.02,), reaches=80, area=None
     )
     report = algorithms.AlgorithmsReport(
-        budgets=(100, 2000), num_seeds=12, num_workers=100, base="mixed", rows=(row, shorter)
+        budgets=(100, 2000), num_seeds=12, num_workers=100, base="mixed", num_draws=0, rows=(row, shorter)
     )
     assert "| guided | 1.00 ± 0.10 | 2.00 ± 0.20 + | 1.50 | never | 3.2 |" in as_markdown(report)
     assert "| slow (5 instances) | 1.00 ± 0.10 - | not run | not run | 80 | 3.2 |" in as_markdown(report)
+    far = replace(report, num_draws=20_000, rows=(replace(row, reaches_draws=1400),))
+    assert "| guided | 1.00 ± 0.10 | 2.00 ± 0.20 + | 1.50 | never | 1,400 | 3.2 |" in as_markdown(far)
+
+
+def test_a_level_is_the_best_of_many_draws() -> None:
+    """Of 400 draws the one that looks best is nearly three deviations above the mean, and one draw is anywhere."""
+    objective = algorithm_tasks.KINDS["additive"](R0_SP53, 3).standardise()
+    values = [algorithm_tasks.best_draw(objective, seed, 400) for seed in range(5)]
+    assert 2 < sum(values) / 5 < 3.5
+    assert len(set(values)) > 1
+    plan = replace(PLAN, num_draws=400, seeds=(0, 1))
+    assert [run_task(task).incumbents for task in plan.draws()] == [
+        (algorithm_tasks.best_draw(algorithm_tasks.KINDS["additive"](R0_SP53, seed).standardise(), seed, 400),)
+        for seed in (0, 1)
+    ]
+
+
+def test_rows_say_when_the_level_of_the_draws_is_reached() -> None:
+    found = {("r0-sp53", "additive", name): [result(4.0)] for name in ("random", "good", "alike")}
+    found["r0-sp53", "additive", algorithm_tasks.DRAWS.name] = [Result(incumbents=(2.9,), curve=(), milliseconds=0.0)]
+    rows = algorithms._rows(replace(PLAN, seeds=(1,)), found)
+    # 15 parts of 20 of 4 are the first that are 2.9.
+    assert [row.reaches_draws for row in rows] == [curve_points(NUM_TRIALS)[14]] * 3

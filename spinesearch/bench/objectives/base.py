@@ -20,6 +20,10 @@ class Objective(ABC):
     """One instance: a function of the architecture alone, drawn from its kind by a seed."""
 
     num_reference: ClassVar[int] = NUM_REFERENCE
+    spaces: ClassVar[tuple[str, ...] | None] = None
+    """What it is defined on; None for every space."""
+    tolerance: float = 1.0
+    """Of the budget of its searches: by default nothing that random draws give is off it."""
 
     def __init__(self, space: SearchSpace, seed: int) -> None:
         self.space = space
