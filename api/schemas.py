@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.latency_schemas import Latency
 from api.readiness import CheckStatus
 from nas_controller.records import (
     AttemptState,
@@ -82,6 +83,7 @@ class SearchSummary(BaseModel):
 class OpenJobs(BaseModel):
     """Jobs that are queued or running, by kind."""
 
+    latency: int = 0
     proxy: int = 0
     reevaluate: int = 0
     full_train: int = 0
@@ -145,6 +147,7 @@ class TrialSummary(BaseModel):
         val_standard_error=0.015,
         val_count=3,
         failure="",
+        latency=None,
         reused_from=None,
         source=None,
     )
@@ -164,6 +167,7 @@ class TrialSummary(BaseModel):
     val_standard_error: float | None
     val_count: int = Field(description="number of seeds behind `val_average_precision`")
     failure: str = Field(description="one line why it failed or is infeasible")
+    latency: Latency | None = Field(description="null where the search asks for none, or it is not measured yet")
     reused_from: TrialSource | None = Field(
         description="the trial whose reward and AP these are (`duplicates.policy: reuse`); null where it was trained"
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from nas_controller.records import NetworkCost, Trial
 from nas_controller.store.base import Store
+from trainer.latency_task import Latency
 
 if TYPE_CHECKING:
     import pyarrow  # type: ignore[import-untyped]
@@ -65,6 +66,20 @@ def _cost_columns(network: Literal["target", "proxy"]) -> list[Column]:
     ]
 
 
+def _latency_columns() -> list[Column]:
+    def of(value: Callable[[Latency], Cell]) -> Callable[[Trial], Cell]:
+        return lambda trial: None if trial.latency is None else value(trial.latency)
+
+    return [
+        Column("latency_ms", Kind.NUMBER, "of the target's whole network, median", of(lambda found: found.median_ms)),
+        Column("latency_low_ms", Kind.NUMBER, "95 % interval of that", of(lambda found: found.interval_ms[0])),
+        Column("latency_high_ms", Kind.NUMBER, "likewise", of(lambda found: found.interval_ms[1])),
+        Column("latency_rounds", Kind.INTEGER, "that counted", of(lambda found: found.rounds)),
+        Column("latency_discarded", Kind.INTEGER, "rounds that did not", of(lambda found: found.discarded)),
+        Column("latency_device", Kind.TEXT, "equal where comparable", of(lambda found: found.device.digest)),
+    ]
+
+
 COLUMNS: tuple[Column, ...] = (
     Column("number", Kind.INTEGER, "of the trial in its search", lambda t: t.number),
     Column("arm", Kind.TEXT, "what proposed it", lambda t: t.draft.arm),
@@ -83,6 +98,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("num_dead_blocks", Kind.INTEGER, "that reach no endpoint", lambda t: t.draft.num_dead_blocks),
     *_cost_columns("target"),
     *_cost_columns("proxy"),
+    *_latency_columns(),
     Column("created_at", Kind.TIME, "when it was proposed", lambda t: t.created_at),
     Column("started_at", Kind.TIME, "when a worker began", lambda t: t.started_at),
     Column("finished_at", Kind.TIME, "when it ended", lambda t: t.finished_at),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 
-from api import schemas, steering_schemas
+from api import latency_schemas, schemas, steering_schemas
 from api.comparison import best_reference, compare
 from nas_controller.records import (
     Artifact,
@@ -25,6 +25,7 @@ from nas_controller.search_config import Price, Workers
 from nas_controller.store.base import Store
 from nas_controller.trial_summaries import Objective, TrialSummary
 from nas_controller.usage import usage
+from trainer.latency_task import Latency
 from trainer.session import Measurement
 
 MIN_TRIALS_FOR_ESTIMATE = 3
@@ -120,6 +121,7 @@ def trial_summary(trial: TrialSummary) -> schemas.TrialSummary:
         val_standard_error=trial.val_standard_error,
         val_count=trial.val_count,
         failure=trial.failure,
+        latency=None if trial.latency is None else _latency(trial.latency),
         reused_from=_source(trial.reused_from),
         source=_source(trial.source),
         fingerprint=trial.fingerprint,
@@ -129,6 +131,17 @@ def trial_summary(trial: TrialSummary) -> schemas.TrialSummary:
         created_at=trial.created_at,
         started_at=trial.started_at,
         finished_at=trial.finished_at,
+    )
+
+
+def _latency(measured: Latency) -> latency_schemas.Latency:
+    device = latency_schemas.Device(digest=measured.device.digest, **asdict(measured.device))
+    return latency_schemas.Latency(
+        median_ms=measured.median_ms,
+        interval_ms=measured.interval_ms,
+        rounds=measured.rounds,
+        discarded=measured.discarded,
+        device=device,
     )
 
 

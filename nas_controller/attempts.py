@@ -8,6 +8,7 @@ from nas_controller.attempt_logs import keep_log_part, take_rest
 from nas_controller.dispatch.base import AttemptKey, AttemptOutcome
 from nas_controller.dispatch.results import KeptResult
 from nas_controller.failures import is_tried_again, retry_at
+from nas_controller.latencies import comparable, costs_of
 from nas_controller.log_ids import attempt_ids
 from nas_controller.records import (
     Artifact,
@@ -23,6 +24,7 @@ from nas_controller.records import (
 )
 from nas_controller.reward import aimed, reward_of
 from nas_controller.running_search import RunningSearch, SearchFailedError
+from trainer.latency_task import Latency
 from trainer.session import Checkpoint, LogPart
 from trainer.task import Evaluation, KeptFile
 
@@ -52,7 +54,9 @@ def submit_queued(search: RunningSearch) -> None:
 def give(search: RunningSearch, worker: str, job: Job, draft: TrialDraft) -> None:
     """Gives a free worker the newest attempt of the job, which is committed."""
     key = AttemptKey(job.id, job.num_attempts)
-    search.dispatcher.submit(worker, key, search.setup.request(draft, job))
+    setup = search.setup
+    request = setup.latency_request(draft) if job.kind is JobKind.LATENCY else setup.request(draft, job)
+    search.dispatcher.submit(worker, key, request)
     search.running[key] = job
     _log.info("attempt %d started on %s", key.number, worker, extra=attempt_ids(job, key.number))
     if _was_given_up(search, job):
@@ -124,7 +128,7 @@ def record(search: RunningSearch, outcome: AttemptOutcome) -> Trial | None:
     job = search.running.pop(outcome.key)
     if outcome.failure is not None:
         take_rest(search, outcome.key)
-    outcome = _as_kept(search, outcome)
+    outcome = comparable(search, _as_kept(search, outcome))
     trial = _commit(search, job, outcome)
     if search.results is not None:
         search.results.forget(outcome.key)
@@ -165,14 +169,31 @@ def _commit(search: RunningSearch, job: Job, outcome: AttemptOutcome) -> Trial |
 
 
 def _write(search: RunningSearch, job: Job, outcome: AttemptOutcome) -> Trial | None:
-    if outcome.evaluation is not None:
-        return complete(search, job, outcome.key, outcome.evaluation)
-    assert outcome.failure is not None
-    return _fail(search, job, outcome.key, outcome.failure)
+    if outcome.failure is not None:
+        return _fail(search, job, outcome.key, outcome.failure)
+    return complete(search, job, outcome)
 
 
-def complete(search: RunningSearch, job: Job, key: AttemptKey, evaluation: Evaluation) -> Trial | None:
+def complete(search: RunningSearch, job: Job, outcome: AttemptOutcome) -> Trial | None:
     """Commits a result; the sampled trial, where it ended so."""
+    if outcome.latency is not None:
+        _complete_latency(search, job, outcome.key, outcome.latency)
+        return None
+    assert outcome.evaluation is not None
+    return _complete_training(search, job, outcome.key, outcome.evaluation)
+
+
+def _complete_latency(search: RunningSearch, job: Job, key: AttemptKey, latency: Latency) -> None:
+    """Commits it together with the training that follows: whoever is killed after that finds that one queued."""
+    search.store.complete_latency(search.lease, key.job_id, key.number, latency, search.now())
+    _log.info("attempt %d completed", key.number, extra=attempt_ids(job, key.number))
+    known = {other.id for other in search.queued}
+    for each in search.store.list_jobs(search.search_id, job.trial_number, open_only=True):
+        if each.state is JobState.QUEUED and each.id not in known:
+            queue(search, each)
+
+
+def _complete_training(search: RunningSearch, job: Job, key: AttemptKey, evaluation: Evaluation) -> Trial | None:
     is_proxy = job.kind is JobKind.PROXY
     reward = _reward(search, job, evaluation) if is_proxy else None
     document = evaluation.to_document()
@@ -188,9 +209,8 @@ def _reward(search: RunningSearch, job: Job, evaluation: Evaluation) -> float:
     metric = reward_of(evaluation, wanted.metric)
     if not wanted.targets:
         return metric
-    cost = search.store.get_trial(search.search_id, job.trial_number).draft.target_cost
-    costs = {"multiply_adds": cost.backbone_multiply_adds, "parameters": cost.backbone_parameters}
-    return aimed(metric, wanted.targets, costs)
+    trial = search.store.get_trial(search.search_id, job.trial_number)
+    return aimed(metric, wanted.targets, costs_of(trial))
 
 
 def _record_files(search: RunningSearch, job: Job, files: Sequence[KeptFile]) -> None:
@@ -218,7 +238,7 @@ def _fail(search: RunningSearch, job: Job, key: AttemptKey, failure: Failure) ->
     trial = search.store.fail_attempt(search.lease, key.job_id, key.number, failure, retry, search.now())
     if retry and trial.state is not TrialState.CANCELLED:
         queue(search, search.store.get_job(job.id))
-    return _counted(search, trial) if job.kind is JobKind.PROXY and not retry else None
+    return _counted(search, trial) if job.kind.carries_trial and not retry else None
 
 
 def _counted(search: RunningSearch, trial: Trial) -> Trial | None:

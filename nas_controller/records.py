@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from search_space.decisions import Genotype
+from trainer.latency_task import Latency
 from trainer.session import Checkpoint
 
 
@@ -274,6 +275,7 @@ class Trial:
             val, its standard error (None below two jobs), and their number.
         failure: "" or one line why it failed or is infeasible.
         failure_reason: why it FAILED; None in any other state.
+        latency: of its target network, where the search asks for it; None until it is measured or taken over.
         reused_from: the trial that was trained in its place and whose reward and AP it has; None where it was
             trained itself. The other search may be gone.
     """
@@ -292,6 +294,7 @@ class Trial:
     failure: str = ""
     failure_reason: FailureReason | None = None
     reused_from: TrialKey | None = None
+    latency: Latency | None = None
 
     @property
     def number(self) -> int:
@@ -351,6 +354,7 @@ class EntryKind(StrEnum):
     REQUEST_CREATED = "request.created"
     REQUEST_CLOSED = "request.closed"
     TRIAL_CREATED = "trial.created"
+    TRIAL_TIMED = "trial.timed"
     TRIAL_STARTED = "trial.started"
     TRIAL_MEASURED = "trial.measured"
     TRIAL_FINISHED = "trial.finished"

@@ -7,6 +7,7 @@ from nas_controller.attempt_logs import sweep_output, take_rest
 from nas_controller.attempts import complete, forget_checkpoint, queue
 from nas_controller.dispatch.base import AttemptKey
 from nas_controller.dispatch.results import ResultSpool
+from nas_controller.latencies import comparable
 from nas_controller.log_ids import attempt_ids
 from nas_controller.records import Job, JobState, Trial
 from nas_controller.running_search import RunningSearch
@@ -83,15 +84,15 @@ def _take_late_result(search: RunningSearch, results: ResultSpool, key: AttemptK
     kept = results.find(key)
     if kept is None:
         return None
-    outcome = kept.outcome
+    outcome = comparable(search, kept.outcome)
     job = _job_of(search.store, key)
     if job is None:
         _log.warning("late result of attempt %d of job %s: refused, it is unknown", key.number, key.job_id)
         results.forget(key)
         return None
     is_open, trial = not job.state.is_final, None
-    if is_open and outcome.evaluation is not None:
-        trial = complete(search, job, key, outcome.evaluation)
+    if is_open and outcome.failure is None:
+        trial = complete(search, job, outcome)
     state = search.store.get_job(job.id).state
     if is_open and state is JobState.COMPLETED:
         _log.info("late result of attempt %d: used, it is the first", key.number, extra=attempt_ids(job, key.number))

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from nas_controller.reward import TargetForm
 from nas_controller.section import Number, Section, Whole, parse_whole
 from nas_controller.wanted_front import WantedFront
+from nas_controller.wanted_latency import WantedLatency, require_one_device
 from search_space.budget import FlopsBudget, budget_from
 from search_space.plan import TargetNetwork
 from search_space.reference import reference
@@ -118,11 +119,11 @@ class CocoData(Section):
 
 
 class CostTarget(Section):
-    """What a cost of the target's live backbone should be. The metric is multiplied by (cost / target) ** exponent, as
-    in MnasNet. `soft`: -0.07 on both sides, so that half the cost is worth 5 % of the metric; `hard`: 0 below the
-    target and -1 above."""
+    """What a cost should be: of the target's live backbone, or, where `latency` asks for it, the milliseconds of its
+    whole network. The metric is multiplied by (cost / target) ** exponent, as in MnasNet. `soft`: -0.07 on both sides,
+    so that half the cost is worth 5 % of the metric; `hard`: 0 below the target and -1 above."""
 
-    cost: Literal["multiply_adds", "parameters"]
+    cost: Literal["multiply_adds", "parameters", "latency_ms"]
     target: Number = Field(gt=0, description="e.g. 20M")
     form: TargetForm = TargetForm.SOFT
 
@@ -131,7 +132,7 @@ class Reward(Section):
     """What is maximised: COCO AP on the reward split, times a factor for each target."""
 
     metric: Literal["ap", "ap50"] = "ap"
-    targets: tuple[CostTarget, ...] = Field(default=(), max_length=2)
+    targets: tuple[CostTarget, ...] = Field(default=(), max_length=3)
 
     @field_validator("targets")
     @classmethod
@@ -239,6 +240,7 @@ class SearchConfig(Section):
     data: CocoData | Literal["generated"]
     proxy: dict[str, Any] = Field(default_factory=lambda: {"preset": "cpu-small"})
     reward: Reward = Reward()
+    latency: WantedLatency | None = Field(default=None, description="left out: no network is timed")
     limits: Limits = Limits()
     price: Price | None = Field(default=None, description="wanted by `limits.cost`")
     workers: tuple[Workers, ...] = Field(default=(Workers(),), min_length=1, max_length=100)
@@ -278,6 +280,14 @@ class SearchConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _what_is_timed_is_comparable(self) -> Self:
+        if self.latency is not None:
+            require_one_device([(pool.cpus, pool.gpus, pool.tpus) for pool in self.workers])
+        elif any(one.cost == "latency_ms" for one in self.reward.targets):
+            raise ValueError("reward.targets: latency_ms is not measured: give latency too, e.g. latency: {}")
+        return self
+
+    @model_validator(mode="after")
     def _aims_once(self) -> Self:
         if self.front is not None and self.budget is not None:
             raise ValueError("front: it takes the place of budget: give one of them")
@@ -309,6 +319,11 @@ class SearchConfig(Section):
             num_classes=target.num_classes,
         )
 
+    def timed_network(self) -> TargetNetwork:
+        """The network whose latency is measured: the target, at the image size that is asked for."""
+        size = self.target.image_size if self.latency is None else self.latency.image_size or self.target.image_size
+        return replace(self.target_network(), image_size=size)
+
     def task(self) -> ProxyTask:
         """The proxy task with its preset filled in, measured where early stopping decides."""
         task = ProxyTask.from_document(self.proxy)
@@ -337,6 +352,10 @@ class SearchConfig(Section):
         """The document as plain data with every default filled in, also those that depend on other values."""
         document = self.model_dump(mode="json")
         document["proxy"] = self.task().to_document()
+        if self.latency is None:
+            del document["latency"]  # documents that ask for none are what they were before there was any
+        else:
+            document["latency"]["image_size"] = self.timed_network().image_size
         if self.algorithm.name in ("mixed", "reinforce", "reinforce_recurrent"):
             document["algorithm"]["settings"].setdefault("horizon", float(self.limits.trials))
         return document
@@ -356,7 +375,7 @@ class SearchConfig(Section):
             first = error.errors(include_url=False)[0]
             place = ".".join(str(part) for part in first["loc"] if part not in ("CocoData", "literal['generated']"))
             message = first["msg"].removeprefix("Value error, ")
-            if message.startswith(("proxy.", "early_stopping.", "limits.", "front:")):
+            if message.startswith(("proxy.", "early_stopping.", "limits.", "front:", "reward.", "workers:")):
                 place, _, message = message.partition(": ")
             elif first["type"] not in ("missing", "value_error"):
                 message += f" (given: {_short(first['input'])})"

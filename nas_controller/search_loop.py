@@ -13,6 +13,7 @@ from nas_controller.asked import next_draft, queue_promoted, take_requests, warm
 from nas_controller.attempt_logs import take_rest
 from nas_controller.attempts import forget_checkpoint, give, record, submit_queued, take_kept, take_progress
 from nas_controller.dispatch.base import AttemptOutcome
+from nas_controller.latencies import first_job, timed_before
 from nas_controller.log_ids import log_ids
 from nas_controller.records import JobKind, JobState, SearchState, Trial, TrialDraft, TrialState
 from nas_controller.recovery import forget_results, take_late_results, take_over
@@ -208,13 +209,16 @@ def _measured_before(search: RunningSearch, draft: TrialDraft) -> Trial | None:
     """The trial whose reward the candidate may take; a twin that still runs is none: then both are trained."""
     if search.setup.config.duplicates.policy == "remeasure":
         return None
-    return search.store.first_measured(search.setup.measurement_key, draft.fingerprint)
+    return search.store.first_measured(search.setup.reward_key, draft.fingerprint)
 
 
 def _start_candidate(search: RunningSearch, draft: TrialDraft, worker: str, request: int | None) -> None:
+    """The candidate begins with its training, or with its latency where the search wants that and has not got it."""
     search.infeasible_in_a_row = 0
     seed = derive_seed(search.setup.config.algorithm.seed, "proxy", draft.number)
-    job = search.store.start_trial(search.lease, draft, seed, worker, search.now(), request)
+    timed = timed_before(search, draft)
+    first = first_job(search, timed)
+    job = search.store.start_trial(search.lease, draft, seed, worker, search.now(), request, first, timed)
     search.next_number += 1
     search.num_started += 1
     _log.info("trial %d created by %s", draft.number, draft.arm, extra=log_ids(search.search_id, draft.number))

@@ -17,6 +17,7 @@ from search_space.fingerprint import fingerprint
 from search_space.plan import NetworkPlan, TargetNetwork, resolve
 from search_space.reference import reference
 from search_space.spec import ArchitectureSpec
+from trainer.latency_task import LatencyRequest
 from trainer.task import TRAINER_VERSION, DataSource, EvaluationRequest, ImageCache, ProxyTask, Split
 
 FULL_FACTOR = 4
@@ -96,8 +97,15 @@ class SearchSetup:
             target_cost=network_cost(plan),
             proxy_cost=self._proxy_cost(spec),
             num_dead_blocks=plan.num_dead_blocks,
-            measurement_key=self.measurement_key,
+            measurement_key=self.reward_key,
         )
+
+    @property
+    def reward_key(self) -> str:
+        """`measurement_key`; with latencies, of this search alone: another one may have another device."""
+        if self.config.latency is None:
+            return self.measurement_key
+        return hashlib.sha256(f"{self.measurement_key} {self.search_id}".encode()).hexdigest()
 
     def draft_reference(self, name: str, number: int) -> TrialDraft:
         """A published architecture as a trial of this search: same target, same proxy, no genotype."""
@@ -105,6 +113,24 @@ class SearchSetup:
 
     def _proxy_cost(self, spec: ArchitectureSpec) -> NetworkCost:
         return network_cost(resolve(spec, self.task.network(self.num_classes)))
+
+    def latency_request(self, draft: TrialDraft) -> LatencyRequest:
+        """What a worker needs to measure how long the target network of one candidate takes.
+
+        Raises:
+            ValueError: the search asks for no latency.
+        """
+        wanted = self.config.latency
+        if wanted is None:
+            raise ValueError(f"search {self.search_id}: asks for no latency")
+        return LatencyRequest(
+            spec=ArchitectureSpec.from_document(draft.spec),
+            target=self.config.timed_network(),
+            protocol=wanted.protocol(),
+            batch_size=wanted.batch_size,
+            precision=wanted.precision,
+            artifact_dir=self.artifact_dir,
+        )
 
     def request(self, draft: TrialDraft, job: Job) -> EvaluationRequest:
         """What a worker needs to train and measure one candidate once; on val there is one measurement, at the end."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Self
 
 from nas_controller.records import NetworkCost, Trial, TrialKey, TrialState
+from trainer.latency_task import Latency
 
 
 class Objective(StrEnum):
@@ -31,6 +32,7 @@ class TrialSummary:
     val_standard_error: float | None
     val_count: int
     failure: str
+    latency: Latency | None
     reused_from: TrialKey | None
     source: TrialKey | None
     fingerprint: str
@@ -57,6 +59,7 @@ class TrialSummary:
             val_standard_error=trial.val_standard_error,
             val_count=trial.val_count,
             failure=trial.failure,
+            latency=trial.latency,
             reused_from=trial.reused_from,
             source=draft.source,
             fingerprint=draft.fingerprint,

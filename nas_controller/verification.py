@@ -110,7 +110,7 @@ def verify(
 
 @dataclass
 class _Verifying:
-    """A replay under way, and the rows of trials that are not finished in it."""
+    """A replay under way, the rows of trials that are not finished in it, and the device of latencies."""
 
     replay: Replay
     config: SearchConfig
@@ -120,6 +120,7 @@ class _Verifying:
     num_asks: int = 0
     num_states: int = 0
     last_state_at: int = 0
+    device: Mapping[str, Any] | None = None
 
     def steps(self, last_sequence: int) -> Iterator[tuple[int, int | None, Mismatch | None]]:
         """Sequence and trial number of each entry up to a last one, with what does not fit."""
@@ -152,6 +153,8 @@ class _Verifying:
             mismatch = self._requested(entry)
         elif entry.kind is EntryKind.TRIAL_CREATED and entry.payload["arm"] != REFERENCE_ARM:
             mismatch = self._ask(entry)
+        elif entry.kind is EntryKind.TRIAL_TIMED:
+            mismatch = self._time(entry)
         elif entry.kind is EntryKind.TRIAL_FINISHED:
             mismatch = self._finish(entry)
         if mismatch is not None:
@@ -199,6 +202,16 @@ class _Verifying:
         if self.config.front is None or trial.draft.arm in ARMS.values():
             return self.config.budget_near(trial.draft.target_cost.backbone_multiply_adds)
         return self.config.front.budget_for(trial.number)
+
+    def _time(self, entry: LedgerEntry) -> Mismatch | None:
+        """What the ledger says of a trial's latency is what its row says, and all are of one device."""
+        trial = self._trial(entry.trial_number or 0)
+        if trial is None:
+            return Mismatch(what="the trial's row", recorded="none", rederived=f"trial {entry.trial_number}")
+        timed = entry.payload["latency"]
+        self.device = self.device or timed["device"]
+        row = {"latency": trial.latency and trial.latency.to_document()}
+        return _row_mismatch(entry.payload, row) or _mismatch("device of the latency", timed["device"], self.device)
 
     def _finish(self, entry: LedgerEntry) -> Mismatch | None:
         """What the ledger says became of a trial is what its row says."""

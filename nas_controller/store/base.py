@@ -19,6 +19,7 @@ Ledger payloads:
     trial.created   {"arm": str, "name": str, "genotype": [int], "log_probs": [float], "fingerprint": str,
                      "multiply_adds": int, "parameters": int}      of the backbone at target size; filled in where the
                                                             entry is older than schema 0007
+    trial.timed     {"latency": {...} (`Latency.to_document`), "reused_from": {"search": str, "trial": int} | null}
     trial.started   {}
     trial.measured  {"step": int, "num_steps": int, "loss": float, "average_precision": float, "seconds": float}
     trial.finished  {"state": str, "reward": float | null, "average_precision": float | null,
@@ -59,6 +60,7 @@ from nas_controller.records import (
     TrialState,
 )
 from nas_controller.requests import RequestDraft, RequestState, SearchEdit, SearchOrder, TrialRequest
+from nas_controller.store.latencies import LatencyStore
 from nas_controller.store.operations import OperationStore
 from nas_controller.store.summaries import SummaryStore
 from nas_controller.store.tokens import TokenStore
@@ -92,7 +94,7 @@ class LeaseLostError(StoreError):
     """Another process holds a newer lease on the search, webhook or operation; nothing was written."""
 
 
-class Store(TokenStore, WebhookStore, OperationStore, SummaryStore):
+class Store(TokenStore, WebhookStore, OperationStore, SummaryStore, LatencyStore):
     """The one truth. Lists come in the order their docstring says."""
 
     # Searches
@@ -214,16 +216,21 @@ class Store(TokenStore, WebhookStore, OperationStore, SummaryStore):
         worker: str,
         at: datetime,
         request: int | None = None,
+        first: JobKind = JobKind.PROXY,
+        timed: Trial | None = None,
     ) -> Job:
         """`add_trial` and `start_attempt` of its job in one transaction: the job, RUNNING, whose attempt 1 is on
         `worker`. With `request`, that is DONE and names the trial in the same transaction; `ConflictError` where it is
-        not OPEN. `ValueError` where the draft has a reason not to be trained; else as these two."""
+        not OPEN. The job is one of kind `first`: LATENCY is followed by the PROXY job (`complete_latency`). With
+        `timed`, a trial of the same search and fingerprint, the new one has its latency, and writes `trial.timed`.
+        `ValueError` where that has none or is another network, where the draft has a reason not to be trained, or for
+        another kind of job; else as these two."""
 
     @abstractmethod
     def add_reused_trial(
         self, lease: SearchLease, draft: TrialDraft, measured: Trial, at: datetime, request: int | None = None
     ) -> Trial:
-        """The new trial, COMPLETED (and told) with the reward and the AP of `measured`, in one transaction; it
+        """The new trial, COMPLETED (and told) with reward, AP and latency of `measured`, in one transaction; it
         names that trial and has no job. `ValueError` where `measured` was not trained to a reward, or where
         fingerprint or measurement key differ or a key is missing; `request` as in `start_trial`; else as
         `add_trial`."""
@@ -239,12 +246,12 @@ class Store(TokenStore, WebhookStore, OperationStore, SummaryStore):
         num_steps: int | None = None,
     ) -> Job:
         """One more job on a trial. The same (trial, kind, seed) gives the job made first. `ConflictError` for
-        another PROXY job (a trial is told once), and when the search is final."""
+        another PROXY or LATENCY job (a trial is told once), and when the search is final."""
 
     @abstractmethod
     def start_attempt(self, lease: SearchLease, job_id: str, worker: str, at: datetime) -> Attempt:
-        """A new running attempt of a job that is QUEUED (else `ConflictError`); the job is RUNNING, and a PROXY
-        job's trial too, which writes `trial.started`."""
+        """A new running attempt of a job that is QUEUED (else `ConflictError`); the job is RUNNING, and so is
+        its trial where the job carries it (`JobKind.carries_trial`), which writes `trial.started`."""
 
     @abstractmethod
     def complete_attempt(
@@ -263,7 +270,7 @@ class Store(TokenStore, WebhookStore, OperationStore, SummaryStore):
         first completed attempt of a job wins: for a job that is final already, nothing is written and the stored trial
         is returned; the same for an attempt that FAILED. An attempt that was given up as LOST, or that FAILED as its
         worker was lost, may still complete its job. `ValueError` for a PROXY job's reward, or any number in the
-        evaluation, that is not finite."""
+        evaluation, that is not finite, and for a LATENCY job."""
 
     @abstractmethod
     def fail_attempt(
@@ -275,8 +282,8 @@ class Store(TokenStore, WebhookStore, OperationStore, SummaryStore):
         retry: bool,
         at: datetime,
     ) -> Trial:
-        """The attempt FAILED. With `retry` its job is QUEUED again; without, the job FAILED, and a PROXY
-        job's trial too, told with no reward where the failure is the architecture's own (`Failure.is_told`). A job
+        """The attempt FAILED. With `retry` its job is QUEUED again; without, the job FAILED, and a trial
+        that it carries too, told with no reward where the failure is the architecture's own (`Failure.is_told`). A job
         that is final already, or an attempt that is not RUNNING, is left alone."""
 
     @abstractmethod

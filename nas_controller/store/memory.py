@@ -39,6 +39,7 @@ from nas_controller.store.memory_tokens import MemoryTokens
 from nas_controller.store.memory_webhooks import KeptWebhook, MemoryWebhooks
 from nas_controller.store.shelf import Shelf
 from nas_controller.tallies import Heartbeat, Tallies
+from trainer.latency_task import Latency
 from trainer.session import Checkpoint, LogPart, Measurement, Progress
 
 
@@ -218,19 +219,23 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, MemoryOperations, MemorySummarie
         worker: str,
         at: datetime,
         request: int | None = None,
+        first: JobKind = JobKind.PROXY,
+        timed: Trial | None = None,
     ) -> Job:
         at = rules.in_utc(at)
         draft = rules.checked_draft(draft)
         with self._lock:
             shelf = self._leased(lease)
             if shelf.same_trial(draft, at) is not None:
-                return self._job(shelf, rules.job_id(lease.search_id, draft.number, JobKind.PROXY, job_seed))
+                return self._job(shelf, rules.job_id(lease.search_id, draft.number, first, job_seed))
             rules.require_trainable(draft)
+            rules.require_first(first, draft, timed, lease.search_id)
             rules.require_open(shelf.search)
             rules.require_number(draft, len(shelf.trials) + 1)
             shelf.take_request(request, draft.number, at)
-            shelf.new_trial(rules.new_trial(lease.search_id, draft, job_seed, at), at)
-            job = self._put_job(shelf, rules.new_job(lease.search_id, draft.number, JobKind.PROXY, job_seed, at))
+            trial = shelf.new_trial(rules.started_trial(lease.search_id, draft, timed, at), at)
+            shelf.note_latency(trial, timed, at)
+            job = self._put_job(shelf, rules.new_job(lease.search_id, draft.number, first, job_seed, at))
             self._start(shelf, job, worker, at)
             return shelf.jobs[job.id]
 
@@ -246,7 +251,9 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, MemoryOperations, MemorySummarie
             rules.require_open(shelf.search)
             rules.require_number(draft, len(shelf.trials) + 1)
             shelf.take_request(request, draft.number, at)
-            shelf.finish_trial(shelf.new_trial(trial, at), at, consumed=True)
+            shelf.new_trial(trial, at)
+            shelf.note_latency(trial, measured, at)
+            shelf.finish_trial(trial, at, consumed=True)
             return trial
 
     def add_job(
@@ -285,12 +292,12 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, MemoryOperations, MemorySummarie
             return self._start(shelf, job, worker, at)
 
     def _start(self, shelf: Shelf, job: Job, worker: str, at: datetime) -> Attempt:
-        """One more attempt of the job, both RUNNING, and a PROXY job's trial with them."""
+        """One more attempt of the job, both RUNNING, and the trial that it carries with them."""
         rules.require_queued(job)
         job = shelf.jobs[job.id] = rules.started_job(job)
         attempt = rules.new_attempt(job, worker, at)
         shelf.attempts[job.id].append(attempt)
-        if job.kind is JobKind.PROXY:
+        if job.kind.carries_trial:
             shelf.trials[job.trial_number] = rules.started(shelf.trials[job.trial_number], at)
             shelf.append(EntryKind.TRIAL_STARTED, job.trial_number, {}, at)
         return attempt
@@ -314,18 +321,31 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, MemoryOperations, MemorySummarie
             trial = shelf.trials[job.trial_number]
             if not rules.may_complete(job, attempt):
                 return trial
-            shelf.attempts[job_id][attempt_number - 1] = replace(
-                attempt, state=AttemptState.COMPLETED, finished_at=at, failure=None
-            )
-            shelf.end_attempts(job_id, AttemptState.LOST, at)
-            job = replace(job, state=JobState.COMPLETED, finished_at=at, evaluation=document)
-            shelf.jobs[job_id] = job
+            job = shelf.complete_job(job, attempt, document, at)
             if job.kind is JobKind.PROXY:
                 trial = rules.completed(trial, reward, document, at)
                 shelf.finish_trial(trial, at, consumed=True, stopped_at_step=document.get("stopped_at_step"))
             else:
                 trial = shelf.trials[trial.number] = self._remeasured(shelf, trial)
                 shelf.append(EntryKind.JOB_FINISHED, trial.number, rules.job_payload(job, trial), at)
+            return trial
+
+    def complete_latency(
+        self, lease: SearchLease, job_id: str, attempt_number: int, latency: Latency, at: datetime
+    ) -> Trial:
+        at = rules.in_utc(at)
+        with self._lock:
+            shelf = self._leased(lease)
+            job = self._job(shelf, job_id)
+            attempt = self._attempt(shelf, job, attempt_number)
+            rules.require_latency_job(job)
+            trial = shelf.trials[job.trial_number]
+            if not rules.may_complete(job, attempt):
+                return trial
+            shelf.complete_job(job, attempt, None, at)
+            trial = shelf.trials[trial.number] = rules.with_latency(trial, latency)
+            shelf.note_latency(trial, None, at)
+            self._put_job(shelf, rules.new_job(shelf.search.id, trial.number, JobKind.PROXY, job.seed, at))
             return trial
 
     def _remeasured(self, shelf: Shelf, trial: Trial) -> Trial:
@@ -358,7 +378,7 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, MemoryOperations, MemorySummarie
                 return shelf.trials[job.trial_number]
             job = replace(job, state=JobState.FAILED, finished_at=at, failure=failure)
             shelf.jobs[job_id] = job
-            if job.kind is JobKind.PROXY:
+            if job.kind.carries_trial:
                 trial = rules.failed(trial, failure, at)
                 shelf.finish_trial(trial, at, consumed=failure.is_told)
             else:
@@ -395,7 +415,7 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, MemoryOperations, MemorySummarie
 
     def _requeue(self, shelf: Shelf, job: Job) -> None:
         shelf.jobs[job.id] = replace(job, state=JobState.QUEUED)
-        if job.kind is JobKind.PROXY:
+        if job.kind.carries_trial:
             shelf.trials[job.trial_number] = replace(shelf.trials[job.trial_number], state=TrialState.QUEUED)
 
     def add_snapshot(self, lease: SearchLease, snapshot: Snapshot) -> list[str]:
@@ -436,6 +456,12 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, MemoryOperations, MemorySummarie
         with self._lock:
             trials = [trial for shelf in self._shelves.values() for trial in shelf.trials.values()]
         return rules.first_measured(trials, measurement_key, fingerprint)
+
+    def first_timed(self, search_id: str, fingerprint: str | None = None) -> Trial | None:
+        with self._lock:
+            trials = self._shelf(search_id).trials.values()
+            timed = [trial for trial in trials if trial.latency is not None]
+            return next((t for t in timed if fingerprint is None or t.draft.fingerprint == fingerprint), None)
 
     def list_measurements(self, search_id: str, trial_number: int) -> list[Measurement]:
         with self._lock:

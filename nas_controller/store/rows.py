@@ -34,6 +34,7 @@ from nas_controller.records import (
 from nas_controller.requests import RequestDraft, RequestState, RequestVerb, TrialRequest
 from nas_controller.tallies import Heartbeat, ProcessRole
 from nas_controller.trial_summaries import TrialSummary
+from trainer.latency_task import Latency
 from trainer.session import Checkpoint, LogPart, Measurement
 
 Row = RowMapping
@@ -142,6 +143,7 @@ def trial_of(row: Row) -> Trial:
         failure=row["failure"],
         failure_reason=FailureReason(row["failure_reason"]) if row["failure_reason"] else None,
         reused_from=_trial_key_of(row),
+        latency=_latency_of(row),
     )
 
 
@@ -151,6 +153,7 @@ def summary_of(row: Row) -> TrialSummary:
     return TrialSummary(
         **{name: row[name] for name in _SUMMARY_COLUMNS},
         state=TrialState(row["state"]),
+        latency=_latency_of(row),
         reused_from=_trial_key_of(row),
         source=_key_of(summary["source"]),
         num_dead_blocks=summary["num_dead_blocks"],
@@ -163,6 +166,10 @@ def parent_values(trial: Trial) -> list[Values]:
     """A row for each trial that this one was made from."""
     of_search = {"search_id": trial.search_id, "child": trial.number}
     return [{**of_search, "parent": parent} for parent in sorted(set(trial.draft.parents))]
+
+
+def _latency_of(row: Row) -> Latency | None:
+    return None if row["latency"] is None else Latency.from_document(row["latency"])
 
 
 def _trial_key_of(row: Row) -> TrialKey | None:
@@ -213,6 +220,7 @@ def trial_state_values(trial: Trial) -> Values:
         "failure": trial.failure,
         "failure_reason": trial.failure_reason and trial.failure_reason.value,
         "seconds": _seconds(trial.started_at, trial.finished_at),
+        "latency": trial.latency and trial.latency.to_document(),
     }
 
 

@@ -38,6 +38,7 @@ from nas_controller.requests import (
 )
 from nas_controller.store.base import ConflictError, LeaseLostError, StaleError
 from nas_controller.tallies import FORGOTTEN_SECONDS, Group, Heartbeat
+from trainer.latency_task import Latency
 from trainer.session import LogPart
 
 REFERENCE_ARM = "reference"
@@ -300,8 +301,30 @@ def reused_trial(search_id: str, draft: TrialDraft, measured: Trial, at: datetim
         finished_at=at,
         reward=measured.reward,
         average_precision=measured.average_precision,
+        latency=measured.latency,
         reused_from=TrialKey(search_id=measured.search_id, number=measured.number),
     )
+
+
+def started_trial(search_id: str, draft: TrialDraft, timed: Trial | None, at: datetime) -> Trial:
+    """A trial as it begins on a worker, with the latency that `timed` has."""
+    trial = new_trial(search_id, draft, 0, at)
+    return started(trial if timed is None else replace(trial, latency=timed.latency), at)
+
+
+def require_first(kind: JobKind, draft: TrialDraft, timed: Trial | None, search_id: str) -> None:
+    """Raises ValueError where the job cannot be the first of a trial, or `timed` says nothing of its latency."""
+    if not kind.carries_trial:
+        raise ValueError(f"trial {draft.number}: cannot begin with a job of kind {kind}")
+    if timed is None:
+        return
+    if timed.latency is None or (timed.search_id, timed.draft.fingerprint) != (search_id, draft.fingerprint):
+        raise ValueError(f"trial {draft.number}: trial {timed.number} of {timed.search_id} says nothing of its latency")
+
+
+def with_latency(trial: Trial, latency: Latency) -> Trial:
+    """The trial after its LATENCY job: it waits for its PROXY job."""
+    return replace(trial, latency=latency, state=TrialState.QUEUED)
 
 
 def is_measured(trial: Trial, measurement_key: str, fingerprint: str) -> bool:
@@ -329,7 +352,7 @@ def completed(trial: Trial, reward: float | None, evaluation: Mapping[str, Any],
 
 
 def failed(trial: Trial, failure: Failure, at: datetime) -> Trial:
-    """The trial after its proxy job failed for good."""
+    """The trial after a job that carries it failed for good."""
     return replace(
         trial, state=TrialState.FAILED, finished_at=at, failure=failure.message, failure_reason=failure.reason
     )
@@ -368,7 +391,7 @@ def new_attempt(job: Job, worker: str, at: datetime) -> Attempt:
 
 
 def started(trial: Trial, at: datetime) -> Trial:
-    """The trial while its proxy job runs."""
+    """The trial while a job runs that carries it."""
     return replace(trial, state=TrialState.RUNNING, started_at=trial.started_at or at)
 
 
@@ -391,9 +414,9 @@ def require_open(search: Search) -> None:
 
 
 def require_addable(kind: JobKind) -> None:
-    """Raises ConflictError for a second proxy job: a trial is told once."""
-    if kind is JobKind.PROXY:
-        raise ConflictError("a trial has one proxy job, made with it")
+    """Raises ConflictError for a second job that leads to its reward: a trial is told once."""
+    if kind.carries_trial:
+        raise ConflictError(f"a trial has one {kind} job, made with it")
 
 
 def may_complete(job: Job, attempt: Attempt) -> bool:
@@ -414,9 +437,17 @@ def with_log(attempt: Attempt, part: LogPart) -> Attempt:
 
 
 def require_reward(kind: JobKind, reward: float | None) -> None:
-    """Raises ValueError for a proxy job's reward that is no finite number."""
+    """Raises ValueError for a proxy job's reward that is no finite number, and for a job that has no evaluation."""
+    if kind is JobKind.LATENCY:
+        raise ValueError("a latency job gives no evaluation")
     if kind is JobKind.PROXY and (reward is None or not math.isfinite(reward)):
         raise ValueError(f"reward {reward}: must be a finite number")
+
+
+def require_latency_job(job: Job) -> None:
+    """Raises ValueError for a job of another kind."""
+    if job.kind is not JobKind.LATENCY:
+        raise ValueError(f"job {job.id}: is of kind {job.kind}, and gives no latency")
 
 
 def checked_evaluation(evaluation: Mapping[str, Any]) -> dict[str, Any]:
@@ -492,6 +523,11 @@ def created_payload(draft: TrialDraft) -> dict[str, Any]:
         "multiply_adds": draft.target_cost.backbone_multiply_adds,
         "parameters": draft.target_cost.backbone_parameters,
     }
+
+
+def timed_payload(latency: Latency, source: TrialKey | None) -> dict[str, Any]:
+    """Payload of `trial.timed`; `source` is the trial whose latency it is, where that was measured before."""
+    return {"latency": latency.to_document(), "reused_from": _key_payload(source)}
 
 
 def finished_payload(trial: Trial, *, consumed: bool, stopped_at_step: int | None = None) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from nas_controller.records import (
     Snapshot,
     Trial,
     TrialDraft,
+    TrialKey,
     TrialState,
 )
 from nas_controller.requests import RequestDraft, RequestState, TrialRequest
@@ -129,6 +130,20 @@ class Shelf:
         self.trials[trial.number] = trial
         payload = rules.finished_payload(trial, consumed=consumed, stopped_at_step=stopped_at_step)
         self.append(EntryKind.TRIAL_FINISHED, trial.number, payload, at)
+
+    def note_latency(self, trial: Trial, source: Trial | None, at: datetime) -> None:
+        """Writes that the trial has a latency, where it has one; that of `source` where it was measured before."""
+        if trial.latency is not None:
+            key = None if source is None else TrialKey(search_id=source.search_id, number=source.number)
+            self.append(EntryKind.TRIAL_TIMED, trial.number, rules.timed_payload(trial.latency, key), at)
+
+    def complete_job(self, job: Job, attempt: Attempt, evaluation: Mapping[str, Any] | None, at: datetime) -> Job:
+        """The job, COMPLETED by the attempt; others that run are given up."""
+        done = replace(attempt, state=AttemptState.COMPLETED, finished_at=at, failure=None)
+        self.attempts[job.id][attempt.number - 1] = done
+        self.end_attempts(job.id, AttemptState.LOST, at)
+        job = self.jobs[job.id] = replace(job, state=JobState.COMPLETED, finished_at=at, evaluation=evaluation)
+        return job
 
     def add_measurement(self, trial_number: int, measurement: Measurement, at: datetime) -> None:
         """One more point of a trial's curve, where it is new."""

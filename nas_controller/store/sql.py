@@ -40,6 +40,7 @@ from nas_controller.store.sql_tokens import SqlTokens
 from nas_controller.store.sql_webhooks import SqlWebhooks
 from nas_controller.store.writing import Writing
 from nas_controller.tallies import Heartbeat
+from trainer.latency_task import Latency
 from trainer.session import Checkpoint, LogPart, Progress
 
 
@@ -183,16 +184,19 @@ class SqlStore(SqlTokens, SqlWebhooks, SqlOperations, SqlReading):
         worker: str,
         at: datetime,
         request: int | None = None,
+        first: JobKind = JobKind.PROXY,
+        timed: Trial | None = None,
     ) -> Job:
         at = rules.in_utc(at)
         draft = rules.checked_draft(draft)
         with self._write(lease.search_id, lease) as writing:
             if writing.same_trial(draft, at) is not None:
-                return writing.job(rules.job_id(lease.search_id, draft.number, JobKind.PROXY, job_seed))
+                return writing.job(rules.job_id(lease.search_id, draft.number, first, job_seed))
             rules.require_trainable(draft)
-            trial = rules.new_trial(lease.search_id, draft, job_seed, at)
-            writing.new_trial(rules.started(trial, at), at)
-            job = rules.started_job(rules.new_job(lease.search_id, draft.number, JobKind.PROXY, job_seed, at))
+            rules.require_first(first, draft, timed, lease.search_id)
+            trial = writing.new_trial(rules.started_trial(lease.search_id, draft, timed, at), at)
+            writing.note_latency(trial, timed, at)
+            job = rules.started_job(rules.new_job(lease.search_id, draft.number, first, job_seed, at))
             writing.add_job(job)
             writing.add_attempt(rules.new_attempt(job, worker, at))
             writing.append(EntryKind.TRIAL_STARTED, draft.number, {}, at)
@@ -207,7 +211,9 @@ class SqlStore(SqlTokens, SqlWebhooks, SqlOperations, SqlReading):
         with self._write(lease.search_id, lease) as writing:
             if (same := writing.same_trial(trial.draft, at)) is not None:
                 return same
-            writing.finish_trial(writing.new_trial(trial, at), at, consumed=True)
+            writing.new_trial(trial, at)
+            writing.note_latency(trial, measured, at)
+            writing.finish_trial(trial, at, consumed=True)
             writing.take_request(request, draft.number, at)
             return trial
 
@@ -242,7 +248,7 @@ class SqlStore(SqlTokens, SqlWebhooks, SqlOperations, SqlReading):
             attempt = rules.new_attempt(job, worker, at)
             writing.add_attempt(attempt)
             writing.put_job(job)
-            if job.kind is JobKind.PROXY:
+            if job.kind.carries_trial:
                 writing.put_trial(rules.started(writing.trial(job.trial_number), at))
                 writing.append(EntryKind.TRIAL_STARTED, job.trial_number, {}, at)
             return attempt
@@ -265,11 +271,7 @@ class SqlStore(SqlTokens, SqlWebhooks, SqlOperations, SqlReading):
             trial = writing.trial(job.trial_number)
             if not rules.may_complete(job, attempt):
                 return trial
-            writing.put_attempt(replace(attempt, state=AttemptState.COMPLETED, finished_at=at, failure=None))
-            if job.num_attempts > 1:
-                writing.end_attempts(job_id, AttemptState.LOST, at)
-            job = replace(job, state=JobState.COMPLETED, finished_at=at, evaluation=document)
-            writing.put_job(job)
+            job = writing.complete_job(job, attempt, document, at)
             if job.kind is JobKind.PROXY:
                 trial = rules.completed(trial, reward, document, at)
                 writing.finish_trial(trial, at, consumed=True, stopped_at_step=document.get("stopped_at_step"))
@@ -277,6 +279,24 @@ class SqlStore(SqlTokens, SqlWebhooks, SqlOperations, SqlReading):
                 trial = writing.remeasured(trial)
                 writing.put_trial(trial)
                 writing.append(EntryKind.JOB_FINISHED, trial.number, rules.job_payload(job, trial), at)
+            return trial
+
+    def complete_latency(
+        self, lease: SearchLease, job_id: str, attempt_number: int, latency: Latency, at: datetime
+    ) -> Trial:
+        at = rules.in_utc(at)
+        with self._write(lease.search_id, lease) as writing:
+            job = writing.job(job_id)
+            attempt = writing.attempt(job, attempt_number)
+            rules.require_latency_job(job)
+            trial = writing.trial(job.trial_number)
+            if not rules.may_complete(job, attempt):
+                return trial
+            writing.complete_job(job, attempt, None, at)
+            trial = rules.with_latency(trial, latency)
+            writing.put_trial(trial)
+            writing.note_latency(trial, None, at)
+            writing.add_job(rules.new_job(lease.search_id, trial.number, JobKind.PROXY, job.seed, at))
             return trial
 
     def fail_attempt(
@@ -296,7 +316,7 @@ class SqlStore(SqlTokens, SqlWebhooks, SqlOperations, SqlReading):
                 return writing.trial(job.trial_number)
             job = replace(job, state=JobState.FAILED, finished_at=at, failure=failure)
             writing.put_job(job)
-            if job.kind is JobKind.PROXY:
+            if job.kind.carries_trial:
                 trial = rules.failed(trial, failure, at)
                 writing.finish_trial(trial, at, consumed=failure.is_told)
             else:

@@ -129,6 +129,16 @@ class SqlReading(SqlSummaries, Store):
         )
         return next((rows.trial_of(row) for row in self._rows(statement)), None)
 
+    def first_timed(self, search_id: str, fingerprint: str | None = None) -> Trial | None:
+        trial = tables.trial
+        statement = trial_statements.of_search(trial, search_id).where(trial.c.latency.is_not(None))
+        order: ColumnElement[int] = trial.c.number
+        if fingerprint is not None:
+            # A sum, because SQLite would else walk through the rows in this order to find those of one fingerprint.
+            statement, order = statement.where(trial.c.fingerprint == fingerprint), trial.c.number + 0
+        found = self._rows_of(search_id, statement.order_by(order).limit(1))
+        return next((rows.trial_of(row) for row in found), None)
+
     def list_measurements(self, search_id: str, trial_number: int) -> list[Measurement]:
         table = tables.measurement
         of_trial = [table.c.search_id == search_id, table.c.trial_number == trial_number]

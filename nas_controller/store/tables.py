@@ -112,6 +112,7 @@ trial = Table(
     Column("multiply_adds", BigInteger, nullable=False, server_default="0"),
     Column("parameters", BigInteger, nullable=False, server_default="0"),
     Column("summary", JSON, nullable=False, server_default="{}"),
+    Column("latency", JSON(none_as_null=True)),
     Index(None, "measurement_key", "fingerprint", "finished_at"),
     # Lists of trials in some states, and all that counting the trials of a search reads.
     Index(None, "search_id", "state", "number", "arm"),

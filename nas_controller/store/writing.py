@@ -23,6 +23,7 @@ from nas_controller.records import (
     Snapshot,
     Trial,
     TrialDraft,
+    TrialKey,
     TrialState,
 )
 from nas_controller.requests import RequestDraft, RequestState, TrialRequest
@@ -206,6 +207,12 @@ class Writing:
         payload = rules.finished_payload(trial, consumed=consumed, stopped_at_step=stopped_at_step)
         self.append(EntryKind.TRIAL_FINISHED, trial.number, payload, at)
 
+    def note_latency(self, trial: Trial, source: Trial | None, at: datetime) -> None:
+        """Writes that the trial has a latency, where it has one; that of `source` where it was measured before."""
+        if trial.latency is not None:
+            key = None if source is None else TrialKey(search_id=source.search_id, number=source.number)
+            self.append(EntryKind.TRIAL_TIMED, trial.number, rules.timed_payload(trial.latency, key), at)
+
     def jobs(self, condition: ColumnElement[bool]) -> list[Job]:
         found = self.connection.execute(_JOBS.where(condition), {"of_search": self.search.id})
         return [rows.job_of(row) for row in found.mappings()]
@@ -224,6 +231,15 @@ class Writing:
     def add_job(self, job: Job) -> Job:
         newest = self.connection.execute(_NEWEST_JOB, {"of_search": self.search.id}).scalar_one() or 0
         self.connection.execute(_INSERT_JOB, {"position": newest + 1, **rows.job_values(job)})
+        return job
+
+    def complete_job(self, job: Job, attempt: Attempt, evaluation: Mapping[str, Any] | None, at: datetime) -> Job:
+        """The job, COMPLETED by the attempt; others that run are given up."""
+        self.put_attempt(replace(attempt, state=AttemptState.COMPLETED, finished_at=at, failure=None))
+        if job.num_attempts > 1:
+            self.end_attempts(job.id, AttemptState.LOST, at)
+        job = replace(job, state=JobState.COMPLETED, finished_at=at, evaluation=evaluation)
+        self.put_job(job)
         return job
 
     def add_attempt(self, attempt: Attempt) -> None:
@@ -292,7 +308,7 @@ class Writing:
 
     def requeue(self, job: Job) -> None:
         self.put_job(replace(job, state=JobState.QUEUED))
-        if job.kind is JobKind.PROXY:
+        if job.kind.carries_trial:
             self.put_trial(replace(self.trial(job.trial_number), state=TrialState.QUEUED))
 
     def remeasured(self, trial: Trial) -> Trial:

@@ -94,7 +94,7 @@ def test_a_search_shows_counts_progress_and_best(client: httpx.Client, store: St
     assert body["best"]["number"] == 4
     assert body["best"]["val_average_precision"] == pytest.approx(0.25)
     assert body["best"]["val_standard_error"] == pytest.approx(0.01 / 3**0.5)  # sd of .24 .25 .26 is 0.01
-    assert body["open_jobs"] == {"proxy": 1, "reevaluate": 0, "full_train": 0}
+    assert body["open_jobs"] == {"latency": 0, "proxy": 1, "reevaluate": 0, "full_train": 0}
 
 
 def test_time_left_is_the_pace_so_far(store: Store) -> None:

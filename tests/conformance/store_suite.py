@@ -28,6 +28,7 @@ from tests.conformance.store_cases import (
 )
 from tests.conformance.store_editing_suite import StoreEditingSuite
 from tests.conformance.store_insight_suite import StoreInsightSuite
+from tests.conformance.store_latency_suite import StoreLatencySuite
 from tests.conformance.store_log_suite import StoreLogSuite
 from tests.conformance.store_operation_suite import StoreOperationSuite
 from tests.conformance.store_progress_suite import StoreProgressSuite
@@ -80,6 +81,7 @@ class StoreSuite(
     StoreStartingSuite,
     StoreSummarySuite,
     StoreProgressSuite,
+    StoreLatencySuite,
     StoreLogSuite,
     StoreReuseSuite,
     StoreEditingSuite,

@@ -1,6 +1,7 @@
 """The search document: what is accepted, what is filled in, and what each error says."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from nas_controller.search_config import SearchConfig, SearchConfigError, load_search_file
 from nas_controller.section import parse_number
+from trainer.latency_task import LatencyProtocol
 
 MINIMAL: dict[str, Any] = {"space": "spinenet-49", "data": "generated"}
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
@@ -77,13 +79,22 @@ def test_the_default_budget_is_that_of_the_space() -> None:
         ({"data": {"root": "x"}}, "data.train", "Field required"),
         ({"name": "a/b"}, "name", "pattern"),
         ({"reward": {"metric": "loss"}}, "reward.metric", "'ap' or 'ap50'"),
-        ({"reward": {"targets": [{"cost": "watts", "target": 5}]}}, "reward.targets.0.cost", "'multiply_adds' or"),
+        ({"reward": {"targets": [{"cost": "watts", "target": 5}]}}, "reward.targets.0.cost", "'parameters' or"),
         ({"reward": {"targets": [{"cost": "parameters", "target": 0}]}}, "reward.targets.0.target", "greater than 0"),
         (
             {"reward": {"targets": [{"cost": "parameters", "target": n} for n in ("20M", "30M")]}},
             "reward.targets",
             "two targets of parameters: give one",
         ),
+        (
+            {"reward": {"targets": [{"cost": "latency_ms", "target": 20}]}},
+            "reward.targets",
+            "latency_ms is not measured: give latency too, e.g. latency: {}",
+        ),
+        ({"latency": {"rounds": 5}}, "latency.rounds", "greater than or equal to 6"),
+        ({"latency": {"seconds": 5}}, "latency.seconds", "Extra inputs are not permitted"),
+        ({"latency": {}, "workers": [{"cpus": 1}, {"cpus": 2}]}, "workers", "give all pools the same cpus"),
+        ({"latency": {}, "workers": [{"gpus": 0.5}]}, "workers", "on a GPU that workers share: give whole gpus"),
         ({"early_stopping": {"rule": "hyperband"}}, "early_stopping.rule", "'none', 'median' or 'successive_halving'"),
         ({"early_stopping": {"rule": "median", "at": []}}, "early_stopping.at", "at least 1 item"),
         ({"early_stopping": {"rule": "median", "at": [0.5, 0.25]}}, "early_stopping.at", "must rise in (0, 1)"),
@@ -106,6 +117,21 @@ def test_a_wrong_value_is_named_with_its_place(change: dict[str, Any], place: st
         SearchConfig.from_document({**MINIMAL, **change})
     assert caught.value.place == place
     assert message in str(caught.value)
+
+
+def test_a_latency_is_asked_for_by_its_protocol_or_with_the_defaults_of_one() -> None:
+    without = SearchConfig.from_document(MINIMAL).to_document()
+    assert "latency" not in without, "documents that ask for none are what they were"
+    asked = SearchConfig.from_document({**MINIMAL, "target": {"image_size": 320}, "latency": {}})
+    document = asked.to_document()
+    assert document["latency"]["image_size"] == 320
+    assert SearchConfig.from_document(document).to_document() == document
+    assert asked.latency is not None
+    assert asked.latency.protocol() == LatencyProtocol()
+    other = SearchConfig.from_document({**MINIMAL, "latency": {"image_size": 96, "rounds": 7, "slack": "0.5"}})
+    assert other.latency is not None
+    assert other.latency.protocol() == LatencyProtocol(rounds=7, slack=0.5)
+    assert other.timed_network() == replace(other.target_network(), image_size=96)
 
 
 def test_a_relative_data_root_is_taken_from_the_folder_of_the_file(tmp_path: Path) -> None:

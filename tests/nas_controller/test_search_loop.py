@@ -10,7 +10,7 @@ import pytest
 from nas_controller.algorithms.base import Proposal, SearchAlgorithm
 from nas_controller.algorithms.table import configured_algorithm
 from nas_controller.artifacts.directory import DirectoryArtifactStore
-from nas_controller.dispatch.simulated import SimulatedDispatcher, VirtualClock
+from nas_controller.dispatch.simulated import Measure, SimulatedDispatcher, VirtualClock
 from nas_controller.early_stopping.table import make_rule
 from nas_controller.records import (
     AttemptState,
@@ -110,6 +110,7 @@ class Bench:
         evaluate: Callable[..., Evaluation | Failure] = measured,
         workers: int = 3,
         seconds: Callable[[EvaluationRequest], float] = seconds,
+        measure: Measure | None = None,
     ) -> RunningSearch:
         lease = self.store.claim_search(self.search_id, f"owner-{id(self)}", self.clock.now(), 60.0)
         assert lease is not None
@@ -129,7 +130,7 @@ class Bench:
             store=self.store,
             algorithm=self.algorithm(),
             stopping_rule=make_rule(self.config.early_stopping),
-            dispatcher=SimulatedDispatcher(workers, seconds, evaluate, self.clock),
+            dispatcher=SimulatedDispatcher(workers, seconds, evaluate, self.clock, measure=measure),
             artifacts=self.artifacts,
             lease=lease,
             now=self.clock.now,

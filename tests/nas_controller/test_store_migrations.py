@@ -48,6 +48,7 @@ from tests.conformance.store_cases import (
     make_checkpoint,
     make_draft,
     make_insight,
+    make_latency,
     make_log_part,
     make_measurement,
     make_request,
@@ -232,6 +233,47 @@ def test_a_database_of_the_thirteenth_schema_is_read_and_continued(tmp_path: Pat
     finished(store, lease, 9, 0.5, parents=(3,))
     assert [trial.number for trial in store.list_children("s1", 3, 10)] == [9]
     store.close()
+
+
+def test_a_database_of_the_fourteenth_schema_is_read_and_continued(tmp_path: Path) -> None:
+    """`schema_0014.sql` is the thirteenth's, with a search that asks for latencies: trial 1 has one and waits for its
+    training, 3 is the same network, the latency of 2 failed for good, and that of 4 is being measured."""
+    store = open_store(_golden_database(tmp_path, "schema_0014.sql"))
+    trials = store.list_trials("s3", 10)
+    assert [trial.latency for trial in trials] == [make_latency(12.5), None, make_latency(12.5), None]
+    assert trials[1].failure_reason is FailureReason.UNFIT_DEVICE
+    lease = store.claim_search("s3", "new release", at(DAY), 60)
+    assert lease is not None
+    measuring = store.list_jobs("s3", 4)[0]
+    store.complete_latency(lease, measuring.id, 1, make_latency(3.5), at(DAY))
+    waiting = [job for job in store.list_jobs("s3") if job.state is JobState.QUEUED]
+    assert [(job.kind, job.trial_number, job.seed) for job in waiting] == [
+        (JobKind.PROXY, 1, 31),
+        (JobKind.PROXY, 4, 34),
+    ]
+    store.close()
+
+
+def test_the_release_before_the_fourteenth_is_left_no_latency(tmp_path: Path) -> None:
+    engine = make_engine(_golden_database(tmp_path, "schema_0014.sql"))
+    _downgrade(engine, "0013")
+    with engine.begin() as connection:
+        jobs = connection.exec_driver_sql("SELECT id FROM job WHERE search_id = 's3' ORDER BY position").scalars()
+        assert list(jobs) == ["s3.1.proxy.1f", "s3.3.proxy.21"]
+        attempts = connection.exec_driver_sql("SELECT job_id FROM attempt WHERE search_id = 's3'").scalars()
+        assert list(attempts) == ["s3.3.proxy.21"]
+        reasons = connection.exec_driver_sql(
+            "SELECT failure_reason FROM trial WHERE search_id = 's3' ORDER BY number"
+        ).scalars()
+        assert list(reasons) == [None, "machine_error", None, None]
+        entries = connection.exec_driver_sql(
+            "SELECT kind, payload FROM ledger WHERE search_id = 's3' ORDER BY sequence"
+        )
+        ledger = [(kind, json.loads(payload)) for kind, payload in entries]
+    assert [ledger[place] for place in (6, 8)] == [("search.state", {"state": "running", "reason": ""})] * 2
+    (failed,) = [payload for kind, payload in ledger if kind == "trial.finished"]
+    assert failed["failure_reason"] == "machine_error"
+    engine.dispose()
 
 
 def test_what_older_schemas_did_not_count_is_counted(tmp_path: Path) -> None:
@@ -447,7 +489,8 @@ def test_a_database_of_the_eleventh_schema_is_read_and_continued(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "revision", ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012"]
+    "revision",
+    ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013"],
 )
 def test_a_migration_forward_and_back_changes_nothing(tmp_path: Path, revision: str) -> None:
     engine = make_engine(_golden_database(tmp_path, f"schema_{revision}.sql"))

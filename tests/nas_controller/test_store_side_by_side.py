@@ -24,6 +24,7 @@ from tests.conformance.store_cases import (
     make_artifact,
     make_checkpoint,
     make_draft,
+    make_latency,
     make_measurement,
     make_reference,
     make_request,
@@ -135,6 +136,22 @@ class SideBySide(RuleBasedStateMachine):
         number = len(self.trials(lease.search_id)) + 1 + skip
         draft = make_draft(number, fingerprint=f"f{twin}", measurement_key="k")
         self.both(lambda store: store.start_trial(lease, draft, number, f"worker-{worker}", now))
+
+    @rule(pick=SMALL, twin=SMALL, first=KINDS, is_taken_over=st.booleans())
+    def start_timed(self, pick: int, twin: int, first: JobKind, is_taken_over: bool) -> None:
+        """With a latency job, or with the latency of one of the first trials where it has one."""
+        now, lease = self.now(), self.lease(pick)
+        trials = self.trials(lease.search_id)
+        timed = next(iter(trials[twin:]), None) if is_taken_over else None
+        draft = make_draft(len(trials) + 1, fingerprint=f"f{twin}", measurement_key="k")
+        self.both(lambda store: store.start_trial(lease, draft, 5, "worker-1", now, first=first, timed=timed))
+        self.both(lambda store: store.first_timed(lease.search_id, f"f{twin}"))
+
+    @rule(pick=SMALL, job=SMALL, number=SMALL, median_ms=st.sampled_from([3.5, 12.25]))
+    def complete_latency(self, pick: int, job: int, number: int, median_ms: float) -> None:
+        now, lease = self.now(), self.lease(pick)
+        job_id, latency = self.job_id(lease.search_id, job), make_latency(median_ms)
+        self.both(lambda store: store.complete_latency(lease, job_id, number, latency, now))
 
     @rule(pick=SMALL, twin=SMALL, skip=st.sampled_from([0, 0, 0, 1]))
     def add_reused(self, pick: int, twin: int, skip: int) -> None:

@@ -21,6 +21,11 @@ export function amount(value) {
   return String(value);
 }
 
+/** 41.8 ms */
+export function milliseconds(value) {
+  return `${value >= 100 ? value.toFixed(0) : value.toPrecision(3)} ms`;
+}
+
 export function whole(value) {
   return value.toLocaleString("en").replaceAll(",", "\u202f");
 }

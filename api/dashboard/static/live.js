@@ -4,7 +4,7 @@ import { eventsPath } from "./api.js";
 
 const KINDS = [
   "search.state", "search.edited", "request.created", "request.closed",
-  "trial.created", "trial.started", "trial.measured", "trial.finished", "job.finished",
+  "trial.created", "trial.timed", "trial.started", "trial.measured", "trial.finished", "job.finished",
 ];
 const RETRY_MS = 3000;
 

@@ -6,7 +6,7 @@ import { amount, ap, duration, NONE, secondsBetween, time } from "./format.js";
 import { stateLabel } from "./state.js";
 import { number, table, word } from "./table.js";
 
-const KINDS = { proxy: "reward split", reevaluate: "val", full_train: "val, full training" };
+const KINDS = { latency: "latency", proxy: "reward split", reevaluate: "val", full_train: "val, full training" };
 const PICTURE = /\/picture(-\d+\.(webp|jpg)|s\.json)$/;
 
 const clock = (iso) => {

@@ -5,7 +5,7 @@ import { element } from "./dom.js";
 import { amount } from "./format.js";
 
 const MAX_LINES = 2000;
-const KINDS = { proxy: "Reward split", reevaluate: "Val", full_train: "Full training" };
+const KINDS = { latency: "Latency", proxy: "Reward split", reevaluate: "Val", full_train: "Full training" };
 const NEAR_END_PIXELS = 40;
 
 const lineEnds = (text) => text.replace(/\r\n?/g, "\n");

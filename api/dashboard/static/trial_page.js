@@ -4,7 +4,7 @@ import { getBest, getCost, getDecisions, getDrawing, getMeasurements, getReferen
 import { explain, showBanner } from "./banner.js";
 import { byId, element, fill, show } from "./dom.js";
 import { drawing } from "./drawing.js";
-import { amount, ap, apWithError, duration, secondsBetween } from "./format.js";
+import { amount, ap, apWithError, duration, milliseconds, secondsBetween } from "./format.js";
 import { follow } from "./live.js";
 import { bindMaking } from "./making.js";
 import { ready } from "./ready.js";
@@ -32,6 +32,14 @@ let asked = "";
 let isFollowed = false;
 let isOpen = false;
 
+function latencyFigure(latency) {
+  if (latency === null) return [];
+  const [low, high] = latency.interval_ms;
+  const { device, processor, threads } = latency.device;
+  const where = `${device}, ${processor}, ${threads} ${threads === 1 ? "thread" : "threads"}`;
+  return [["latency", milliseconds(latency.median_ms), `${milliseconds(low)} to ${milliseconds(high)} (95 %), whole target network on ${where}`]];
+}
+
 function figures(trial) {
   const val = [apWithError(trial.val_average_precision, trial.val_standard_error, trial.val_count), "mean over fresh seeds"];
   const rows = [
@@ -39,6 +47,7 @@ function figures(trial) {
     ["reward", ap(trial.reward), trial.reused_from ? `reused from trial ${trial.reused_from.trial}` : "one training, on the reward split"],
     ["multiply-adds", amount(trial.target_cost.backbone_multiply_adds), "backbone at target size"],
     ["parameters", amount(trial.target_cost.backbone_parameters), `with head ${amount(trial.target_cost.detector_parameters)}`],
+    ...latencyFigure(trial.latency),
     ["as trained", amount(trial.proxy_cost.detector_multiply_adds), "multiply-adds with head"],
     ["dead blocks", String(trial.num_dead_blocks), ""],
     ["took", duration(secondsBetween(trial.started_at, trial.finished_at)), ""],

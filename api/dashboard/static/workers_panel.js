@@ -7,7 +7,7 @@ import { svg, titled } from "./svg.js";
 import { number, table, word } from "./table.js";
 
 const [WIDTH, LABEL, ROW, FOOT] = [1100, 110, 22, 24];
-const KINDS = { proxy: "training for the reward", reevaluate: "training measured on val", full_train: "full training" };
+const KINDS = { latency: "timing the network", proxy: "training for the reward", reevaluate: "training measured on val", full_train: "full training" };
 const kindWords = (kind) => KINDS[kind] ?? kind.replaceAll("_", " ");
 
 /** "3 busy, 1 lost"; empty where there are none. */
