@@ -29,6 +29,7 @@ def history_fields(insight: Insight, started_at: datetime, max_points: int) -> d
         "seconds": [_offset(course.began_at, point.seconds, started_at) for point in shown],
         "multiply_adds": [point.multiply_adds for point in shown],
         "parameters": [point.parameters for point in shown],
+        "latency_ms": [point.latency_ms for point in shown],
     }
 
 

@@ -31,7 +31,7 @@ def pareto(insight: Insight, kind: CostKind, measured: list[Trial]) -> Pareto:
     """
     front: Front = getattr(insight.fronts, kind)
     budget = _band(insight.config.flops_budget()) if kind is CostKind.MULTIPLY_ADDS else None
-    reference_cost = math.ceil(REFERENCE_MARGIN * front.largest_cost) if budget is None else budget.high
+    reference_cost = _dearest(kind, front) if budget is None else budget.high
     steps = front.hypervolumes(reference_cost)
     return Pareto(
         sequence=insight.sequence,
@@ -49,8 +49,13 @@ def pareto(insight: Insight, kind: CostKind, measured: list[Trial]) -> Pareto:
         hypervolume=[HypervolumeStep(trained=trained, value=value) for trained, value in steps],
         reference_point=ReferencePoint(cost=reference_cost, average_precision=0.0),
         budget=budget,
-        references=_references(insight.config, kind, measured),
+        references=[] if kind is CostKind.LATENCY_MS else _references(insight.config, kind, measured),
     )
+
+
+def _dearest(kind: CostKind, front: Front) -> int | float:
+    cost = REFERENCE_MARGIN * front.largest_cost
+    return cost if kind is CostKind.LATENCY_MS else math.ceil(cost)
 
 
 def _band(budget: FlopsBudget) -> BudgetBand:

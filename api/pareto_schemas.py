@@ -6,17 +6,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class CostKind(StrEnum):
-    """What average precision is held against: of the backbone at target size."""
+    """What average precision is held against: of the backbone at target size; `latency_ms` of the target's whole
+    network, where the search asks for it."""
 
     MULTIPLY_ADDS = "multiply_adds"
     PARAMETERS = "parameters"
+    LATENCY_MS = "latency_ms"
 
 
 class FrontPoint(BaseModel):
     """A trial that no other is better than, in both."""
 
     number: int
-    cost: int
+    cost: int | float
     average_precision: float = Field(description="AP of the proxy job, on the reward split")
     val_average_precision: float | None = Field(description="mean AP on val, over seeds the search did not use")
     val_standard_error: float | None
@@ -34,7 +36,9 @@ class HypervolumeStep(BaseModel):
 class ReferencePoint(BaseModel):
     """The corner that hypervolumes are measured from."""
 
-    cost: int = Field(description="upper end of the budget; of parameters, a tenth more than the dearest trial has")
+    cost: int | float = Field(
+        description="upper end of the budget; of parameters and latency, a tenth more than the dearest trial has"
+    )
     average_precision: float
 
 
@@ -96,7 +100,8 @@ class Pareto(BaseModel):
         description="at each change of the front; of thousands of changes some are left out, never the last"
     )
     reference_point: ReferencePoint
-    budget: BudgetBand | None = Field(description="null where the cost is in parameters")
+    budget: BudgetBand | None = Field(description="null where the cost is not in multiply-adds")
     references: list[FrontReference] = Field(
-        description="those that the search measures beside its best, and the one that its budget is relative to"
+        description="those that the search measures beside its best, and the one that its budget is relative to; none "
+        "where the cost is a latency: no reference is timed"
     )

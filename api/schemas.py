@@ -327,6 +327,7 @@ class History(BaseModel):
         seconds=[31.5, 2.0, 32.0],
         multiply_adds=[28_261_990_400, 31_402_211_600, 27_983_044_200],
         parameters=[10_953_552, 12_004_112, 10_811_920],
+        latency_ms=[41.8, None, 40.2],
     )
 
     sequence: int = Field(description="the newest event that is in here; read events after it")
@@ -344,6 +345,7 @@ class History(BaseModel):
     seconds: list[float] = Field(description="from the start of the search to the end of the trial, or its creation")
     multiply_adds: list[int] = Field(description="of the backbone at target size")
     parameters: list[int] = Field(description="likewise")
+    latency_ms: list[float | None] = Field(description="of the target's whole network; null where it is not known")
 
 
 class Event(BaseModel):

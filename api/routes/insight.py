@@ -18,7 +18,9 @@ router = APIRouter(prefix="/v1/searches/{search_id}", tags=["insight"], response
 def get_pareto(
     search_id: SearchId,
     context: Context,
-    cost: Annotated[CostKind, Query(description="of the backbone at target size")] = CostKind.MULTIPLY_ADDS,
+    cost: Annotated[
+        CostKind, Query(description="of the backbone at target size, or the latency of the target")
+    ] = CostKind.MULTIPLY_ADDS,
 ) -> Pareto:
     """Trials that no other is better than in both, the growth of the hypervolume, the budget, and the references."""
     search = context.store.get_search(search_id)

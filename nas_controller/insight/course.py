@@ -31,6 +31,7 @@ class Point:
     Args:
         seconds: since the course began, to the end of the trial; until then, to its creation.
         multiply_adds, parameters: of the backbone at target size.
+        latency_ms: of the target's whole network; None until it is known.
         best: of a settled trial, the best whole reward of the settled ones up to it.
         smoothed: of a settled trial with a whole reward, the mean of the last `SMOOTHED_OVER` up to it.
     """
@@ -44,6 +45,7 @@ class Point:
     parameters: int
     best: float | None = None
     smoothed: float | None = None
+    latency_ms: float | None = None
 
     @property
     def whole_reward(self) -> float | None:
@@ -94,6 +96,8 @@ class Course:
         seconds = round((entry.at - self.began_at).total_seconds(), 3)
         if entry.kind is EntryKind.TRIAL_CREATED:
             self._add(entry, seconds)
+        elif entry.kind is EntryKind.TRIAL_TIMED:
+            self.point(entry.trial_number).latency_ms = entry.payload["latency"]["median_ms"]
         elif entry.kind is EntryKind.TRIAL_STARTED:
             self.point(entry.trial_number).state = TrialState.RUNNING
         elif entry.kind is EntryKind.TRIAL_FINISHED:

@@ -17,6 +17,8 @@ MAX_JOINED = 2000
 """More than that, and of those that have left the front every second one is forgotten."""
 MAX_MEMBERS = 1000
 """A front has a few dozen members; of more than that, the one goes that the front would miss least."""
+KINDS = ("multiply_adds", "parameters", "latency_ms")
+"""What precision is held against; where a search times no network, the front of its latencies stays empty."""
 REFERENCE_MARGIN = 1.1
 """How much more the reference point costs than the dearest trial, where there is no budget: so that this one counts too
 (as is usual: Ishibuchi et al. 2018, "How to specify a reference point in hypervolume calculation")."""
@@ -33,7 +35,7 @@ class Joined:
 
     trained: int
     number: int
-    cost: int
+    cost: float
     average_precision: float
     val_average_precision: float | None = None
     val_standard_error: float | None = None
@@ -48,7 +50,7 @@ class Front:
         joined: all that are known, in the order in which they joined.
     """
 
-    largest_cost: int = 0
+    largest_cost: float = 0
     joined: list[Joined] = field(default_factory=list)
     _members: list[Joined] = field(default_factory=list)
 
@@ -103,7 +105,7 @@ class Front:
         return cls(document["largest_cost"], joined, members)
 
 
-def hypervolume(points: Iterable[tuple[int, float]], reference_cost: float) -> float:
+def hypervolume(points: Iterable[tuple[float, float]], reference_cost: float) -> float:
     """What a front dominates of the rectangle from no cost to the reference cost and from precision 0 to 1, as a share.
 
     Args:
@@ -128,7 +130,7 @@ def _join(members: list[Joined], candidate: Joined) -> bool:
     return True
 
 
-def _cost(member: Joined) -> int:
+def _cost(member: Joined) -> float:
     return member.cost
 
 
@@ -152,12 +154,13 @@ class Fronts:
     trained: int = 0
     multiply_adds: Front = field(default_factory=Front)
     parameters: Front = field(default_factory=Front)
+    latency_ms: Front = field(default_factory=Front)
 
     def apply(self, entry: LedgerEntry, ended: Point | None) -> None:
         """Takes in the next entry of the ledger; `ended` is the trial that it says has ended."""
         payload, number = entry.payload, entry.trial_number or 0
         if entry.kind is EntryKind.JOB_FINISHED:
-            for front in (self.multiply_adds, self.parameters):
+            for front in (self.multiply_adds, self.parameters, self.latency_ms):
                 front.measured_on_val(number, payload["val_average_precision"], payload["val_standard_error"])
         if ended is None or payload["state"] not in TRAINED:
             return
@@ -166,14 +169,14 @@ class Fronts:
         if payload["state"] == TrialState.COMPLETED and average_precision is not None:
             self.multiply_adds.offer(Joined(self.trained, number, ended.multiply_adds, average_precision))
             self.parameters.offer(Joined(self.trained, number, ended.parameters, average_precision))
+            if ended.latency_ms is not None:
+                self.latency_ms.offer(Joined(self.trained, number, ended.latency_ms, average_precision))
 
     def to_document(self) -> dict[str, Any]:
         """The fronts as JSON."""
-        fronts = {"multiply_adds": self.multiply_adds, "parameters": self.parameters}
-        return {"trained": self.trained, **{name: front.to_document() for name, front in fronts.items()}}
+        return {"trained": self.trained, **{name: getattr(self, name).to_document() for name in KINDS}}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "Fronts":
         """The fronts as they were when they were written."""
-        fronts = [Front.from_document(document[name]) for name in ("multiply_adds", "parameters")]
-        return cls(document["trained"], *fronts)
+        return cls(document["trained"], *(Front.from_document(document[name]) for name in KINDS))

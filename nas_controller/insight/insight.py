@@ -19,7 +19,7 @@ from nas_controller.records import EntryKind, LedgerEntry
 from nas_controller.search_config import SearchConfig
 from search_space.spaces import find_space
 
-FORMAT = 4
+FORMAT = 5
 """Of the document. A part that folds otherwise, or keeps other things, is another format: then all is folded again."""
 
 

@@ -2,14 +2,16 @@
 
 import csv
 import io
+from datetime import timedelta
 
 import httpx
+import pytest
 
 from nas_controller.records import JobKind
 from nas_controller.store.base import Store
 from search_space.reference import reference
 from tests.api.searches import DOCUMENT, START, SearchWriter
-from tests.conformance.store_cases import make_draft, make_latency
+from tests.conformance.store_cases import evaluation, make_draft, make_latency
 
 SEARCH = "/v1/searches/s1"
 LATENCY = make_latency(41.5, discarded=3)
@@ -21,7 +23,7 @@ def timed_search(store: Store) -> None:
     lease = writer.run()
     spec = reference("spinenet-49").to_document()
     for number in (1, 2):
-        draft = make_draft(number, spec=spec)
+        draft = make_draft(number, spec=spec, genotype=(), log_probs=(), parents=())
         job = store.start_trial(lease, draft, number, "worker-1", writer.tick(), first=JobKind.LATENCY)
         if number == 1:
             store.complete_latency(lease, job.id, 1, LATENCY, writer.tick())
@@ -64,6 +66,25 @@ def test_the_table_has_latencies(client: httpx.Client, store: Store) -> None:
         "latency_device": LATENCY.device.digest,
     }
     assert {second[name] for name in columns} == {""}
+
+
+def test_precision_is_held_against_latency(client: httpx.Client, store: Store) -> None:
+    timed_search(store)
+    lease = store.claim_search("s1", "controller", START, 1e9)
+    assert lease is not None
+    proxy = store.list_jobs("s1", 1)[1]
+    store.start_attempt(lease, proxy.id, "worker-1", START + timedelta(hours=1))
+    store.complete_attempt(lease, proxy.id, 1, evaluation(0.25), 0.25, START + timedelta(hours=2))
+    assert client.get(f"{SEARCH}/history").json()["latency_ms"] == [41.5, None]
+    pareto = client.get(f"{SEARCH}/pareto", params={"cost": "latency_ms"}).json()
+    (point,) = pareto["points"]
+    assert (point["number"], point["cost"], point["average_precision"]) == (1, 41.5, 0.25)
+    assert (pareto["budget"], pareto["references"]) == (None, [])
+    assert pareto["reference_point"]["cost"] == pytest.approx(1.1 * 41.5)
+    assert pareto["hypervolume"][-1]["value"] == pytest.approx(0.25 * (1 - 1 / 1.1))
+    assert type(client.get(f"{SEARCH}/pareto").json()["points"][0]["cost"]) is int
+    refused = client.get(f"{SEARCH}/trials:best", params={"constraint": "latency_ms<=50"})
+    assert refused.status_code == 422
 
 
 def test_the_latency_is_an_event(client: httpx.Client, store: Store) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from nas_controller.insight.insight import Insight
 from nas_controller.records import EntryKind, LedgerEntry, TrialState
 from nas_controller.search_config import SearchConfig
+from tests.conformance.store_cases import make_latency
 
 BEGAN_AT = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 CONFIG = SearchConfig.from_document({"space": "spinenet-49", "data": "generated"})
@@ -41,6 +42,10 @@ class TrialLedger:
         decisions = {"genotype": [], "log_probs": [], "fingerprint": f"f{self.num_trials}"}
         self.append(EntryKind.TRIAL_CREATED, self.num_trials, {"arm": arm, "name": "", **decisions, **cost})
         return self.num_trials
+
+    def time(self, number: int, median_ms: float) -> None:
+        latency = make_latency(median_ms).to_document()
+        self.append(EntryKind.TRIAL_TIMED, number, {"latency": latency, "reused_from": None})
 
     def start(self, number: int) -> None:
         self.append(EntryKind.TRIAL_STARTED, number, {})

@@ -128,4 +128,20 @@ def test_only_trials_that_were_trained_to_their_end_are_offered() -> None:
     assert list(fronts.multiply_adds.members()) == [Joined(2, 2, 90, 0.5, 0.375, 0.125)]
     assert list(fronts.parameters.members()) == [Joined(1, 1, 7, 0.25), Joined(2, 2, 9, 0.5, 0.375, 0.125)]
     assert fronts.parameters.largest_cost == 9
+    assert fronts.latency_ms == Front()
     assert Fronts.from_document(fronts.to_document()) == fronts
+
+
+def test_trials_that_were_timed_have_a_front_of_their_latencies() -> None:
+    ledger = TrialLedger()
+    for median_ms, average_precision in ((20.5, 0.5), (12.25, 0.25), (30.0, 0.375)):
+        number = ledger.create()
+        ledger.time(number, median_ms)
+        ledger.finish(number, average_precision)
+    ledger.finish(ledger.create(), 0.75)
+    insight = folded(ledger.entries)
+    fronts = insight.fronts
+    assert list(fronts.latency_ms.members()) == [Joined(2, 2, 12.25, 0.25), Joined(1, 1, 20.5, 0.5)]
+    assert fronts.latency_ms.largest_cost == 30.0
+    assert Fronts.from_document(fronts.to_document()) == fronts
+    assert [point.latency_ms for point in insight.course.points()] == [20.5, 12.25, 30.0, None]

@@ -1,5 +1,7 @@
 """What the loop does in a search that asks for latencies: each network is timed on a device, then trained."""
 
+import contextlib
+import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from nas_controller.replay import replay
 from nas_controller.reward import aimed
 from nas_controller.search_config import CostTarget
 from nas_controller.search_loop import run_search
+from nas_controller.store.open import open_store
 from nas_controller.verification import verify
 from search_space.spaces import find_space
 from tests.conformance.store_cases import make_device, make_latency
@@ -112,6 +115,28 @@ def test_replay_and_verification_find_what_was_told() -> None:
     assert replay(bench.store, "s1", algorithm).num_told == search.replay.num_told
     assert algorithm.state_dict().keys() == search.algorithm.state_dict().keys()
     assert verify(bench.store, "s1", versions_here(), lambda _sequence, _last: None).difference is None
+
+
+@pytest.mark.parametrize(
+    ("tables", "what"), [(["trial"], "latency in ledger and row"), (["trial", "ledger"], "device of the latency")]
+)
+def test_verification_names_a_latency_that_is_not_as_it_was(tmp_path: Path, tables: list[str], what: str) -> None:
+    """The last trial's is said to be of another processor: in its row only, or in the ledger as well."""
+    store = open_store(f"sqlite:///{tmp_path / 'searches.sqlite'}")
+    bench = Bench(trials=2, store=store, **TIMED)
+    bench.finish(bench.claim(measure=in_time, workers=1))
+    number = trained(bench)[-1].number
+    columns = {"trial": ("latency", "number"), "ledger": ("payload", "trial_number")}
+    with contextlib.closing(sqlite3.connect(tmp_path / "searches.sqlite")) as connection:
+        for table in tables:
+            column, key = columns[table]
+            other = f"replace({column}, 'Example 9000', 'Other 1')"
+            connection.execute(f"UPDATE {table} SET {column} = {other} WHERE {key} = {number}")
+        connection.commit()
+    difference = verify(store, "s1", versions_here(), lambda _sequence, _last: None).difference
+    store.close()
+    assert difference is not None
+    assert (difference.trial_number, difference.mismatch.what) == (number, what)
 
 
 def test_without_a_target_the_latency_is_noted_and_the_reward_is_the_metric() -> None:

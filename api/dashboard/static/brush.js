@@ -2,7 +2,7 @@
 // so that every chart and the table show the same ones.
 
 import { remember, said } from "./address.js";
-import { amount, ap, whole } from "./format.js";
+import { amount, ap, milliseconds, whole } from "./format.js";
 
 /** What a range may be over: columns of the history, and how each is said. */
 export const COLUMNS = {
@@ -10,6 +10,7 @@ export const COLUMNS = {
   reward: { label: "reward", text: ap },
   multiply_adds: { label: "multiply-adds", text: amount },
   parameters: { label: "parameters", text: amount },
+  latency_ms: { label: "latency", text: milliseconds },
   seconds: { label: "hours", text: (value) => (value / 3600).toFixed(2) },
 };
 

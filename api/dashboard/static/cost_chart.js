@@ -2,35 +2,39 @@
 
 import { said } from "./address.js";
 import { byId } from "./dom.js";
-import { amount, ap } from "./format.js";
+import { amount, ap, costText } from "./format.js";
 import { ABOVE_LANE, axis, color, LANE, layout } from "./plotly_look.js";
 import { armTraces, laneTraces, ringTrace } from "./reward_traces.js";
 import { drawTrials, selections, zoomOf } from "./trial_chart.js";
 
 const ID = "cost-chart";
-const TITLES = { multiply_adds: "Multiply-adds of the backbone at target size", parameters: "Parameters of the backbone at target size" };
+const TITLES = {
+  multiply_adds: "Multiply-adds of the backbone at target size",
+  parameters: "Parameters of the backbone at target size",
+  latency_ms: "Latency of the target's whole network, ms",
+};
 
-/** What the chart is drawn against: "multiply_adds" or "parameters". */
-export const costColumn = () => (said("cost") === "parameters" ? "parameters" : "multiply_adds");
+/** What the chart is drawn against: a key of `TITLES`. */
+export const costColumn = () => (said("cost") in TITLES ? said("cost") : "multiply_adds");
 
 const errors = (points) => ({ type: "data", array: points.map((point) => point.val_standard_error ?? 0), thickness: 1.2, width: 3 });
 
-function frontTraces({ points }) {
+function frontTraces({ points, cost }) {
   const line = { x: points.map((point) => point.cost), y: points.map((point) => point.average_precision), type: "scatter", hoverinfo: "skip" };
   const front = { ...line, name: "Pareto front", mode: "lines", line: { color: color("--text"), width: 2, shape: "hv" } };
   const measured = points.filter((point) => point.val_average_precision !== null);
   if (measured.length === 0) return [front];
-  return [front, valTrace(measured, "front, AP on val", "square-open", color("--text"), (point) => `trial ${point.number}`)];
+  return [front, valTrace(measured, "front, AP on val", "square-open", color("--text"), (point) => `trial ${point.number}`, cost)];
 }
 
 /** Means on val with their standard errors. */
-function valTrace(points, name, symbol, ink, label) {
+function valTrace(points, name, symbol, ink, label, cost) {
   return {
     name,
     x: points.map((point) => point.cost),
     y: points.map((point) => point.val_average_precision),
     error_y: { ...errors(points), color: ink },
-    text: points.map((point) => `${label(point)}<br>${ap(point.val_average_precision)} ± ${ap(point.val_standard_error)} on val<br>${amount(point.cost)}`),
+    text: points.map((point) => `${label(point)}<br>${ap(point.val_average_precision)} ± ${ap(point.val_standard_error)} on val<br>${costText(cost, point.cost)}`),
     customdata: points.map((point) => point.number ?? null),
     type: "scatter",
     mode: "markers",
@@ -40,9 +44,9 @@ function valTrace(points, name, symbol, ink, label) {
   };
 }
 
-function referenceTraces({ references }) {
+function referenceTraces({ references, cost }) {
   const measured = references.filter((reference) => reference.val_average_precision !== null);
-  return measured.length === 0 ? [] : [valTrace(measured, "references, AP on val", "star-diamond", color("--wait"), (reference) => reference.name)];
+  return measured.length === 0 ? [] : [valTrace(measured, "references, AP on val", "star-diamond", color("--wait"), (reference) => reference.name, cost)];
 }
 
 /** The budget as a band, and a line for each reference: its cost is known before it is trained. */
@@ -74,9 +78,10 @@ function words({ points, cost }) {
   if (points.length === 0) return "Average precision against cost: nothing on the front yet";
   const best = points.at(-1);
   const [least] = points;
-  const name = cost === "parameters" ? "parameters" : "multiply-adds";
-  const end = points.length > 1 ? ` to ${ap(best.average_precision)} at ${amount(best.cost)}` : "";
-  return `Average precision against ${name}: ${points.length} on the Pareto front, from ${ap(least.average_precision)} at ${amount(least.cost)}${end}`;
+  const name = { parameters: "parameters", latency_ms: "latency" }[cost] ?? "multiply-adds";
+  const at = (point) => `${ap(point.average_precision)} at ${cost === "latency_ms" ? costText(cost, point.cost) : amount(point.cost)}`;
+  const end = points.length > 1 ? ` to ${at(best)}` : "";
+  return `Average precision against ${name}: ${points.length} on the Pareto front, from ${at(least)}${end}`;
 }
 
 /** Draws a view (`search_view.js`) over the answer of `/pareto`. */

@@ -1,6 +1,6 @@
 // The size of what the front dominates, over the trainings.
 
-import { amount, whole } from "./format.js";
+import { costText, whole } from "./format.js";
 import { seriesChart } from "./series_chart.js";
 
 /** A step for each time the front moved, in so many trainings; null before it did. */
@@ -11,7 +11,7 @@ export function hypervolumeChart({ hypervolume, reference_point: from, cost }, t
   const last = points.at(-1)[1].toFixed(3);
   return seriesChart({
     title: "Hypervolume",
-    note: `share of all up to AP 1, within ${amount(from.cost)} ${cost.replace("_", "-")}`,
+    note: `share of all up to AP 1, within ${costText(cost, from.cost)}`,
     xLabel: "Trainings",
     at: "training",
     series: [{ name: "hypervolume", points: points.at(-1)[0] < lastX ? [...points, [lastX, points.at(-1)[1]]] : points }],

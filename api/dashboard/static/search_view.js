@@ -69,6 +69,7 @@ export async function draw(view, acts) {
 /** Draws the charts that take longer, and that change little from one trial to the next. */
 export async function drawMore(view, acts) {
   drawParallel(view, acts);
+  byId("cost-latency").hidden = !view.search?.config.latency;
   const hasFront = view.pareto !== null && view.history.num_trials > 0;
   show("cost-chart", hasFront);
   show("cost-empty", view.pareto !== null && !hasFront);
