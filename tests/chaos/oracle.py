@@ -15,7 +15,7 @@ from nas_controller.store.base import Store
 from nas_controller.store.open import open_store
 from nas_controller.verification import verify
 from search_space.spec import ArchitectureSpec
-from tests.chaos.searching import ACKNOWLEDGED, SEARCH, Scenario
+from tests.chaos.searching import ACKNOWLEDGED, SEARCH, Scenario, closed_form_latency
 from tests.nas_controller.test_search_loop import NOWHERE, closed_form_ap
 from tests.nas_controller.test_search_loop_progress import STEPS
 from trainer.task import DataSource, EvaluationRequest, Split
@@ -62,7 +62,11 @@ def check_trained(trial: Trial, job: Job, scenario: Scenario) -> None:
     assert job.evaluation is not None
     stopped_at = job.evaluation["stopped_at_step"]
     assert (trial.state is TrialState.STOPPED_EARLY) == (stopped_at is not None)
-    assert trial.reward == trial.average_precision == closed_form_ap(request) * ((stopped_at or STEPS) / STEPS)
+    assert trial.average_precision == closed_form_ap(request) * ((stopped_at or STEPS) / STEPS)
+    is_timed = scenario.config().latency is not None
+    assert trial.latency == (closed_form_latency(request.spec) if is_timed else None)
+    latency_ms = 20.0 if trial.latency is None else trial.latency.median_ms
+    assert trial.reward == trial.average_precision * (latency_ms / 20) ** (-0.07 if is_timed else 0)
 
 
 def check_ledger(store: Store) -> None:
@@ -127,11 +131,18 @@ def lost_results(store: Store, scenario: Scenario) -> list[str]:
     path = scenario.folder / ACKNOWLEDGED
     lost = []
     for line in path.read_text().splitlines():
-        job_id, average_precision = line.split()
-        job = store.get_job(job_id)
-        if job.evaluation is None or job.evaluation["average_precision"] != float(average_precision):
+        job_id, value = line.split()
+        if _stored_value(store, store.get_job(job_id)) != float(value):
             lost.append(line)
     return lost
+
+
+def _stored_value(store: Store, job: Job) -> float | None:
+    """What the job measured."""
+    if job.kind is JobKind.LATENCY:
+        latency = store.get_trial(SEARCH, job.trial_number).latency
+        return None if latency is None else latency.median_ms
+    return None if job.evaluation is None else float(job.evaluation["average_precision"])
 
 
 def _request(trial: Trial, job: Job, scenario: Scenario) -> EvaluationRequest:

@@ -31,9 +31,12 @@ from nas_controller.setup import SearchSetup, measurement_key
 from nas_controller.store.base import Store
 from nas_controller.store.open import open_store
 from search_space.spaces import find_space
+from search_space.spec import ArchitectureSpec
 from tests.chaos.points import Points, watched
+from tests.conformance.store_cases import make_latency
 from tests.nas_controller.test_search_loop import NOWHERE, closed_form_ap
 from tests.nas_controller.test_search_loop_progress import trained
+from trainer.latency_task import Latency, LatencyRequest
 from trainer.session import TrainingSession
 from trainer.task import DataSource, Evaluation, EvaluationRequest, Split
 
@@ -45,6 +48,12 @@ WATCHED: Mapping[str, Any] = {
     "attempts": {"checkpoint_seconds": 1},
 }
 """Of a search whose trainings are measured on the way, kept in checkpoints, and ended early."""
+TIMED: Mapping[str, Any] = {
+    **WATCHED,
+    "latency": {"rounds": 6},
+    "reward": {"targets": [{"cost": "latency_ms", "target": 20}]},
+}
+"""Of one whose networks are timed before that."""
 
 FRESH = multiprocessing.get_context("forkserver")
 FRESH.set_forkserver_preload([__name__])
@@ -105,12 +114,23 @@ class Scenario:
             return Failure(reason=FailureReason.DIVERGED, message="loss is not a number at step 3")
         return trained(request, session)
 
+    def measure(self, request: LatencyRequest) -> tuple[float, Latency | Failure]:
+        """How long a worker takes to time a network, and what it gives."""
+        if SystemRandom().random() < self.flaky:
+            return 1.5, Failure(reason=FailureReason.WORKER_LOST, message="the worker was lost")
+        return 1.5, closed_form_latency(request.spec)
+
     def create(self) -> None:
         """The folder and the search in it."""
         self.folder.mkdir(parents=True)
         store = open_store(self.url)
         store.create_search(SEARCH, "chaos", self.config().to_document(), EPOCH)
         store.close()
+
+
+def closed_form_latency(spec: ArchitectureSpec) -> Latency:
+    """One that depends on the architecture."""
+    return make_latency(10.0 + len(spec.renamed("").to_json()) % 33)
 
 
 def seconds_until_end(clock: VirtualClock, request: EvaluationRequest) -> float:
@@ -136,7 +156,8 @@ def work(scenario: Scenario, owner: str, deadly: str, nth: int, sent: signal.Sig
     store = watched(opened, Store, "store", points, notes.returned)  # type: ignore[type-abstract]
     clock = VirtualClock(_last_seconds(opened))
     if not opened.get_search(SEARCH).state.is_final:
-        workers = SimulatedDispatcher(scenario.workers, partial(seconds_until_end, clock), scenario.evaluate, clock)
+        seconds = partial(seconds_until_end, clock)
+        workers = SimulatedDispatcher(scenario.workers, seconds, scenario.evaluate, clock, measure=scenario.measure)
         lease = _claim(store, owner, clock)
         for _state in run_search(put_together(scenario, store, lease, workers, clock.now, points)):
             pass
@@ -209,6 +230,9 @@ class Notes:
         if call == "complete_attempt":
             _lease, job_id, _number, document, *_rest = arguments
             self._acknowledged.write(f"{job_id} {document['average_precision']!r}\n")
+        if call == "complete_latency":
+            _lease, job_id, _number, latency, _at = arguments
+            self._acknowledged.write(f"{job_id} {latency.median_ms!r}\n")
         if call == "start_attempt" and not self._has_begun:
             self._has_begun = True
             self._resumes.write(f"{time.monotonic() - self._began}\n")

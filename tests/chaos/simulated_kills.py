@@ -20,7 +20,7 @@ from random import Random
 
 from nas_controller.store.open import open_store
 from tests.chaos.oracle import check_search, lost_results, num_duplicates
-from tests.chaos.searching import REACHED, RESUMES, WATCHED, Scenario, run, start
+from tests.chaos.searching import REACHED, RESUMES, TIMED, WATCHED, Scenario, run, start
 
 AT_ANY_TIME = "at a random time"
 
@@ -107,7 +107,7 @@ def kill_searches(folder: Path, plan: Plan, seed: int) -> Toll:
             algorithm=random.choice(["random", "reinforce", "mixed"]),
             diverging=0.05,
             flaky=0.03,
-            document=WATCHED,
+            document=random.choice([WATCHED, TIMED]),
         )
         scenario.create()
         kill_until_it_ends(scenario, plan, toll, random)

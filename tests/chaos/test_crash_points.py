@@ -4,8 +4,10 @@ import json
 import shutil
 import signal
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -45,8 +47,9 @@ NAMED_POINTS = (
 class Left:
     """The folder of a search that was killed once, and what the process after it reaches."""
 
-    def __init__(self, folder: Path) -> None:
-        self.scenario = Scenario(folder=folder / "left", trials=TRIALS, diverging=DIVERGING, document=WATCHED)
+    def __init__(self, folder: Path, document: Mapping[str, Any] = WATCHED) -> None:
+        self.document = document
+        self.scenario = Scenario(folder=folder / "left", trials=TRIALS, diverging=DIVERGING, document=document)
         self.scenario.create()
         assert run(self.scenario, "owner-0", *FIRST_KILL) == -signal.SIGKILL
         whole = self.copied(folder / "whole")
@@ -56,7 +59,7 @@ class Left:
 
     def copied(self, folder: Path) -> Scenario:
         shutil.copytree(self.scenario.folder, folder)
-        return Scenario(folder=folder, trials=TRIALS, diverging=DIVERGING, document=WATCHED)
+        return Scenario(folder=folder, trials=TRIALS, diverging=DIVERGING, document=self.document)
 
 
 @pytest.fixture(scope="module")

@@ -253,7 +253,7 @@ def test_a_late_latency_is_used_where_it_is_of_the_same_device(tmp_path: Path) -
     bench = Bench(trials=2, artifact_dir=tmp_path, **TIMED)
     late = {1: make_latency(3.0, device=make_device("Other 1")), 2: make_latency(31.0)}
     lost = Failure(reason=FailureReason.WORKER_LOST, message="worker-1: gone")
-    script = [make_latency(12.0), lost, lost, make_latency(99.0)]
+    script: list[Latency | Failure] = [make_latency(12.0), lost, lost, make_latency(99.0)]
     search = bench.claim(measure=scripted(script, seconds=60.0), workers=1)
     for _state in run_search(search):
         if [key.number for key in search.running] == [3]:
