@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from nas_controller.algorithms.base import SearchAlgorithm
 from nas_controller.algorithms.table import configured_algorithm
 from nas_controller.artifacts.base import ArtifactStore
 from nas_controller.dispatch.base import Dispatcher
@@ -25,8 +26,10 @@ def claimed_search(
     now: Clock,
     artifacts: ArtifactStore | None = None,
     stopwatch: Stopwatch | None = None,
+    algorithm: SearchAlgorithm | None = None,
 ) -> RunningSearch:
-    """The one search of the store, made where it is not there, with a new algorithm."""
+    """The one search of the store, made where it is not there, with a new algorithm: the document's, unless another is
+    given."""
     store.create_search(config.name, config.name, config.to_document(), now(), idempotency_key=config.name)
     lease = store.claim_search(config.name, "bench", now(), LEASE_SECONDS)
     assert isinstance(lease, SearchLease)
@@ -34,7 +37,7 @@ def claimed_search(
     return RunningSearch(
         setup=setup,
         store=store,
-        algorithm=configured_algorithm(config, setup.space),
+        algorithm=algorithm or configured_algorithm(config, setup.space),
         stopping_rule=None,
         dispatcher=dispatcher,
         artifacts=artifacts,

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from nas_controller.algorithms.base import SearchAlgorithm
 from nas_controller.dispatch.simulated import SimulatedDispatcher, VirtualClock
 from nas_controller.pulse import Stopwatch
 from nas_controller.records import EntryKind, Failure, FailureReason, TrialState
@@ -39,6 +40,8 @@ class Workload:
 
     Args:
         algorithm: its name, and its own settings.
+        aim: the sections of the document that say what a candidate may cost, in place of that budget which hardly any
+            candidate is off.
         seed: of the search: of the algorithm, the noise, the failures and the durations.
     """
 
@@ -48,6 +51,7 @@ class Workload:
     num_trials: int
     num_workers: int
     settings: dict[str, float] = field(default_factory=dict)
+    aim: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +60,7 @@ class Course:
 
     Args:
         observed, true: of each trained trial in the order in which they ended; None for both where it failed.
+        multiply_adds: of each, of the backbone at target size.
         virtual_seconds: when each ended.
         controller_seconds: of the CPU, for asking and telling, all together.
         arms: which part of the algorithm proposed each.
@@ -63,6 +68,7 @@ class Course:
 
     observed: tuple[float | None, ...]
     true: tuple[float | None, ...]
+    multiply_adds: tuple[int, ...]
     virtual_seconds: tuple[float, ...]
     arms: tuple[str, ...]
     controller_seconds: float
@@ -77,13 +83,14 @@ class Course:
         return max(pairs)[1] if pairs else -math.inf
 
 
-def run_simulated(work: Workload) -> Course:
-    """Runs the search to its end."""
+def run_simulated(work: Workload, algorithm: SearchAlgorithm | None = None) -> Course:
+    """Runs the search to its end, with another algorithm than the workload names where one is given."""
     config = _config(work)
     clock, store = VirtualClock(), MemoryStore()
     evaluator = SimulatedTraining(work.objective, work.seed)
     dispatcher = SimulatedDispatcher(work.num_workers, evaluator.seconds, evaluator.evaluate, clock)
-    search = claimed_search(store, config, dispatcher, clock.now, stopwatch=Stopwatch(time.process_time))
+    stopwatch = Stopwatch(time.process_time)
+    search = claimed_search(store, config, dispatcher, clock.now, stopwatch=stopwatch, algorithm=algorithm)
     search.insight.max_seconds_behind = math.inf  # between two trials minutes of the simulated clock go by
     for _state in run_search(search):
         pass
@@ -132,6 +139,7 @@ def _config(work: Workload) -> SearchConfig:
         "space": space.name,
         "data": "generated",
         "budget": {"relative_to": space.budget_reference, "tolerance": objective.tolerance},
+        **work.aim,
         "algorithm": {"name": work.algorithm, "seed": work.seed, "settings": work.settings},
         "limits": {"trials": work.num_trials, "failures": 1.0},
         "workers": [{"count": work.num_workers}],
@@ -142,7 +150,7 @@ def _config(work: Workload) -> SearchConfig:
 
 
 def _course(store: Store, search_id: str, evaluator: SimulatedTraining, controller_seconds: float) -> Course:
-    observed, true, seconds, arms = [], [], [], []
+    observed, true, multiply_adds, seconds, arms = [], [], [], [], []
     began = store.get_search(search_id).created_at
     after = 0
     while entries := store.read_ledger(search_id, after, PAGE, [EntryKind.TRIAL_FINISHED]):
@@ -156,11 +164,13 @@ def _course(store: Store, search_id: str, evaluator: SimulatedTraining, controll
             reward = trial.reward
             observed.append(reward if is_whole else None)
             true.append(evaluator.true.get(str(trial.draft.spec["name"])) if is_whole else None)
+            multiply_adds.append(trial.draft.target_cost.backbone_multiply_adds)
             seconds.append((entry.at - began).total_seconds())
             arms.append(trial.draft.arm)
     return Course(
         observed=tuple(observed),
         true=tuple(true),
+        multiply_adds=tuple(multiply_adds),
         virtual_seconds=tuple(seconds),
         arms=tuple(arms),
         controller_seconds=controller_seconds,

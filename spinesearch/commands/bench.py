@@ -310,6 +310,37 @@ def dispatch(
 
 
 @app.command()
+def front(
+    seeds: Annotated[int | None, typer.Option(min=1, help="instances")] = None,
+    trials: Annotated[int | None, typer.Option(min=20, help="of all searches of a contender: the last budget")] = None,
+    as_json: AsJson = False,
+    quick: Quick = False,
+    space: Annotated[list[str] | None, typer.Option(help="can be given several times")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="print the tables of the decision's page")] = False,
+) -> None:
+    """Is one search for a front better than one for each target? Simulated workers, objectives without training."""
+    from spinesearch.bench import front as bench_front
+    from spinesearch.bench.front_table import as_markdown, print_front
+    from spinesearch.progress import make_console
+
+    budgets = bench_front.QUICK_BUDGETS if quick else bench_front.BUDGETS
+    if trials:
+        budgets = (*(budget for budget in budgets if budget < trials), trials)
+    report = bench_front.run_front(
+        spaces=space or tuple(bench_front.FRONTS),
+        budgets=budgets,
+        num_seeds=seeds or (bench_front.QUICK_SEEDS if quick else bench_front.NUM_SEEDS),
+        console=make_console(stderr=True),
+    )
+    if as_json:
+        print(json.dumps(report.to_document(), indent=2))
+    elif markdown:
+        print(as_markdown(report))
+    else:
+        print_front(report, make_console())
+
+
+@app.command()
 def algorithms(
     seeds: Annotated[int | None, typer.Option(min=1, help="instances of each kind of objective")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="simulated workers")] = None,

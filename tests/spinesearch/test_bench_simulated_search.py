@@ -60,6 +60,7 @@ def test_the_incumbent_is_chosen_by_what_was_observed() -> None:
     course = Course(
         observed=(0.3, None, 0.5, 0.4),
         true=(1.0, None, 0.2, 3.0),
+        multiply_adds=(1, 1, 1, 1),
         virtual_seconds=(1, 2, 3, 4),
         arms=("random",) * 4,
         controller_seconds=0.0,
