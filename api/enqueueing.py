@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from api.errors import MAX_ERRORS, FieldError, ProblemError
 from api.steering_schemas import Enqueue
-from api.variants import edits_of, wrong_decisions
+from api.variants import edits_of, variant_spec, wrong_decisions
 from nas_controller.enqueueing import placed
 from nas_controller.records import Search, TrialKey
 from nas_controller.requests import RequestDraft, RequestVerb
@@ -48,6 +48,9 @@ def request_draft(store: Store, search: Search, wanted: Enqueue) -> RequestDraft
 
 
 def _architecture(store: Store, search: Search, wanted: Enqueue) -> ArchitectureSpec:
+    if wanted.genotype is not None and wanted.trial is not None:
+        parent = store.get_trial(search.id, wanted.trial)
+        return variant_spec(SearchConfig.from_document(search.config), parent, tuple(wanted.genotype))
     if wanted.genotype is not None:
         return find_space(search.config["space"]).decode(wanted.genotype)
     if wanted.spec is not None:

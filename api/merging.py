@@ -39,7 +39,7 @@ def cloned_document(config: Mapping[str, Any], patch: Mapping[str, Any]) -> Any:
     if isinstance(patch.get("proxy"), Mapping) and "preset" in patch["proxy"]:
         document["proxy"] = {}
     if _changes(config, patch, "space"):
-        document["budget"] = None
+        document["budget"] = document["front"] = None
         document["target"].pop("image_size", None)
     return merge_patch(document, patch)
 

@@ -1,4 +1,4 @@
-"""The Pareto front of a search, with what it is to be seen beside: budget and references."""
+"""The Pareto front of a search, with what it is to be seen beside: budget or targets, and references."""
 
 import math
 from functools import lru_cache
@@ -30,6 +30,7 @@ def pareto(insight: Insight, kind: CostKind, measured: list[Trial]) -> Pareto:
         measured: references that are trials of the search.
     """
     front: Front = getattr(insight.fronts, kind)
+    wanted = insight.config.front
     budget = _band(insight.config.flops_budget()) if kind is CostKind.MULTIPLY_ADDS else None
     reference_cost = _dearest(kind, front) if budget is None else budget.high
     steps = front.hypervolumes(reference_cost)
@@ -49,6 +50,7 @@ def pareto(insight: Insight, kind: CostKind, measured: list[Trial]) -> Pareto:
         hypervolume=[HypervolumeStep(trained=trained, value=value) for trained, value in steps],
         reference_point=ReferencePoint(cost=reference_cost, average_precision=0.0),
         budget=budget,
+        targets=list(wanted.targets) if wanted is not None and kind is CostKind.MULTIPLY_ADDS else [],
         references=[] if kind is CostKind.LATENCY_MS else _references(insight.config, kind, measured),
     )
 
@@ -65,7 +67,9 @@ def _band(budget: FlopsBudget) -> BudgetBand:
 
 def _references(config: SearchConfig, kind: CostKind, measured: list[Trial]) -> list[FrontReference]:
     by_name = {trial.draft.name: trial for trial in measured}
-    relative_to = find_space(config.space).budget_reference if config.budget is None else config.budget.relative_to
+    relative_to = None if config.budget is None else config.budget.relative_to
+    if config.budget is None and config.front is None:
+        relative_to = find_space(config.space).budget_reference
     names = dict.fromkeys([*config.reevaluate.references, *([relative_to] if relative_to else [])])
     target = config.target_network()
     costs = {name: getattr(counted_reference(name, target).backbone, kind) for name in names}

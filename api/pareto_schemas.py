@@ -47,7 +47,7 @@ class BudgetBand(BaseModel):
 
     low: int
     high: int
-    target: int
+    target: int = Field(description="in the middle; of no meaning where there are targets")
 
 
 class FrontReference(BaseModel):
@@ -80,6 +80,7 @@ class Pareto(BaseModel):
                     "hypervolume": [{"trained": 1, "value": 0.0041}, {"trained": 9, "value": 0.0174}],
                     "reference_point": {"cost": 29_675_089_920, "average_precision": 0.0},
                     "budget": {"low": 26_848_890_880, "high": 29_675_089_920, "target": 28_261_990_400},
+                    "targets": [],
                     "references": [
                         {
                             "name": "spinenet-49",
@@ -101,6 +102,7 @@ class Pareto(BaseModel):
     )
     reference_point: ReferencePoint
     budget: BudgetBand | None = Field(description="null where the cost is not in multiply-adds")
+    targets: list[int] = Field(description="of a search for a front, in multiply-adds, rising; else none")
     references: list[FrontReference] = Field(
         description="those that the search measures beside its best, and the one that its budget is relative to; none "
         "where the cost is a latency: no reference is timed"

@@ -74,7 +74,8 @@ def draw(config: SearchConfig, clock: Callable[[], float]) -> Draws:
     rng, end, count = Random(0), clock() + MAX_SECONDS, 0
     at_target, at_proxy = [], []
     while count < MAX_DRAWS and (count == 0 or clock() < end):
-        spec = decode_within(space, random_genotype(space, rng), target, budget)
+        settled_at = budget if config.front is None else config.front.budget_for(count)
+        spec = decode_within(space, random_genotype(space, rng), target, settled_at)
         report = cost(resolve(spec, target))
         count += 1
         if budget.contains(report.backbone.multiply_adds):
@@ -84,11 +85,12 @@ def draw(config: SearchConfig, clock: Callable[[], float]) -> Draws:
 
 
 def num_trainings(config: SearchConfig) -> int:
-    """Of the candidates, and of the best and the references with fresh seeds."""
+    """Of the candidates, and of the best and the references with fresh seeds; of a front those under each target."""
     again, trials = config.reevaluate, config.limits.trials
     if again.top == 0:
         return trials
-    return trials + (min(again.top, trials) + len(again.references)) * again.seeds
+    best = again.top * (1 if config.front is None else config.front.points)
+    return trials + (min(best, trials) + len(again.references)) * again.seeds
 
 
 def num_concurrent(config: SearchConfig, trainings: int) -> int:

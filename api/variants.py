@@ -45,8 +45,8 @@ def edits_of(space: SearchSpace, trial: Trial, genotype: Genotype) -> tuple[str,
 def variant_of(config: SearchConfig, trial: Trial, genotype: Genotype) -> Variant:
     """What the genotype, one of the search's space, makes of the trial."""
     space, target = find_space(config.space), config.target_network()
-    canonical, problem = placed(config, space.decode(genotype))
-    spec = variant_spec(config, canonical)
+    spec = variant_spec(config, trial, genotype)
+    canonical, problem = placed(config, spec)
     return Variant(
         genotype=list(canonical),
         decisions=decisions(space, canonical),
@@ -56,7 +56,8 @@ def variant_of(config: SearchConfig, trial: Trial, genotype: Genotype) -> Varian
     )
 
 
-def variant_spec(config: SearchConfig, genotype: Genotype) -> ArchitectureSpec:
-    """The architecture of a genotype as the search would train it."""
-    space, target = find_space(config.space), config.target_network()
-    return decode_within(space, genotype, target, config.flops_budget(), name="variant")
+def variant_spec(config: SearchConfig, trial: Trial, genotype: Genotype) -> ArchitectureSpec:
+    """The architecture of a genotype as the search would train it as a variant of the trial: in a search for a front,
+    near the target that the trial was for."""
+    budget = config.budget_near(trial.draft.target_cost.backbone_multiply_adds)
+    return decode_within(find_space(config.space), genotype, config.target_network(), budget, name="variant")

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from api.schemas import BestTrials
 from api.views import best_trials, search_detail
 from nas_controller.artifacts.sweep import sweep_artifacts
 from nas_controller.dispatch.results import ResultSpool
@@ -18,6 +19,8 @@ from nas_controller.search_config import SearchConfig, load_search_file
 from nas_controller.search_loop import run_search
 from nas_controller.store.base import Store
 from nas_controller.store.patience import patient
+from nas_controller.trial_summaries import TrialSummary
+from nas_controller.wanted_front import WantedFront
 from spinesearch.client import Event
 from spinesearch.composition import claim, lease_owner, now, open_home_artifacts, open_home_store, running_search
 from spinesearch.home import Home
@@ -91,7 +94,7 @@ def _detail(store: Store, search_id: str) -> dict[str, Any]:
 
 def _print_end(store: Store, search: Search, console: Console, *, as_json: bool) -> None:
     config = SearchConfig.from_document(search.config)
-    best = best_trials(store, search.id, config.reevaluate.top or 3)
+    best = _best(store, search.id, config)
     reason = f" ({search.reason})" if search.reason else ""
     console.print(f"search {search.id} {search.state}{reason}")
     print_best(console, best.model_dump(mode="json"))
@@ -99,7 +102,16 @@ def _print_end(store: Store, search: Search, console: Console, *, as_json: bool)
     if improvement is not None:
         console.print(f"A searched trial is {improvement_text(improvement)}.", style="dim")
     if as_json:
-        print(json.dumps(_summary(store, search, improvement), indent=2))
+        print(json.dumps(_summary(store, search, config.front, improvement), indent=2))
+
+
+def _best(store: Store, search_id: str, config: SearchConfig) -> BestTrials:
+    """The best trials; of a search for a front the best one under each target, each once."""
+    if config.front is None:
+        return best_trials(store, search_id, config.reevaluate.top or 3)
+    under = [best_trials(store, search_id, 1, max_multiply_adds=ceiling) for ceiling in config.front.ceilings]
+    trials = {trial.number: trial for best in under for trial in best.trials}
+    return under[0].model_copy(update={"trials": list(trials.values())})
 
 
 def _improvement(store: Store, search_id: str, config: SearchConfig) -> dict[str, Any] | None:
@@ -109,7 +121,9 @@ def _improvement(store: Store, search_id: str, config: SearchConfig) -> dict[str
     return improvement_fields(insight.improvement)
 
 
-def _summary(store: Store, search: Search, improvement: dict[str, Any] | None) -> dict[str, Any]:
+def _summary(
+    store: Store, search: Search, front: WantedFront | None, improvement: dict[str, Any] | None
+) -> dict[str, Any]:
     """What a script wants to know at the end."""
     counts = store.count_trials(search.id)
     best = next(iter(store.best_trials(search.id, 1)), None)
@@ -119,15 +133,24 @@ def _summary(store: Store, search: Search, improvement: dict[str, Any] | None) -
         "reason": search.reason,
         "improvement": improvement,
         "trials": {str(state): count for state, count in sorted(counts.by_state.items())},
-        "best": None
-        if best is None
-        else {
-            "number": best.number,
-            "ap": best.average_precision,
-            "val_ap": best.val_average_precision,
-            "standard_error": best.val_standard_error,
-            "multiply_adds": best.draft.target_cost.backbone_multiply_adds,
-            "fingerprint": best.draft.fingerprint,
-            "spec": best.draft.spec,
-        },
+        "best": None if best is None else {**_found(TrialSummary.of(best)), "spec": best.draft.spec},
+        "front": [] if front is None else _under_targets(store, search.id, front),
+    }
+
+
+def _under_targets(store: Store, search_id: str, front: WantedFront) -> list[dict[str, Any]]:
+    """The best trial under each target; a target that nothing is under has none."""
+    pairs = zip(front.targets, front.ceilings, strict=True)
+    under = [(target, store.best_summaries(search_id, 1, max_multiply_adds=ceiling)) for target, ceiling in pairs]
+    return [{"target": target, "best": _found(best[0]) if best else None} for target, best in under]
+
+
+def _found(trial: TrialSummary) -> dict[str, Any]:
+    return {
+        "number": trial.number,
+        "ap": trial.average_precision,
+        "val_ap": trial.val_average_precision,
+        "standard_error": trial.val_standard_error,
+        "multiply_adds": trial.target_cost.backbone_multiply_adds,
+        "fingerprint": trial.fingerprint,
     }

@@ -3,6 +3,7 @@
 from nas_controller.dispatch.worker import check_evaluator
 from nas_controller.search_config import SearchConfig, SearchConfigError
 from search_space.budget import feasible_share
+from search_space.decisions import Rounding
 from search_space.spaces import find_space
 from spinesearch.admission import Admission
 from spinesearch.home import Home
@@ -38,8 +39,13 @@ def check_rest_search(config: SearchConfig, home: Home, admission: Admission) ->
 
 
 def check_budget(config: SearchConfig) -> None:
-    """Raises SearchConfigError when none of `BUDGET_DRAWS` random architectures is inside the budget."""
-    budget, target = config.flops_budget(), config.target_network()
-    found = feasible_share(find_space(config.space), budget, target, draws=BUDGET_DRAWS, seed=0)
-    if found.share == 0:
-        raise SearchConfigError("budget", f"{budget.describe()}: {found.describe()}")
+    """Raises SearchConfigError when none of `BUDGET_DRAWS` random architectures is inside the budget, or the range of
+    the front; where widths are settled, when none comes near one of the front's targets."""
+    space, target, budgets = find_space(config.space), config.target_network(), [config.flops_budget()]
+    if config.front is not None and space.rounding is Rounding.EXACT:
+        budgets = [config.front.budget_for(place) for place in range(config.front.points)]
+    for budget in budgets:
+        found = feasible_share(space, budget, target, draws=BUDGET_DRAWS // len(budgets), seed=0)
+        if found.share == 0:
+            place = "budget" if config.front is None else "front"
+            raise SearchConfigError(place, f"{budget.describe()}: {found.describe()}")

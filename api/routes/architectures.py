@@ -83,7 +83,7 @@ def draw_variant(search_id: SearchId, number: TrialNumber, genotype: EditedGenot
     """The architecture of a genotype of the search's space, with all that leads to it from the trial's."""
     search, trial = _found(context, search_id, number)
     config = SearchConfig.from_document(search.config)
-    variant = variant_spec(config, _edited(config, genotype))
+    variant = variant_spec(config, trial, _edited(config, genotype))
     return Response(draw_difference(compare(_named(trial).spec, variant)), media_type="image/svg+xml")
 
 

@@ -7,7 +7,7 @@ from nas_controller.records import Failure, FailureReason
 from nas_controller.store.base import Store
 from search_space.reference import reference
 from spinesearch.client import Client
-from tests.api.searches import SearchWriter, network_cost, write_small_search
+from tests.api.searches import DOCUMENT, SearchWriter, network_cost, write_small_search
 from tests.api.serving import TOKEN
 
 BASE = "/v1/searches/blood-cells-000001"
@@ -42,11 +42,21 @@ def test_the_front_of_multiply_adds_is_seen_beside_budget_and_references(client:
     slack = centre * 5 // 100
     assert answer["budget"] == {"low": centre - slack, "high": centre + slack, "target": centre}
     assert answer["reference_point"] == {"cost": centre + slack, "average_precision": 0.0}
+    assert answer["targets"] == []
     resnet, spinenet = answer["references"]
     assert (spinenet["name"], spinenet["cost"]) == ("spinenet-49", centre)
     assert spinenet["val_average_precision"] == pytest.approx(0.23)
     assert (resnet["name"], resnet["val_average_precision"]) == ("resnet-50-fpn", None)
     assert resnet["cost"] == network_cost(reference("resnet-50-fpn")).backbone_multiply_adds
+
+
+def test_a_search_for_a_front_has_targets_in_place_of_a_budget(client: httpx.Client, store: Store) -> None:
+    SearchWriter(store, "front-000001", {**DOCUMENT, "front": {"low": "20G", "high": "40G", "points": 3}})
+    answer = client.get("/v1/searches/front-000001/pareto").json()
+    assert answer["targets"] == [20_000_000_000, 28_284_271_247, 40_000_000_000]
+    # 1 % beyond the ends: 19.8 to 40.4.
+    assert (answer["budget"]["low"], answer["budget"]["high"]) == (19_800_000_000, 40_400_000_000)
+    assert client.get("/v1/searches/front-000001/pareto", params={"cost": "parameters"}).json()["targets"] == []
 
 
 def test_the_hypervolume_is_told_at_each_change(client: httpx.Client, store: Store) -> None:

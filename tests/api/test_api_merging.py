@@ -51,5 +51,8 @@ def test_what_follows_from_something_that_is_patched_follows_again() -> None:
     assert clone({"proxy": {"preset": "gpu-small"}}).task() == clone({}, proxy={"preset": "gpu-small"}).task()
     mobile = clone({"space": "eff-spinenet-b0"}, budget={"relative_to": "spinenet-49"})
     assert (mobile.budget, mobile.target) == (None, clone({}, space="eff-spinenet-b0").target)
+    front = {"low": "20G", "high": "40G"}
+    assert clone({"space": "r0-sp53"}, front=front).front is None
+    assert clone({"limits": {"trials": 7}}, front=front).front == clone({}, front=front).front is not None
     budget = {"budget": {"multiply_adds": 10**10}}
     assert clone({"space": "r0-sp53", **budget}).flops_budget().centre == 10**10

@@ -130,6 +130,21 @@ def test_without_a_history_there_is_no_time_and_it_says_why(client: httpx.Client
     assert (found["trainings"], found["concurrent"]) == (100 + (3 + 2) * 3, 2)
 
 
+def test_a_front_is_planned_for_at_each_of_its_targets(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In `joint`, where widths are settled, all random architectures are inside: a third of them at each target."""
+    monkeypatch.setattr(planning, "MAX_SECONDS", 60.0)
+    monkeypatch.setattr(planning, "MAX_DRAWS", 6)
+    front = {"low": "15G", "high": "60G", "points": 3}
+    found = client.post(ESTIMATE, json={"space": "joint", "data": "generated", "front": front}).json()
+    assert (found["inside_budget"]["value"], found["inside_budget"]["draws"]) == (1.0, 6)
+    inside = found["target_cost"]["backbone_multiply_adds"]
+    assert inside["smallest"] == pytest.approx(15e9, rel=0.01)
+    assert inside["mean"] == pytest.approx(35e9, rel=0.01)
+    assert inside["largest"] == pytest.approx(60e9, rel=0.01)
+    # 100 trials; the best 3 under each target and 2 references, three times each.
+    assert found["trainings"] == 100 + (3 * 3 + 2) * 3
+
+
 def train(writer: SearchWriter, seconds: float) -> int:
     """A trial that is trained for so long, in one attempt."""
     number = writer.add(reference("spinenet-49"))

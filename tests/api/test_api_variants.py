@@ -11,7 +11,8 @@ from search_space.decisions import DecisionKind, Genotype
 from search_space.difference import compare
 from search_space.drawing.svg import draw_difference
 from search_space.reference import reference
-from search_space.spaces import SPINENET_49
+from search_space.spaces import SPACES, SPINENET_49
+from search_space.spec import ArchitectureSpec
 from tests.api.searches import DOCUMENT, SearchWriter, network_cost, random_genotype, write_small_search
 
 SEARCH = "/v1/searches/s1"
@@ -88,6 +89,23 @@ def test_a_variant_keeps_where_it_comes_from(client: httpx.Client, store: Store)
     (request,) = store.list_requests("s1")
     assert request.draft.genotype == SPINENET_49.encode(SPINENET_49.decode(edited()))
     assert (request.draft.parents, request.draft.edits) == ((1,), ("block 7: type bottleneck -> residual",))
+
+
+def test_where_widths_are_settled_a_variant_is_of_the_target_of_its_trial(client: httpx.Client, store: Store) -> None:
+    """The trial costs as much as SpineNet-49, 28 billion: 30 is the nearest of 15, 30 and 60."""
+    space = SPACES["joint"]
+    genotype = space.encode(space.decode((0,) * space.genotype_length))
+    front = {"low": "15G", "high": "60G", "points": 3}
+    writer = SearchWriter(store, "s1", {**DOCUMENT, "space": "joint", "front": front})
+    writer.run()
+    writer.complete(writer.add(reference("spinenet-49"), genotype=genotype), 0.25)
+    other = (*genotype[:-1], genotype[-1] + 1)
+    found = shown(client, other).json()
+    assert (found["problem"], found["cost"]["backbone_multiply_adds"]) == ("", pytest.approx(30e9, rel=0.01))
+    assert asked(client, trial=1, genotype=other).status_code == 202
+    (request,) = store.list_requests("s1")
+    counted = network_cost(ArchitectureSpec.from_document(request.draft.spec or {}))
+    assert counted.backbone_multiply_adds == found["cost"]["backbone_multiply_adds"]
 
 
 def test_a_genotype_needs_no_parent_and_a_reference_may_be_one(client: httpx.Client, store: Store) -> None:

@@ -49,20 +49,25 @@ function referenceTraces({ references, cost }) {
   return measured.length === 0 ? [] : [valTrace(measured, "references, AP on val", "star-diamond", color("--wait"), (reference) => reference.name, cost)];
 }
 
-/** The budget as a band, and a line for each reference: its cost is known before it is trained. */
-function shapes({ budget, references }) {
+/** The budget as a band, a line for each target of a front, and one for each reference: its cost is known before it is
+ * trained. */
+function shapes({ budget, targets, references }) {
   const tall = { yref: "paper", y0: ABOVE_LANE[0], y1: 1, layer: "below" };
-  const lines = references.map((reference) => ({ ...tall, type: "line", x0: reference.cost, x1: reference.cost, line: { color: color("--wait"), width: 1, dash: "dot" } }));
+  const line = (x, look) => ({ ...tall, type: "line", x0: x, x1: x, line: { width: 1, ...look } });
+  const lines = [
+    ...targets.map((target) => line(target, { color: color("--quiet") })),
+    ...references.map((reference) => line(reference.cost, { color: color("--wait"), dash: "dot" })),
+  ];
   if (budget === null) return lines;
   return [...lines, { ...tall, type: "rect", x0: budget.low, x1: budget.high, line: { width: 0 }, fillcolor: color("--budget") }];
 }
 
-function labels({ references, budget }) {
+function labels({ references, budget, targets }) {
   const place = { y: ABOVE_LANE[0], yref: "paper", yanchor: "bottom", xanchor: "left", textangle: -90 };
   const look = { showarrow: false, bgcolor: color("--label-ground"), borderpad: 1 };
   const text = (x, name, ink) => ({ ...place, ...look, x, text: name, font: { size: 11, color: ink } });
   const named = references.map((reference) => text(reference.cost, reference.name, color("--wait")));
-  return budget === null ? named : [...named, { ...text(budget.low, "budget", color("--quiet")), y: 1, textangle: 0 }];
+  return budget === null ? named : [...named, { ...text(budget.low, targets.length > 0 ? `${targets.length} targets` : "budget", color("--quiet")), y: 1, textangle: 0 }];
 }
 
 function axes(pareto, metric) {
