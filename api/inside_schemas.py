@@ -74,6 +74,17 @@ class ControllerImprovement(BaseModel):
     newest_half: ImprovementProbability = Field(description="of their newest half, against the same random ones")
 
 
+class EarlierSearch(BaseModel):
+    """What the algorithm was told of an earlier search before its first proposal (`warm_start`)."""
+
+    search: str
+    space: str
+    looked_at: int = Field(description="trials that were to be told")
+    told: int
+    left_out: Mapping[str, int] = Field(description="trials that were not told, by reason")
+    words: str = Field(description="the same as a sentence, with an example of each reason")
+
+
 class ControllerInsight(BaseModel):
     """The controller from inside, over time."""
 
@@ -105,6 +116,16 @@ class ControllerInsight(BaseModel):
             "all": {"probability": 0.81, "interval": [0.7, 0.88]},
             "newest_half": {"probability": 0.9, "interval": [0.8, 0.95]},
         },
+        earlier=[
+            {
+                "search": "blood-cells-1f9c3a",
+                "space": "r0-sp53",
+                "looked_at": 200,
+                "told": 188,
+                "left_out": {"off budget": 12},
+                "words": "188 of 200 trials of blood-cells-1f9c3a (r0-sp53) are told; 12 off budget",
+            }
+        ],
     )
 
     sequence: int = Field(description="sequence number of the event up to which this is true")
@@ -113,6 +134,7 @@ class ControllerInsight(BaseModel):
     diagnostics: list[DiagnosticPoint] = Field(description="at most 400, as the controller kept them now and then")
     warnings: list[ControllerWarning]
     improvement: ControllerImprovement | None = Field(description="null where there is nothing to compare yet")
+    earlier: list[EarlierSearch] = Field(description="empty where it did not start from other searches' trials")
 
 
 class TrialSpan(BaseModel):

@@ -1,16 +1,14 @@
 """What users ask for, in a running search: trials of their own, trials that are to end, and full trainings."""
 
 import logging
-from itertools import chain, zip_longest
+from dataclasses import replace
 
 from nas_controller.enqueueing import placed
 from nas_controller.log_ids import log_ids
-from nas_controller.records import JobKind, JobState, Trial, TrialDraft, TrialKey
+from nas_controller.records import JobKind, JobState, TrialDraft
 from nas_controller.requests import ARMS, RequestDraft, RequestState, RequestVerb, TrialRequest
-from nas_controller.running_search import RunningSearch, SearchFailedError
-from nas_controller.search_config import WarmStart
+from nas_controller.running_search import RunningSearch
 from nas_controller.setup import derive_seed
-from nas_controller.store.base import NotFoundError
 from search_space.spec import ArchitectureSpec
 
 _log = logging.getLogger(__name__)
@@ -68,7 +66,7 @@ def next_draft(search: RunningSearch) -> tuple[TrialRequest, TrialDraft] | None:
     while search.requests:
         request = search.requests.pop(0)
         try:
-            return request, search.setup.draft_requested(request.draft, search.next_number)
+            return request, search.setup.draft_requested(_placed(search, request.draft), search.next_number)
         except ValueError as error:
             search.store.answer_request(search.lease, request.number, RequestState.REFUSED, str(error), search.now())
             ids = log_ids(search.search_id)
@@ -76,42 +74,12 @@ def next_draft(search: RunningSearch) -> tuple[TrialRequest, TrialDraft] | None:
     return None
 
 
-def warm_start(search: RunningSearch) -> None:
-    """Asks for what other searches found first, once: before the first trial.
-
-    Raises:
-        SearchFailedError: one of the searches is gone, or of another space.
-    """
-    wanted = search.setup.config.warm_start
-    if wanted is None or search.replay.num_trials:
-        return
-    asked = search.store.list_requests(search.search_id)
-    if any(request.draft.verb is RequestVerb.WARM_START for request in asked):
-        return
-    drafts: dict[tuple[int, ...], RequestDraft] = {}
-    for trial in chain.from_iterable(zip_longest(*(_best_of(search, other, wanted) for other in wanted.searches))):
-        draft = None if trial is None else _found(search, trial)
-        if draft is not None and len(drafts) < wanted.top:
-            drafts.setdefault(draft.genotype, draft)
-    search.store.add_requests(search.search_id, list(drafts.values()), search.now(), search.lease)
-
-
-def _best_of(search: RunningSearch, other: str, wanted: WarmStart) -> list[Trial]:
-    try:
-        space = search.store.get_search(other).config["space"]
-    except NotFoundError:
-        raise SearchFailedError(f"warm_start.searches: no search {other}") from None
-    if space != search.setup.config.space:
-        raise SearchFailedError(f"warm_start.searches: {other} is of the space {space}")
-    return search.store.best_trials(other, wanted.top)
-
-
-def _found(search: RunningSearch, trial: Trial) -> RequestDraft | None:
-    """The request for the trial's architecture; None where this search would not train it."""
-    genotype, problem = placed(search.setup.config, ArchitectureSpec.from_document(trial.draft.spec))
-    source = TrialKey(search_id=trial.search_id, number=trial.number)
+def _placed(search: RunningSearch, draft: RequestDraft) -> RequestDraft:
+    """The request, with its genotype where a warm start asks for a reference; ValueError where the search would not
+    train that one."""
+    if draft.verb is not RequestVerb.WARM_START or draft.genotype:
+        return draft
+    genotype, problem = placed(search.setup.config, ArchitectureSpec.from_document(draft.spec or {}))
     if problem:
-        words = "trial %d of search %s is left out of the warm start: %s"
-        _log.info(words, trial.number, trial.search_id, problem, extra=log_ids(search.search_id))
-        return None
-    return RequestDraft(verb=RequestVerb.WARM_START, source=source, spec=trial.draft.spec, genotype=genotype)
+        raise ValueError(problem)
+    return replace(draft, genotype=genotype)

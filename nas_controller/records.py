@@ -346,13 +346,14 @@ class Attempt:
 
 
 class EntryKind(StrEnum):
-    """What a ledger entry says. TRIAL_CREATED is an ask, TRIAL_FINISHED a tell; the controller's state is a
-    fold over these two in the order of their sequence."""
+    """What a ledger entry says. TRIAL_CREATED is an ask, TRIAL_FINISHED a tell, EARLIER_TOLD many tells at once; the
+    controller's state is a fold over these in the order of their sequence."""
 
     SEARCH_STATE = "search.state"
     SEARCH_EDITED = "search.edited"
     REQUEST_CREATED = "request.created"
     REQUEST_CLOSED = "request.closed"
+    EARLIER_TOLD = "earlier.told"
     TRIAL_CREATED = "trial.created"
     TRIAL_TIMED = "trial.timed"
     TRIAL_STARTED = "trial.started"

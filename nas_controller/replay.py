@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from nas_controller.algorithms.base import SearchAlgorithm, ToldTrial
+from nas_controller.earlier import ARM as EARLIER
 from nas_controller.records import EntryKind, LedgerEntry, SearchState, TrialState
 from nas_controller.store.base import Store
 from search_space.decisions import Genotype
@@ -36,7 +37,7 @@ class Replay:
         algorithm: told every trial that the ledger says was told, in the order of commit.
         sequence: of the last entry that was taken in.
         num_trials: trials created.
-        num_told: trials told.
+        num_told: trials told, those of earlier searches left out.
         running_seconds: how long controllers worked on the search; pauses and crashes do not count.
         counted_until: the entry up to which time is counted; None while no controller runs the search.
         asked: trials that were asked and are not finished, as far as they were followed; after a snapshot the store
@@ -72,6 +73,9 @@ class Replay:
         if entry.kind is EntryKind.TRIAL_CREATED:
             self.num_trials += 1
             self.asked[_number(entry)] = _asked(entry)
+        elif entry.kind is EntryKind.EARLIER_TOLD:
+            for told in _earlier(entry):
+                self.algorithm.tell(told)
         elif entry.kind is EntryKind.TRIAL_FINISHED:
             waiting = self.asked.pop(_number(entry), None)
             if entry.payload["consumed"]:
@@ -121,6 +125,23 @@ def _told(finished: LedgerEntry, asked: Asked) -> ToldTrial:
         state=state,
         reward=finished.payload["reward"] if state in _REWARDED else None,
     )
+
+
+def _earlier(entry: LedgerEntry) -> list[ToldTrial]:
+    """The trials of an earlier search, in the order in which they are told."""
+    log_probs = tuple(entry.payload["log_probs"])
+    return [
+        ToldTrial(
+            number=one["number"],
+            genotype=tuple(one["genotype"]),
+            log_probs=log_probs,
+            arm=EARLIER,
+            multiply_adds=one["multiply_adds"],
+            state=TrialState.COMPLETED,
+            reward=one["reward"],
+        )
+        for one in entry.payload["trials"]
+    ]
 
 
 def replay(store: Store, search_id: str, algorithm: SearchAlgorithm) -> Replay:

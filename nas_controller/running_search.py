@@ -13,7 +13,7 @@ from nas_controller.failures import FailureWatch
 from nas_controller.insight.keeping import InsightKeeping
 from nas_controller.limits import LimitWatch
 from nas_controller.pulse import Pulse, Stopwatch
-from nas_controller.records import Job, Search, SearchLease
+from nas_controller.records import Job, Search, SearchLease, TrialKey
 from nas_controller.replay import Replay
 from nas_controller.requests import TrialRequest
 from nas_controller.setup import SearchSetup
@@ -42,6 +42,7 @@ class RunningSearch:
         has_ended: whether nothing of it is to run any more: it is final or paused, not only left by this controller.
         requests: for trials, that are open and were read in this turn.
         promotions: requests for full trainings, likewise.
+        earlier: the trials of earlier searches that the algorithm was told, by the number that it knows them by.
         num_started: trials that `limits.trials` counts, those that run or wait included.
         retry_at: when a queued job may be tried again, by its id; of the others, at once.
     """
@@ -60,6 +61,7 @@ class RunningSearch:
     retry_at: dict[str, datetime] = field(default_factory=dict)
     requests: list[TrialRequest] = field(default_factory=list)
     promotions: list[TrialRequest] = field(default_factory=list)
+    earlier: dict[int, TrialKey] = field(default_factory=dict)
     next_number: int = 1
     num_started: int = 0
     infeasible_in_a_row: int = 0

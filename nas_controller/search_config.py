@@ -177,11 +177,22 @@ class Price(Section):
 
 
 class WarmStart(Section):
-    """What others found first: the best of each of these searches in turn, until there are `top`, are trained here
-    before anything is proposed. Of the same space only; what is off this search's budget is left out."""
+    """What is known already: references and the best of earlier searches are trained before anything is proposed, and
+    the algorithm is told what these searches measured, as far as it is what this one would measure. Of any space; what
+    this search's space does not have, or is off its budget, is left out."""
 
-    searches: tuple[SearchKey, ...] = Field(min_length=1, max_length=100)
-    top: Whole = Field(default=5, ge=1, le=1000)
+    searches: tuple[SearchKey, ...] = Field(default=(), max_length=100)
+    references: tuple[ReferenceName, ...] = Field(default=(), max_length=100)
+    top: Whole = Field(default=5, ge=1, le=1000, description="of all searches together, trained again")
+    tell: Whole = Field(default=200, ge=0, le=1000, description="trials of all searches together that are told")
+
+    @model_validator(mode="after")
+    def _from_somewhere(self) -> Self:
+        if not self.searches and not self.references:
+            raise ValueError("give searches, references or both")
+        if len(set(self.searches)) < len(self.searches):
+            raise ValueError("searches: each once")
+        return self
 
 
 class Workers(Section):

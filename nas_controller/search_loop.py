@@ -8,8 +8,10 @@ what was running is queued again, and the algorithm's state is rebuilt from a sn
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from nas_controller.asked import next_draft, queue_promoted, take_requests, warm_start
+from nas_controller.algorithms.base import Proposal
+from nas_controller.asked import next_draft, queue_promoted, take_requests
 from nas_controller.attempt_logs import take_rest
 from nas_controller.attempts import forget_checkpoint, give, record, submit_queued, take_kept, take_progress
 from nas_controller.dispatch.base import AttemptOutcome
@@ -21,6 +23,7 @@ from nas_controller.running_search import RunningSearch, SearchFailedError
 from nas_controller.search_config import SearchConfig
 from nas_controller.setup import derive_seed
 from nas_controller.store.base import ConflictError, Store
+from nas_controller.warm_start import warm_start
 
 LEASE_SECONDS = 20.0
 """A turn takes a second or two; after a kill, the next controller waits at most this long."""
@@ -92,7 +95,7 @@ def _begin(search: RunningSearch) -> SearchState:
 
 def _warm_started(search: RunningSearch) -> SearchState:
     try:
-        warm_start(search)
+        warm_start(search, lambda: _keep_lease(search))
     except SearchFailedError as error:
         return _set_state(search, SearchState.FAILED, str(error))
     return SearchState.RUNNING
@@ -202,7 +205,18 @@ def _next_candidate(search: RunningSearch) -> tuple[int | None, TrialDraft]:
     with search.stopwatch.measure("ask"):
         proposal = search.algorithm.ask(search.next_number)
     with search.stopwatch.measure("draft"):
-        return None, search.setup.draft(proposal, search.next_number)
+        return None, search.setup.draft(_of_this_search(search, proposal), search.next_number)
+
+
+def _of_this_search(search: RunningSearch, proposal: Proposal) -> Proposal:
+    """The proposal; what was made from trials of earlier searches has those among its edits: they are no parents
+    here."""
+    earlier = [search.earlier[number] for number in proposal.parents if number in search.earlier]
+    if not earlier:
+        return proposal
+    origins = tuple(f"from trial {key.number} of {key.search_id}" for key in earlier)
+    parents = tuple(number for number in proposal.parents if number not in search.earlier)
+    return replace(proposal, parents=parents, edits=(*origins, *proposal.edits))
 
 
 def _measured_before(search: RunningSearch, draft: TrialDraft) -> Trial | None:

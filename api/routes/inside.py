@@ -6,13 +6,22 @@ from fastapi import APIRouter, Query
 
 from api.context import Context
 from api.errors import problem_docs
-from api.inside_schemas import AttemptSpan, ChoiceInsight, ControllerInsight, WorkerDetail, WorkerInsight
+from api.inside_schemas import (
+    AttemptSpan,
+    ChoiceInsight,
+    ControllerInsight,
+    EarlierSearch,
+    WorkerDetail,
+    WorkerInsight,
+)
 from api.routes.parameters import SearchId
 from nas_controller.insight.choice_report import choice_fields
 from nas_controller.insight.choices import MAX_TOP
 from nas_controller.insight.improvement import improvement_fields
 from nas_controller.insight.policy_report import controller_fields
 from nas_controller.insight.workers import MAX_SPANS, Worker, WorkerState, WorkSpan, workers_of
+from nas_controller.records import EntryKind, Search
+from nas_controller.store.base import Store
 
 MIN_TOP = 10
 TOP = 20
@@ -29,8 +38,20 @@ def get_controller(search_id: SearchId, context: Context) -> ControllerInsight:
         fields = controller_fields(insight.policy) | {
             "sequence": insight.sequence,
             "improvement": improvement_fields(insight.improvement),
+            "earlier": _earlier(context.store, search),
         }
     return ControllerInsight.model_validate({"algorithm": search.config["algorithm"]["name"], **fields})
+
+
+def _earlier(store: Store, search: Search) -> list[EarlierSearch]:
+    """These entries come before the first trial, one for each search: nothing after them is read."""
+    count = len((search.config.get("warm_start") or {}).get("searches", ()))
+    entries = store.read_ledger(search.id, limit=count, kinds=[EntryKind.EARLIER_TOLD]) if count else []
+    names = ("search", "space", "looked_at", "left_out", "words")
+    return [
+        EarlierSearch(told=len(entry.payload["trials"]), **{name: entry.payload[name] for name in names})
+        for entry in entries
+    ]
 
 
 @router.get("/choices", operation_id="getChoices", summary="What was chosen, and what came of it")

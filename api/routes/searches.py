@@ -100,14 +100,12 @@ def _check(config: SearchConfig, context: ApiContext) -> None:
 
 
 def _check_warm_start(config: SearchConfig, context: ApiContext) -> None:
-    """The searches that it starts from must be there, and of its space."""
+    """The searches that it starts from must be there."""
     for search_id in () if config.warm_start is None else config.warm_start.searches:
         try:
-            space = context.store.get_search(search_id).config["space"]
+            context.store.get_search(search_id)
         except NotFoundError as error:
             raise SearchConfigError("warm_start.searches", str(error)) from error
-        if space != config.space:
-            raise SearchConfigError("warm_start.searches", f"{search_id} is of the space {space}")
 
 
 def _refused(error: ValueError, code: str) -> ProblemError:

@@ -44,7 +44,10 @@ class ToldTrial:
     `log_probs` are 0. `reward` is set for COMPLETED and STOPPED_EARLY, None for INFEASIBLE and FAILED. That of
     STOPPED_EARLY was measured after a part of the training: it is not to be compared with others. `arm` is that of the
     proposal; for what no algorithm proposed it is no arm of any. `multiply_adds` are those of the backbone at target
-    size, as the search counted them; 0 where nobody did."""
+    size, as the search counted them; 0 where nobody did.
+
+    A trial that an earlier search trained has a `number` below 1, and is told as if its decisions had been drawn
+    uniformly; proposals may name it among their parents."""
 
     number: int
     genotype: Genotype

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 CAPACITY = 2000
 _SEEDS = 2**32
 """Optuna's random numbers have seeds below."""
+_NUMBERS = 2**64
+"""A trial of an earlier search has a number below 1; random numbers are drawn by one below this."""
 _ASKED = 0
 """Number of the study's trial on which samplers note what they think of an ask; it never ends."""
 
@@ -100,7 +102,7 @@ class OptunaSearch(SearchAlgorithm):
 
         if trial.reward is None and not self.takes_unrewarded:
             return
-        draws = trial_draws(self._seed, trial.number)
+        draws = trial_draws(self._seed, trial.number % _NUMBERS)
         sampler = self._sampler(int(draws.integers(_SEEDS)))
         parameters = self._coding.parameters(trial.genotype, draws)
         distributions = self._coding.distributions

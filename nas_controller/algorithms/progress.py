@@ -53,10 +53,11 @@ class Progress:
         return self.feasible_sum / self.feasible_weight if self.feasible_weight else 1.0
 
     def count(self, trial: ToldTrial, decay: float) -> None:
-        """Adds a told trial to the counters and moving averages; rewards of whole trainings only."""
+        """Adds a told trial to the counters and moving averages; rewards of whole trainings only. The horizon does
+        not count what an earlier search trained."""
         feasible = trial.state is not TrialState.INFEASIBLE
         self.told += 1
-        self.trained += feasible
+        self.trained += feasible and trial.number > 0
         self.feasible_sum = decay * self.feasible_sum + (1 - decay) * feasible
         self.feasible_weight = decay * self.feasible_weight + (1 - decay)
         if trial.state is TrialState.COMPLETED and trial.reward is not None:

@@ -16,6 +16,11 @@ Ledger payloads:
     search.edited   what changed, by name: {"name": str, "notes": str, "limits": {...}, "archived": bool}
     request.created {"request": int, "verb": str, "name": str, "source": {"search": str, "trial": int} | null}
     request.closed  {"request": int, "state": str, "reason": str}      not where it became a trial, or the search ended
+    earlier.told    {"search": str, "space": str, "scale": str, "looked_at": int, "left_out": {reason: int},
+                     "words": str,
+                     "log_probs": [float],      of each decision of every trial
+                     "trials": [{"number": int, "trial": int, "genotype": [int], "reward": float,
+                                 "multiply_adds": int}]}      in the order in which they are told
     trial.created   {"arm": str, "name": str, "genotype": [int], "log_probs": [float], "fingerprint": str,
                      "multiply_adds": int, "parameters": int}      of the backbone at target size; filled in where the
                                                             entry is older than schema 0007
@@ -38,6 +43,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from nas_controller.earlier import EarlierTold
 from nas_controller.insight.kept import KeptInsight
 from nas_controller.insight.workers import WorkSpan
 from nas_controller.records import (
@@ -234,6 +240,11 @@ class Store(TokenStore, WebhookStore, OperationStore, SummaryStore, LatencyStore
         names that trial and has no job. `ValueError` where `measured` was not trained to a reward, or where
         fingerprint or measurement key differ or a key is missing; `request` as in `start_trial`; else as
         `add_trial`."""
+
+    @abstractmethod
+    def tell_earlier(self, lease: SearchLease, earlier: EarlierTold, at: datetime) -> None:
+        """Writes `earlier.told`: from then on, the algorithm knows these trials of an earlier search. `ConflictError`
+        when the search is final; `ValueError` for a reward that is not finite."""
 
     @abstractmethod
     def add_job(

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from nas_controller.access_tokens import AccessToken
+from nas_controller.earlier import EarlierTold
 from nas_controller.insight.kept import KeptInsight
 from nas_controller.insight.workers import WorkSpan
 from nas_controller.records import (
@@ -255,6 +256,15 @@ class MemoryStore(MemoryTokens, MemoryWebhooks, MemoryOperations, MemorySummarie
             shelf.note_latency(trial, measured, at)
             shelf.finish_trial(trial, at, consumed=True)
             return trial
+
+    def tell_earlier(self, lease: SearchLease, earlier: EarlierTold, at: datetime) -> None:
+        at = rules.in_utc(at)
+        payload = rules.earlier_payload(earlier)
+        with self._lock:
+            shelf = self._leased(lease)
+            if not rules.is_same_telling(shelf.ledger[-1], payload, at):
+                rules.require_open(shelf.search)
+                shelf.append(EntryKind.EARLIER_TOLD, None, payload, at)
 
     def add_job(
         self,

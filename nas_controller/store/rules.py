@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from nas_controller.earlier import EarlierTold
 from nas_controller.insight.kept import KeptInsight
 from nas_controller.records import (
     Attempt,
@@ -260,6 +261,19 @@ def is_same_state(search: Search, last: LedgerEntry, state: SearchState, reason:
     """Whether the last that was written is exactly this: the same call again, whose answer was lost."""
     is_last = last.kind is EntryKind.SEARCH_STATE and last.at == at
     return is_last and (search.state, search.reason) == (state, storable(reason))
+
+
+def earlier_payload(earlier: EarlierTold) -> dict[str, Any]:
+    """Payload of `earlier.told`; ValueError where a reward in it is not finite."""
+    for one in earlier.trials:
+        if not math.isfinite(one.reward):
+            raise ValueError(f"reward {one.reward} of trial {one.trial} of {earlier.search_id}: must be finite")
+    return earlier.payload() | {"words": storable(earlier.words)}
+
+
+def is_same_telling(last: LedgerEntry, payload: Mapping[str, Any], at: datetime) -> bool:
+    """Whether the last that was written is exactly this: the same call again, whose answer was lost."""
+    return (last.kind, last.at, last.payload) == (EntryKind.EARLIER_TOLD, at, payload)
 
 
 def is_same_start(job: Job, last: Attempt, worker: str, at: datetime) -> bool:

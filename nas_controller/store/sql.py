@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from nas_controller.earlier import EarlierTold
 from nas_controller.insight.kept import KeptInsight
 from nas_controller.records import (
     Artifact,
@@ -216,6 +217,14 @@ class SqlStore(SqlTokens, SqlWebhooks, SqlOperations, SqlReading):
             writing.finish_trial(trial, at, consumed=True)
             writing.take_request(request, draft.number, at)
             return trial
+
+    def tell_earlier(self, lease: SearchLease, earlier: EarlierTold, at: datetime) -> None:
+        at = rules.in_utc(at)
+        payload = rules.earlier_payload(earlier)
+        with self._write(lease.search_id, lease) as writing:
+            if not rules.is_same_telling(writing.last_entry(), payload, at):
+                rules.require_open(writing.search)
+                writing.append(EntryKind.EARLIER_TOLD, None, payload, at)
 
     def add_job(
         self,

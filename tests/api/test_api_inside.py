@@ -11,8 +11,9 @@ from nas_controller.search_config import SearchConfig
 from nas_controller.store.base import Store
 from search_space.spaces import SPINENET_49
 from spinesearch.client import Client
-from tests.api.searches import SearchWriter, random_genotype, write_small_search
+from tests.api.searches import DOCUMENT, SearchWriter, random_genotype, write_small_search
 from tests.api.serving import TOKEN
+from tests.conformance.store_earlier_suite import EARLIER
 
 SEARCH_ID = "blood-cells-000001"
 BASE = f"/v1/searches/{SEARCH_ID}"
@@ -37,7 +38,7 @@ def test_the_controller_from_inside(store: Store, client: httpx.Client) -> None:
     answer = client.get(f"{BASE}/controller").json()
     assert answer["sequence"] == store.get_search(writer.search_id).last_sequence
     assert (answer["algorithm"], answer["diagnostics"], answer["warnings"]) == ("mixed", [], [])
-    assert answer["improvement"] is None, "nothing random to compare with"
+    assert (answer["improvement"], answer["earlier"]) == (None, []), "nothing random to compare with, a cold start"
     first, second = answer["buckets"]
     assert [(b["first_trial"], b["last_trial"], b["asked"], b["told"]) for b in (first, second)] == [
         (1, 5, 5, 5),
@@ -74,6 +75,21 @@ def test_what_the_controller_kept_of_its_algorithm_is_told(store: Store, client:
     told = client.get(f"{BASE}/controller").json()["diagnostics"]
     at = writer.now.isoformat().replace("+00:00", "Z")
     assert [(point["values"], point["at"]) for point in told] == [({"baseline": 0.25}, at)]
+
+
+def test_what_it_was_told_of_earlier_searches(store: Store, client: httpx.Client) -> None:
+    writer = SearchWriter(store, SEARCH_ID, DOCUMENT | {"warm_start": {"searches": ["s0"]}})
+    store.tell_earlier(writer.run(), EARLIER, writer.tick())
+    assert client.get(f"{BASE}/controller").json()["earlier"] == [
+        {
+            "search": "s0",
+            "space": "r0-sp53",
+            "looked_at": 2,
+            "told": 1,
+            "left_out": {"off budget": 1},
+            "words": "1 of 2 trials of s0 (r0-sp53) are told; 1 off budget",
+        }
+    ]
 
 
 def test_choices_and_what_came_of_them(store: Store, client: httpx.Client) -> None:

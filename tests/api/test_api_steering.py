@@ -135,16 +135,16 @@ def test_a_clone_is_checked_like_a_new_search(client: httpx.Client, store: Store
     assert len(store.list_searches(10)) == 2
 
 
-@pytest.mark.parametrize(("source", "message"), [("none", "no search none"), ("s1", "s1 is of the space spinenet-49")])
-def test_a_warm_start_is_from_searches_of_the_same_space(
-    client: httpx.Client, store: Store, source: str, message: str
-) -> None:
+def test_a_warm_start_is_from_searches_that_are_there(client: httpx.Client, store: Store) -> None:
     ended(store)
-    document = {**SMALLEST, "space": "r0-sp53", "warm_start": {"searches": [source]}}
+    document = {**SMALLEST, "warm_start": {"searches": ["none"]}}
     answer = client.post("/v1/searches", json=document)
     assert answer.status_code == 422
-    assert answer.json()["errors"] == [{"place": "warm_start.searches", "message": message}]
-    assert client.post("/v1/searches", json={**SMALLEST, "warm_start": {"searches": ["s1"]}}).status_code == 201
+    assert answer.json()["errors"] == [{"place": "warm_start.searches", "message": "no search none"}]
+    of_another_space = {**SMALLEST, "space": "r0-sp53", "warm_start": {"searches": ["s1"], "references": ["r0-sp53"]}}
+    assert client.post("/v1/searches", json=of_another_space).status_code == 201
+    nothing = client.post("/v1/searches", json={**SMALLEST, "warm_start": {}}).json()["errors"]
+    assert nothing == [{"place": "warm_start", "message": "give searches, references or both"}]
 
 
 def test_the_client_steers_a_search(client: httpx.Client, store: Store) -> None:

@@ -26,6 +26,7 @@ from tests.conformance.store_cases import (
     readable_search,
     started,
 )
+from tests.conformance.store_earlier_suite import StoreEarlierSuite
 from tests.conformance.store_editing_suite import StoreEditingSuite
 from tests.conformance.store_insight_suite import StoreInsightSuite
 from tests.conformance.store_latency_suite import StoreLatencySuite
@@ -86,6 +87,7 @@ class StoreSuite(
     StoreReuseSuite,
     StoreEditingSuite,
     StoreRequestSuite,
+    StoreEarlierSuite,
     StorePromotionSuite,
     StoreUsageSuite,
     StoreSnapshotSuite,

@@ -69,8 +69,9 @@ function beatsRandom(improvement) {
 }
 
 /** What the answer of `/controller` says: warnings, and charts. */
-export function controllerParts({ algorithm, buckets, diagnostics, warnings, improvement }) {
+export function controllerParts({ algorithm, buckets, diagnostics, warnings, improvement, earlier }) {
   const found = warnings.map(({ message }) => element("p", { class: "warning", role: "status" }, element("strong", {}, "Warning: "), message));
   const charts = [...bucketCharts(buckets), ...diagnosticCharts(diagnostics)].filter((chart) => chart !== null);
-  return [element("p", { class: "quiet" }, `Algorithm: ${algorithm}`), beatsRandom(improvement), ...found, element("div", { class: "small-charts" }, charts)];
+  const begun = earlier.map(({ words }) => element("p", { class: "quiet" }, `Warm start: ${words}.`));
+  return [element("p", { class: "quiet" }, `Algorithm: ${algorithm}`), ...begun, beatsRandom(improvement), ...found, element("div", { class: "small-charts" }, charts)];
 }

@@ -3,7 +3,7 @@
 import { eventsPath } from "./api.js";
 
 const KINDS = [
-  "search.state", "search.edited", "request.created", "request.closed",
+  "search.state", "search.edited", "request.created", "request.closed", "earlier.told",
   "trial.created", "trial.timed", "trial.started", "trial.measured", "trial.finished", "job.finished",
 ];
 const RETRY_MS = 3000;
