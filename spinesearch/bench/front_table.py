@@ -1,5 +1,7 @@
 """The table of `bench front`: for a terminal, and for the page of its decision."""
 
+import math
+
 from rich.console import Console
 from rich.table import Table
 
@@ -50,10 +52,15 @@ def _headings(report: FrontReport, space: str) -> list[str]:
 
 
 def _cells(row: FrontRow) -> list[str]:
-    volumes = [f"{mean:.2f} ± {error:.2f}" for mean, error in zip(row.means, row.errors, strict=True)]
-    behind = "" if row.contender == BASE.name else f"{row.behind[-1]:.2f} ± {row.behind_errors[-1]:.2f}"
+    volumes = [_with_error(mean, error) for mean, error in zip(row.means, row.errors, strict=True)]
+    behind = "" if row.contender == BASE.name else _with_error(row.behind[-1], row.behind_errors[-1])
     under = [NONE if value is None else f"{value:.2f}" for value in row.under]
     return [*volumes, behind, *under, f"{row.milliseconds:.1f}"]
+
+
+def _with_error(mean: float, error: float) -> str:
+    """One instance has no error."""
+    return f"{mean:.2f}" if math.isnan(error) else f"{mean:.2f} ± {error:.2f}"
 
 
 def _caption(report: FrontReport) -> str:

@@ -1,6 +1,7 @@
 """`bench front`: hypervolumes by hand, and a tiny run through the command."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,6 +73,8 @@ def test_rows_are_compared_with_the_base_on_the_same_instances() -> None:
     table = as_markdown(report)
     assert "| one search for the front | 2.00 ± 1.00 |  | 1.50 | none |" in table
     assert "| a search for each target | 1.30 ± 0.80 | 0.70 ± 0.20 | 3.00 | 3.50 |" in table
+    single = replace(report, rows=(replace(base, errors=(float("nan"),)),))
+    assert "| one search for the front | 2.00 |  | 1.50 | none |" in as_markdown(single)
     terminal = io.StringIO()
     print_front(report, Console(file=terminal, width=200))
     assert "A front in joint, 15 to 60 billion multiply-adds" in terminal.getvalue()
