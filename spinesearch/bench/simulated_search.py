@@ -6,6 +6,7 @@ the architecture. Everything else is what a real search goes through.
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +44,7 @@ class Workload:
         aim: the sections of the document that say what a candidate may cost, in place of that budget which hardly any
             candidate is off.
         seed: of the search: of the algorithm, the noise, the failures and the durations.
+        more: further sections of the document.
     """
 
     objective: Standardised
@@ -52,6 +54,8 @@ class Workload:
     num_workers: int
     settings: dict[str, float] = field(default_factory=dict)
     aim: dict[str, Any] = field(default_factory=dict)
+    name: str = "simulated"
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +87,10 @@ class Course:
         return max(pairs)[1] if pairs else -math.inf
 
 
-def run_simulated(work: Workload, algorithm: SearchAlgorithm | None = None) -> Course:
-    """Runs the search to its end, with another algorithm than the workload names where one is given."""
-    config = _config(work)
-    clock, store = VirtualClock(), MemoryStore()
+def run_simulated(work: Workload, algorithm: SearchAlgorithm | None = None, store: Store | None = None) -> Course:
+    """Runs the search to its end, with another algorithm than the workload names where one is given; in a store of its
+    own, or in one that has other searches."""
+    config, clock, store = _config(work), VirtualClock(), store or MemoryStore()
     evaluator = SimulatedTraining(work.objective, work.seed)
     dispatcher = SimulatedDispatcher(work.num_workers, evaluator.seconds, evaluator.evaluate, clock)
     stopwatch = Stopwatch(time.process_time)
@@ -135,7 +139,7 @@ def _config(work: Workload) -> SearchConfig:
     objective = work.objective.objective
     space = objective.space
     document: dict[str, Any] = {
-        "name": "simulated",
+        "name": work.name,
         "space": space.name,
         "data": "generated",
         "budget": {"relative_to": space.budget_reference, "tolerance": objective.tolerance},
@@ -145,6 +149,7 @@ def _config(work: Workload) -> SearchConfig:
         "workers": [{"count": work.num_workers}],
         "reevaluate": {"top": 0},
         "evaluator": "spinesearch.bench.dispatch_work:no_op",
+        **work.more,
     }
     return SearchConfig.from_document(SearchConfig.from_document(document).to_document())
 

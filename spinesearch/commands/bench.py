@@ -391,3 +391,33 @@ def trained_table(
     bench_trained_table.print_ranking(table, bench_trained_table.ranking(table), make_console())
     if out:
         out.write_text(table.to_text(), encoding="utf-8")
+
+
+@app.command("warm-start")
+def warm_start(
+    seeds: Annotated[int | None, typer.Option(min=1, help="instances of the objective")] = None,
+    as_json: AsJson = False,
+    quick: Quick = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="print the table of docs/warm-start.md")] = False,
+    keep: Annotated[Path | None, typer.Option(help="a file of results: an interrupted run goes on from it")] = None,
+) -> None:
+    """What is an earlier search worth? The default algorithm cold, and warm in several ways, on simulated workers."""
+    from dataclasses import replace
+
+    from spinesearch.bench import warm_start as bench_warm_start
+    from spinesearch.bench.kept_results import KeptResults
+    from spinesearch.bench.warm_start_table import as_markdown, print_warm_start
+    from spinesearch.progress import make_console
+
+    plan = bench_warm_start.QUICK_PLAN if quick else bench_warm_start.WarmStartPlan()
+    if seeds:
+        first = plan.seeds[0]
+        plan = replace(plan, seeds=tuple(range(first, first + seeds)))
+    kept = KeptResults(keep) if keep else None
+    report = bench_warm_start.run_warm_start(plan, kept, console=make_console(stderr=True))
+    if as_json:
+        print(json.dumps(report.to_document(), indent=2))
+    elif markdown:
+        print(as_markdown(report))
+    else:
+        print_warm_start(report, make_console())

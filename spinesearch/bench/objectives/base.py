@@ -59,6 +59,10 @@ class Standardised:
         self._mean = mean
         self._spread = spread
 
+    def in_its_units(self, objective: Objective) -> "Standardised":
+        """Another objective, of another space for instance, in the units of this one."""
+        return Standardised(objective, self._mean, self._spread)
+
     def value(self, spec: ArchitectureSpec) -> float:
         """The true value of an architecture, free of noise."""
         return (self.objective.raw(spec) - self._mean) / self._spread

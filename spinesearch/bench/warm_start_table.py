@@ -1,0 +1,56 @@
+"""The table of `bench warm-start`: for a terminal, and for docs/warm-start.md."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from nas_controller.insight.many_tests import ERROR_RATE
+from spinesearch.bench.warm_start import COLD, KIND, NUM_WORKERS, SPACE, StartRow, WarmStartReport
+
+
+def print_warm_start(report: WarmStartReport, console: Console) -> None:
+    """Prints the table."""
+    table = Table("", title=f"{KIND} objectives in {SPACE}")
+    for heading in _headings(report):
+        table.add_column(heading, justify="right")
+    for row in report.rows:
+        table.add_row(row.start, *_cells(row))
+    console.print(table)
+    console.print(_caption(report))
+
+
+def as_markdown(report: WarmStartReport) -> str:
+    """The same as Markdown."""
+    headings = _headings(report)
+    lines = ["| | " + " | ".join(headings) + " |", "|---" + "|---:" * len(headings) + "|"]
+    lines += ["| " + " | ".join([row.start, *_cells(row)]) + " |" for row in report.rows]
+    return "\n".join([*lines, "", _caption(report)])
+
+
+def _headings(report: WarmStartReport) -> Sequence[str]:
+    return [f"{budget}" for budget in report.budgets] + [f"gain at {budget}" for budget in report.budgets]
+
+
+def _cells(row: StartRow) -> Sequence[str]:
+    values = [f"{mean:.2f} ± {error:.2f}" for mean, error in zip(row.means, row.errors, strict=True)]
+    if row.start == COLD.name:
+        return [*values, *("" for _ in values)]
+    gains = zip(row.gains, row.gain_errors, row.chances, strict=True)
+    return [*values, *(f"{gain:+.2f} ± {error:.2f}{_mark(gain, chance)}" for gain, error, chance in gains)]
+
+
+def _mark(gain: float, chance: float) -> str:
+    """Whether it is better (+) or worse (-) than the cold start, more than by chance."""
+    if chance > ERROR_RATE:
+        return ""
+    return " +" if gain > 0 else " -"
+
+
+def _caption(report: WarmStartReport) -> str:
+    return (
+        "True value of the trial that looked best after so many trainings of the search itself, in standard deviations "
+        f"of random networks: mean ± standard error over {report.num_seeds} instances, {NUM_WORKERS} workers, after an "
+        f"earlier search of {report.num_earlier} trials with other noise. Gains are the mean paired differences to a "
+        f"cold start; + and -: better or worse than by chance (paired t-test, Holm over the table, {ERROR_RATE:g})."
+    )
