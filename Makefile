@@ -20,9 +20,9 @@ demo: install
 up: install
 	$(BIN)/spinesearch up
 
-# Half of the tests wait for processes of their own: four at a time keep two cores busy.
+# Half of the tests wait for processes of their own: three at a time keep two cores busy.
 test: install
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow

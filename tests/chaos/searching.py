@@ -4,7 +4,6 @@ Whoever kills the process starts another one on the same folder.
 """
 
 import json
-import multiprocessing
 import signal
 import time
 from collections.abc import Mapping
@@ -34,6 +33,7 @@ from search_space.spaces import find_space
 from search_space.spec import ArchitectureSpec
 from tests.chaos.points import Points, watched
 from tests.conformance.store_cases import make_latency
+from tests.fresh_processes import FRESH
 from tests.nas_controller.test_search_loop import NOWHERE, closed_form_ap
 from tests.nas_controller.test_search_loop_progress import trained
 from trainer.latency_task import Latency, LatencyRequest
@@ -54,9 +54,6 @@ TIMED: Mapping[str, Any] = {
     "reward": {"targets": [{"cost": "latency_ms", "target": 20}]},
 }
 """Of one whose networks are timed before that."""
-
-FRESH = multiprocessing.get_context("forkserver")
-FRESH.set_forkserver_preload([__name__])
 
 
 @dataclass(frozen=True, kw_only=True)

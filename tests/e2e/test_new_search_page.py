@@ -35,7 +35,7 @@ def test_the_document_is_written_as_the_form_is_filled_in(
     page.get_by_label("hours", exact=True).fill("2")
     page.get_by_label("GPUs").fill("1")
     page.get_by_text("All settings").click()
-    page.get_by_label("references", exact=True).fill("spinenet-49, r0-sp53")
+    page.locator('[id="field-reevaluate.references"]').fill("spinenet-49, r0-sp53")
     page.get_by_label("settings", exact=True).fill("learning_rate: 0.001")
     expect(page.locator("#document")).to_contain_text('limits: {trials: "1.5k", hours: 2}')
     as_yaml = yaml.safe_load(page.locator("#document").inner_text())
@@ -91,12 +91,13 @@ def test_what_is_wrong_is_said_at_its_field(page: Page, url: str, complaints: li
 def test_an_error_of_a_setting_that_is_not_shown_opens_it(page: Page, url: str, complaints: list[str]) -> None:
     open_form(page, url)
     page.get_by_text("All settings").click()
-    page.get_by_label("batch size").fill("1")
+    batch_size = page.locator('[id="field-proxy.batch_size"]')
+    batch_size.fill("1")
     expect(page.locator('[id="field-proxy.batch_size-error"]')).to_have_text("1: must be at least 2 (batch norm)")
     page.get_by_text("All settings").click()
-    expect(page.get_by_label("batch size")).to_be_hidden()
+    expect(batch_size).to_be_hidden()
     page.locator("#problems").get_by_role("button", name="proxy.batch_size").click()
-    expect(page.get_by_label("batch size")).to_be_focused()
+    expect(batch_size).to_be_focused()
     assert complaints == []
 
 

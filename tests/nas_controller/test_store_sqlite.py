@@ -1,7 +1,6 @@
 """The store in SQLite: the contract, and what only a file has."""
 
 import contextlib
-import multiprocessing
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -36,9 +35,7 @@ from tests.conformance.store_cases import (
 from tests.conformance.store_snapshot_suite import with_entries, without_file
 from tests.conformance.store_suite import StoreSuite
 from tests.conformance.store_webhook_suite import make_webhook
-
-FRESH = multiprocessing.get_context("forkserver")
-FRESH.set_forkserver_preload([processes.__name__])
+from tests.fresh_processes import FRESH
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Processes that are killed while they send: nothing is lost, nothing is counted twice, and repeats have their id."""
 
 import itertools
-import multiprocessing
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +16,9 @@ from nas_controller.webhooks.records import MessageType
 from nas_controller.webhooks.signing import key_sha256, signing_key
 from tests.conformance.store_cases import START, at, claimed, finished
 from tests.conformance.store_webhook_suite import make_webhook
+from tests.fresh_processes import FRESH
 from tests.nas_controller import webhook_processes as processes
 from tests.nas_controller.webhook_receiver import Receiver, receiving
-
-FRESH = multiprocessing.get_context("forkserver")
-FRESH.set_forkserver_preload([processes.__name__])
 
 
 @pytest.fixture
