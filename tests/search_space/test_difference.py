@@ -244,8 +244,8 @@ def test_one_mutation_is_few_edits(drawn: SpaceAndGenotype, seed: int) -> None:
     mutated: Genotype = space.mutate(genotype, seed)[0]
     difference = compare(space.decode(genotype), space.decode(mutated))
     assert not difference.is_empty
-    # By equal numbers it is an exchange of two blocks, or a move or change of one, or none, and some connections. Another
-    # way of as many edits is as good: one block moved and one changed.
+    # By equal numbers it is an exchange of two blocks, or a move or change of one, or none, and some connections.
+    # Another way of as many edits is as good: one block moved and one changed.
     old, new = set(connections(difference.before)), set(connections(difference.after))
     num_connections = len(difference.added_connections) + len(difference.removed_connections)
     num_blocks = len(difference.changed) + len(difference.moved)
