@@ -17,7 +17,7 @@ from spinesearch.bench.objectives.base import Standardised
 from spinesearch.bench.objectives.synthetic import SYNTHETIC, normal
 from spinesearch.bench.objectives.trained import Trained
 from spinesearch.bench.objectives.training_free import TrainingFree
-from spinesearch.bench.simulated_search import NOISE, Workload, run_simulated
+from spinesearch.bench.simulated_search import NOISE, Course, Workload, run_simulated
 
 FIRST_TEST_SEED = 1000
 """Instances below are for tuning."""
@@ -68,6 +68,20 @@ CONTENDERS = (
 )
 
 
+def held_out(count: int) -> tuple[int, ...]:
+    """Seeds of the first instances that nobody tuned on."""
+    return tuple(range(FIRST_TEST_SEED, FIRST_TEST_SEED + count))
+
+
+def up_to(num_trials: int, budgets: tuple[int, ...]) -> tuple[int, ...]:
+    """The budgets below so many trials, and these.
+
+    >>> up_to(700, (100, 250, 500, 1000))
+    (100, 250, 500, 700)
+    """
+    return (*(budget for budget in budgets if budget < num_trials), num_trials)
+
+
 DRAWS = Contender(name="random draws", algorithm="none: draws")
 """No search: nothing is asked or told, so 20,000 take seconds."""
 
@@ -84,7 +98,7 @@ class Plan:
     spaces: tuple[str, ...] = ("spinenet-49", "joint")
     kinds: tuple[str, ...] = tuple(KINDS)
     contenders: tuple[Contender, ...] = CONTENDERS
-    seeds: tuple[int, ...] = tuple(range(FIRST_TEST_SEED, FIRST_TEST_SEED + NUM_SEEDS))
+    seeds: tuple[int, ...] = held_out(NUM_SEEDS)
     budgets: tuple[int, ...] = BUDGETS
     num_workers: int = NUM_WORKERS
     base: str = DEFAULT
@@ -95,11 +109,12 @@ class Plan:
         self, *, num_seeds: int | None = None, num_workers: int | None = None, num_trials: int | None = None
     ) -> "Plan":
         """The plan with other numbers: of the first instances, of workers, and of trials, the largest budget."""
-        budgets = self.budgets
-        if num_trials:
-            budgets = (*(budget for budget in budgets if budget < num_trials), num_trials)
-        seeds = range(FIRST_TEST_SEED, FIRST_TEST_SEED + num_seeds) if num_seeds else self.seeds
-        return replace(self, seeds=tuple(seeds), num_workers=num_workers or self.num_workers, budgets=budgets)
+        return replace(
+            self,
+            seeds=held_out(num_seeds) if num_seeds else self.seeds,
+            num_workers=num_workers or self.num_workers,
+            budgets=up_to(num_trials, self.budgets) if num_trials else self.budgets,
+        )
 
     def only(self, *, contenders: Sequence[str] = (), kinds: Sequence[str] = (), spaces: Sequence[str] = ()) -> "Plan":
         """The part of the plan with these names; all where none are given.
@@ -174,7 +189,7 @@ class Plan:
 
 QUICK_PLAN = Plan(
     spaces=("spinenet-49",),
-    seeds=tuple(range(FIRST_TEST_SEED, FIRST_TEST_SEED + QUICK_SEEDS)),
+    seeds=held_out(QUICK_SEEDS),
     budgets=QUICK_BUDGETS,
     num_workers=QUICK_WORKERS,
     num_draws=0,
@@ -234,6 +249,11 @@ def run_task(task: Task) -> Result:
             num_workers=task.num_workers,
         )
     )
+    return result_of(task, course)
+
+
+def result_of(task: Task, course: Course) -> Result:
+    """What counts of a search."""
     return Result(
         incumbents=tuple(course.incumbent_at(budget) for budget in task.budgets),
         curve=tuple(course.incumbent_at(point) for point in task.points),

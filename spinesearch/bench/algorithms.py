@@ -6,23 +6,17 @@ deviations of random architectures.
 """
 
 import json
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
-from scipy.stats import ttest_1samp
 
 from nas_controller.insight.many_tests import adjusted
-from spinesearch.bench.algorithm_tasks import DRAWS, RANDOM, Plan, Result, Task, run_task
+from spinesearch.bench.algorithm_tasks import DRAWS, RANDOM, Plan, Result, run_task
 from spinesearch.bench.kept_results import KeptResults
-from spinesearch.processes import end_with_parent_on_one_core
-
-NUM_PROCESSES = 2
+from spinesearch.bench.many_searches import chance, means, run_searches, standard_errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +69,7 @@ def run_algorithms(plan: Plan, kept: KeptResults | None = None, console: Console
         console: where progress is shown; None for nowhere.
     """
     tasks = [*plan.tasks(), *plan.draws()]
-    results = {task: result for task in tasks if kept and (result := kept.get(task))}
-    missing = [task for task in tasks if task not in results]
-    for task, result in track(_run(missing), "searching", len(missing), console=console or Console(quiet=True)):
-        results[task] = result
-        if kept:
-            kept.add(task, result)
+    results = run_searches(tasks, run_task, kept, console)
     found: dict[tuple[str, str, str], list[Result]] = {}
     for task in tasks:
         found.setdefault((task.space, task.kind, task.contender.name), []).append(results[task])
@@ -92,15 +81,6 @@ def run_algorithms(plan: Plan, kept: KeptResults | None = None, console: Console
         num_draws=plan.num_draws,
         rows=tuple(_rows(plan, found)),
     )
-
-
-def _run(tasks: Sequence[Task]) -> Iterator[tuple[Task, Result]]:
-    """Runs them in as many processes as there may be; each is given when it ends."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(NUM_PROCESSES, mp_context=context, initializer=end_with_parent_on_one_core) as workers:
-        running = {workers.submit(run_task, task): task for task in tasks}
-        for done in as_completed(running):
-            yield running[done], done.result()
 
 
 def _rows(plan: Plan, found: dict[tuple[str, str, str], list[Result]]) -> list[Row]:
@@ -120,8 +100,8 @@ def _rows(plan: Plan, found: dict[tuple[str, str, str], list[Result]]) -> list[R
                     kind=kind,
                     contender=one.name,
                     num_seeds=len(by_seed),
-                    means=tuple(map(float, by_seed.mean(0))),
-                    errors=tuple(map(float, _standard_errors(by_seed))),
+                    means=means(by_seed),
+                    errors=standard_errors(by_seed),
                     differences=tuple(chances[(*key, index)] for index in range(by_seed.shape[1])),
                     reaches=_reaches(points, curve, random_curve[-1]) if len(random_curve) else None,
                     reaches_draws=_reaches(points, curve, float(np.mean(draws))) if draws else None,
@@ -134,10 +114,6 @@ def _rows(plan: Plan, found: dict[tuple[str, str, str], list[Result]]) -> list[R
 
 def _mean_curve(results: Sequence[Result]) -> np.ndarray:
     return np.array([result.curve for result in results]).mean(0) if results else np.array([])
-
-
-def _standard_errors(by_seed: np.ndarray) -> np.ndarray:
-    return by_seed.std(0, ddof=1) / len(by_seed) ** 0.5 if len(by_seed) > 1 else np.full(by_seed.shape[1], np.nan)
 
 
 def _reaches(points: Sequence[int], curve: np.ndarray, level: float) -> int | None:
@@ -161,7 +137,7 @@ def _differences(plan: Plan, found: dict[tuple[str, str, str], list[Result]]) ->
                 continue
             gains = _paired([one.incumbents[index] for one in results], [one.incumbents[index] for one in base])
             keys.append(key)
-            chances.append(float(ttest_1samp(gains, 0).pvalue) if len(gains) > 1 and gains.any() else 1.0)
+            chances.append(chance(gains))
             signs.append(1.0 if gains.mean() >= 0 else -1.0)
     tested = zip(keys, signs, adjusted(chances), strict=True)
     return same | {key: sign * rate for key, sign, rate in tested}

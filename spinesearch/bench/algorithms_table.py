@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 
 from nas_controller.insight.many_tests import ERROR_RATE
 from spinesearch.bench.algorithms import AlgorithmsReport, Row
+from spinesearch.bench.tables import as_lines, as_table, mark
 
 NOT_RUN = "not run"
 
@@ -14,12 +14,7 @@ NOT_RUN = "not run"
 def print_algorithms(report: AlgorithmsReport, console: Console) -> None:
     """Prints one table for each kind of objective of each space."""
     for (space, kind), rows in _groups(report).items():
-        table = Table("", title=f"{kind} objectives in {space}")
-        for heading in _headings(report):
-            table.add_column(heading, justify="right")
-        for row in rows:
-            table.add_row(_name(report, row), *_cells(report, row))
-        console.print(table)
+        console.print(as_table(f"{kind} objectives in {space}", _headings(report), _lines(report, rows)))
     console.print(_caption(report))
 
 
@@ -27,10 +22,7 @@ def as_markdown(report: AlgorithmsReport) -> str:
     """The same as Markdown."""
     lines = []
     for (space, kind), rows in _groups(report).items():
-        headings = _headings(report)
-        lines += [f"### {kind} objectives in `{space}`", "", "| | " + " | ".join(headings) + " |"]
-        lines += ["|---" + "|---:" * len(headings) + "|"]
-        lines += ["| " + " | ".join([_name(report, row), *_cells(report, row)]) + " |" for row in rows]
+        lines += [f"### {kind} objectives in `{space}`", "", *as_lines(_headings(report), _lines(report, rows))]
         lines += [""]
     return "\n".join([*lines, _caption(report)])
 
@@ -53,21 +45,18 @@ def _name(report: AlgorithmsReport, row: Row) -> str:
     return row.contender if row.num_seeds == report.num_seeds else f"{row.contender} ({row.num_seeds} instances)"
 
 
+def _lines(report: AlgorithmsReport, rows: Sequence[Row]) -> list[list[str]]:
+    return [[_name(report, row), *_cells(report, row)] for row in rows]
+
+
 def _cells(report: AlgorithmsReport, row: Row) -> Sequence[str]:
     values = zip(row.means, row.errors, row.differences, strict=True)
-    cells = [f"{mean:.2f} ± {error:.2f}{_mark(chance)}" for mean, error, chance in values]
+    cells = [f"{mean:.2f} ± {error:.2f}{mark(abs(chance), is_better=chance > 0)}" for mean, error, chance in values]
     cells += [NOT_RUN] * (len(report.budgets) - len(cells))
     area = NOT_RUN if row.area is None else f"{row.area:.2f}"
     reached = [row.reaches, row.reaches_draws] if report.num_draws else [row.reaches]
     reaches = ["never" if trials is None else f"{trials:,}" for trials in reached]
     return (*cells, area, *reaches, f"{row.milliseconds:.1f}")
-
-
-def _mark(chance: float) -> str:
-    """Whether it is better (+) or worse (-) than the base, more than by chance."""
-    if abs(chance) > ERROR_RATE:
-        return ""
-    return " +" if chance > 0 else " -"
 
 
 def _caption(report: AlgorithmsReport) -> str:

@@ -8,15 +8,12 @@ in the middle. That is the mean, over these costs, of the best value within the 
 
 import json
 import math
-import multiprocessing
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 
 from nas_controller.insight.front import Front, Joined, hypervolume
 from nas_controller.wanted_front import WantedFront
@@ -24,12 +21,12 @@ from search_space.budget import EXACT_TOLERANCE, backbone_multiply_adds
 from search_space.decisions import Rounding
 from search_space.spaces import find_space
 from search_space.spec import ArchitectureSpec
-from spinesearch.bench.algorithm_tasks import FIRST_TEST_SEED
+from spinesearch.bench.algorithm_tasks import held_out
 from spinesearch.bench.front_peer import TwoObjectiveNsga2
+from spinesearch.bench.many_searches import means, run_searches, standard_errors
 from spinesearch.bench.objectives.base import Standardised
 from spinesearch.bench.objectives.synthetic import Relational
 from spinesearch.bench.simulated_search import Course, Workload, run_simulated
-from spinesearch.processes import end_with_parent_on_one_core
 
 GROWTH = 0.5
 """Of a value when the cost is doubled: 0.015 AP of 0.3, the 5 % that MnasNet's exponent (-0.07) takes that for."""
@@ -43,7 +40,6 @@ NUM_SEEDS, QUICK_SEEDS = 4, 2
 NUM_WORKERS = 10
 BUDGET_SLACK = 0.05
 """Of the budgets of separate searches, where widths are not settled: as far below the target as a budget may be off."""
-NUM_PROCESSES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,15 +159,14 @@ def run_front(
     for space in spaces:
         if space not in FRONTS:
             raise ValueError(f"space {space!r}: must be one of {', '.join(FRONTS)}")
-    seeds = range(FIRST_TEST_SEED, FIRST_TEST_SEED + num_seeds)
     tasks = [
         FrontTask(space=space, contender=contender, seed=seed, budgets=budgets)
         for space in spaces
         for contender in CONTENDERS
-        for seed in seeds
+        for seed in held_out(num_seeds)
         if contender is not NSGA2 or _has_costs(space)
     ]
-    results = dict(track(_run(tasks), "searching", len(tasks), console=console or Console(quiet=True)))
+    results = run_searches(tasks, run_task, console=console)
     return FrontReport(
         budgets=budgets,
         num_seeds=num_seeds,
@@ -184,14 +179,6 @@ def run_front(
 def _has_costs(space: str) -> bool:
     """Whether decisions say what a network costs; else NSGA-II would be told a cost that it did not choose."""
     return find_space(space).rounding is not Rounding.EXACT
-
-
-def _run(tasks: Sequence[FrontTask]) -> Iterator[tuple[FrontTask, FrontResult]]:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(NUM_PROCESSES, mp_context=context, initializer=end_with_parent_on_one_core) as workers:
-        running = {workers.submit(run_task, task): task for task in tasks}
-        for done in as_completed(running):
-            yield running[done], done.result()
 
 
 def run_task(task: FrontTask) -> FrontResult:
@@ -214,9 +201,9 @@ def _peer(task: FrontTask) -> TwoObjectiveNsga2 | None:
 def _workloads(task: FrontTask, objective: Standardised) -> list[Workload]:
     """The searches of a contender: one, or one for each target."""
     front, parts = FRONTS[task.space], 1
-    aims: list[dict[str, Any]] = [{"budget": None, "front": front.model_dump()}]
+    sections: list[dict[str, Any]] = [{"budget": None, "front": front.model_dump()}]
     if task.contender.is_divided:
-        aims, parts = [{"budget": _budget(task.space, target)} for target in front.targets], front.points
+        sections, parts = [{"budget": _budget(task.space, target)} for target in front.targets], front.points
     return [
         Workload(
             objective=objective,
@@ -224,9 +211,9 @@ def _workloads(task: FrontTask, objective: Standardised) -> list[Workload]:
             seed=task.seed,
             num_trials=task.budgets[-1] // parts,
             num_workers=NUM_WORKERS // parts,
-            aim=aim,
+            more=section,
         )
-        for aim in aims
+        for section in sections
     ]
 
 
@@ -296,24 +283,13 @@ def _row(space: str, name: str, own: Sequence[FrontResult], base: Sequence[Front
     return FrontRow(
         space=space,
         contender=name,
-        means=_means(volumes),
-        errors=_errors(volumes),
-        behind=_means(behind),
-        behind_errors=_errors(behind),
+        means=means(volumes),
+        errors=standard_errors(volumes),
+        behind=means(behind),
+        behind_errors=standard_errors(behind),
         under=tuple(_mean_of_all(values) for values in under),
         milliseconds=float(np.mean([result.milliseconds for result in own])),
     )
-
-
-def _means(by_seed: np.ndarray) -> tuple[float, ...]:
-    return tuple(float(mean) for mean in by_seed.mean(0))
-
-
-def _errors(by_seed: np.ndarray) -> tuple[float, ...]:
-    """Standard errors of the means; nan for one instance."""
-    if len(by_seed) == 1:
-        return tuple(math.nan for _ in by_seed[0])
-    return tuple(float(spread) / math.sqrt(len(by_seed)) for spread in by_seed.std(0, ddof=1))
 
 
 def _mean_of_all(values: Sequence[float | None]) -> float | None:

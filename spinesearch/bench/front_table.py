@@ -1,11 +1,12 @@
 """The table of `bench front`: for a terminal, and for the page of its decision."""
 
 import math
+from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 
 from spinesearch.bench.front import BASE, FRONTS, NUM_WORKERS, FrontReport, FrontRow
+from spinesearch.bench.tables import as_lines, as_table
 
 NONE = "none"
 
@@ -13,12 +14,8 @@ NONE = "none"
 def print_front(report: FrontReport, console: Console) -> None:
     """Prints one table for each space."""
     for space, rows in _groups(report).items():
-        table = Table("", title=f"A front in {space}, {_ends(space)}")
-        for heading in _headings(report, space):
-            table.add_column(heading, justify="right")
-        for row in rows:
-            table.add_row(row.contender, *_cells(row))
-        console.print(table)
+        title = f"A front in {space}, {_ends(space)}"
+        console.print(as_table(title, _headings(report, space), _lines(rows)))
     console.print(_caption(report))
 
 
@@ -26,10 +23,7 @@ def as_markdown(report: FrontReport) -> str:
     """The same as Markdown."""
     lines = []
     for space, rows in _groups(report).items():
-        headings = _headings(report, space)
-        lines += [f"### A front in `{space}`, {_ends(space)}", "", "| | " + " | ".join(headings) + " |"]
-        lines += ["|---" + "|---:" * len(headings) + "|"]
-        lines += ["| " + " | ".join([row.contender, *_cells(row)]) + " |" for row in rows]
+        lines += [f"### A front in `{space}`, {_ends(space)}", "", *as_lines(_headings(report, space), _lines(rows))]
         lines += [""]
     return "\n".join([*lines, _caption(report)])
 
@@ -49,6 +43,10 @@ def _ends(space: str) -> str:
 def _headings(report: FrontReport, space: str) -> list[str]:
     under = [f"{target / 1e9:.3g} B" for target in FRONTS[space].targets]
     return [*(f"{budget:,}" for budget in report.budgets), "behind", *under, "ms a trial"]
+
+
+def _lines(rows: Sequence[FrontRow]) -> list[list[str]]:
+    return [[row.contender, *_cells(row)] for row in rows]
 
 
 def _cells(row: FrontRow) -> list[str]:

@@ -128,16 +128,20 @@ def random_architectures(
         ValueError: none was found in `MAX_DRAWS` draws in a row.
     """
     rng = Random(seed)
-    found: list[ArchitectureSpec] = []
-    misses = 0
-    while len(found) < number:
+    return [random_within(space, budget, target, rng) for _ in range(number)]
+
+
+def random_within(space: SearchSpace, budget: FlopsBudget, target: TargetNetwork, rng: Random) -> ArchitectureSpec:
+    """The next uniform draw of the space that is inside the budget.
+
+    Raises:
+        ValueError: none was found in `MAX_DRAWS` draws.
+    """
+    for _ in range(MAX_DRAWS):
         spec = decode_within(space, random_genotype(space, rng), target, budget)
         if budget.contains(backbone_multiply_adds(spec, target)):
-            found.append(spec)
-            misses = 0
-        elif (misses := misses + 1) >= MAX_DRAWS:
-            raise ValueError(f"{space.name}: none of {MAX_DRAWS:,} random architectures costs {budget.describe()}")
-    return found
+            return spec
+    raise ValueError(f"{space.name}: none of {MAX_DRAWS:,} random architectures costs {budget.describe()}")
 
 
 def measure(request: EvaluationRequest) -> Measurement:

@@ -41,10 +41,8 @@ class Workload:
 
     Args:
         algorithm: its name, and its own settings.
-        aim: the sections of the document that say what a candidate may cost, in place of that budget which hardly any
-            candidate is off.
         seed: of the search: of the algorithm, the noise, the failures and the durations.
-        more: further sections of the document.
+        more: further sections of the document; with `budget`, in place of the objective's.
     """
 
     objective: Standardised
@@ -53,7 +51,6 @@ class Workload:
     num_trials: int
     num_workers: int
     settings: dict[str, float] = field(default_factory=dict)
-    aim: dict[str, Any] = field(default_factory=dict)
     name: str = "simulated"
     more: Mapping[str, Any] = field(default_factory=dict)
 
@@ -143,7 +140,6 @@ def _config(work: Workload) -> SearchConfig:
         "space": space.name,
         "data": "generated",
         "budget": {"relative_to": space.budget_reference, "tolerance": objective.tolerance},
-        **work.aim,
         "algorithm": {"name": work.algorithm, "seed": work.seed, "settings": work.settings},
         "limits": {"trials": work.num_trials, "failures": 1.0},
         "workers": [{"count": work.num_workers}],

@@ -6,26 +6,21 @@ best, of those that this search trained itself.
 """
 
 import json
-import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
-from scipy.stats import ttest_1samp
 
 from nas_controller.insight.many_tests import adjusted
 from nas_controller.store.memory import MemoryStore
 from search_space.spaces import find_space
-from spinesearch.bench.algorithm_tasks import DEFAULT, FIRST_TEST_SEED, KINDS, NUM_SEEDS, Contender, Result, Task
+from spinesearch.bench.algorithm_tasks import DEFAULT, KINDS, NUM_SEEDS, Contender, Result, Task, held_out, result_of
 from spinesearch.bench.kept_results import KeptResults
+from spinesearch.bench.many_searches import chance, means, run_searches, standard_errors
 from spinesearch.bench.simulated_search import Workload, run_simulated
-from spinesearch.processes import end_with_parent_on_one_core
 
-NUM_PROCESSES = 2
 SPACE, KIND = "spinenet-49", "relational"
 """Relations mean the same in other spaces: so an instance is one objective, whatever the space."""
 BUDGETS, QUICK_BUDGETS = (50, 100, 250), (20, 40)
@@ -88,7 +83,7 @@ class StartTask(Task):
 class WarmStartPlan:
     """What is run: every start on every instance."""
 
-    seeds: tuple[int, ...] = tuple(range(FIRST_TEST_SEED, FIRST_TEST_SEED + NUM_SEEDS))
+    seeds: tuple[int, ...] = held_out(NUM_SEEDS)
     budgets: tuple[int, ...] = BUDGETS
     starts: tuple[Start, ...] = STARTS
     num_earlier: int = EARLIER_TRIALS
@@ -112,9 +107,7 @@ class WarmStartPlan:
         ]
 
 
-QUICK_PLAN = WarmStartPlan(
-    seeds=(FIRST_TEST_SEED, FIRST_TEST_SEED + 1), budgets=QUICK_BUDGETS, num_earlier=QUICK_EARLIER_TRIALS
-)
+QUICK_PLAN = WarmStartPlan(seeds=held_out(2), budgets=QUICK_BUDGETS, num_earlier=QUICK_EARLIER_TRIALS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,12 +147,7 @@ def run_warm_start(
 ) -> WarmStartReport:
     """Runs all searches of the plan, a few at the same time; arguments as those of `algorithms.run_algorithms`."""
     tasks = plan.tasks()
-    results: dict[Task, Result] = {task: result for task in tasks if kept and (result := kept.get(task))}
-    missing = [task for task in tasks if task not in results]
-    for task, result in track(_run(missing), "searching", len(missing), console=console or Console(quiet=True)):
-        results[task] = result
-        if kept:
-            kept.add(task, result)
+    results = run_searches(tasks, run_start, kept, console)
     found: dict[str, list[Result]] = {}
     for task in tasks:
         found.setdefault(task.start.name, []).append(results[task])
@@ -167,14 +155,6 @@ def run_warm_start(
     return WarmStartReport(
         budgets=plan.budgets, num_seeds=len(plan.seeds), num_earlier=plan.num_earlier, rows=tuple(rows_of(values))
     )
-
-
-def _run(tasks: Sequence[StartTask]) -> Iterator[tuple[StartTask, Result]]:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(NUM_PROCESSES, mp_context=context, initializer=end_with_parent_on_one_core) as workers:
-        running = {workers.submit(run_start, task): task for task in tasks}
-        for done in as_completed(running):
-            yield running[done], done.result()
 
 
 def run_start(task: StartTask) -> Result:
@@ -203,11 +183,7 @@ def run_start(task: StartTask) -> Result:
         more=start.section(),
     )
     course = run_simulated(work, store=store)
-    return Result(
-        incumbents=tuple(course.incumbent_at(budget) for budget in task.budgets),
-        curve=(),
-        milliseconds=1000 * course.controller_seconds / len(course.true),
-    )
+    return result_of(task, course)
 
 
 def rows_of(values: Mapping[str, np.ndarray]) -> list[StartRow]:
@@ -218,28 +194,15 @@ def rows_of(values: Mapping[str, np.ndarray]) -> list[StartRow]:
     """
     gains = {name: each - values[COLD.name] for name, each in values.items()}
     tested = [(name, place) for name in values if name != COLD.name for place in range(values[name].shape[1])]
-    rates = dict(zip(tested, adjusted([_chance(gains[name][:, place]) for name, place in tested]), strict=True))
+    rates = dict(zip(tested, adjusted([chance(gains[name][:, place]) for name, place in tested]), strict=True))
     return [
         StartRow(
             start=name,
-            means=_numbers(each.mean(0)),
-            errors=_numbers(_standard_errors(each)),
-            gains=_numbers(gains[name].mean(0)),
-            gain_errors=_numbers(_standard_errors(gains[name])),
+            means=means(each),
+            errors=standard_errors(each),
+            gains=means(gains[name]),
+            gain_errors=standard_errors(gains[name]),
             chances=tuple(rates.get((name, place), 1.0) for place in range(each.shape[1])),
         )
         for name, each in values.items()
     ]
-
-
-def _chance(gains: np.ndarray) -> float:
-    """That of a paired t-test."""
-    return float(ttest_1samp(gains, 0).pvalue) if len(gains) > 1 and gains.std() > 0 else 1.0
-
-
-def _standard_errors(by_seed: np.ndarray) -> np.ndarray:
-    return by_seed.std(0, ddof=1) / len(by_seed) ** 0.5 if len(by_seed) > 1 else np.full(by_seed.shape[1], np.nan)
-
-
-def _numbers(values: np.ndarray) -> tuple[float, ...]:
-    return tuple(map(float, values))

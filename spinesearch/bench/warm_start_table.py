@@ -3,29 +3,25 @@
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 
 from nas_controller.insight.many_tests import ERROR_RATE
+from spinesearch.bench.tables import as_lines, as_table, mark
 from spinesearch.bench.warm_start import COLD, KIND, NUM_WORKERS, SPACE, StartRow, WarmStartReport
 
 
 def print_warm_start(report: WarmStartReport, console: Console) -> None:
     """Prints the table."""
-    table = Table("", title=f"{KIND} objectives in {SPACE}")
-    for heading in _headings(report):
-        table.add_column(heading, justify="right")
-    for row in report.rows:
-        table.add_row(row.start, *_cells(row))
-    console.print(table)
+    console.print(as_table(f"{KIND} objectives in {SPACE}", _headings(report), _lines(report)))
     console.print(_caption(report))
 
 
 def as_markdown(report: WarmStartReport) -> str:
     """The same as Markdown."""
-    headings = _headings(report)
-    lines = ["| | " + " | ".join(headings) + " |", "|---" + "|---:" * len(headings) + "|"]
-    lines += ["| " + " | ".join([row.start, *_cells(row)]) + " |" for row in report.rows]
-    return "\n".join([*lines, "", _caption(report)])
+    return "\n".join([*as_lines(_headings(report), _lines(report)), "", _caption(report)])
+
+
+def _lines(report: WarmStartReport) -> list[list[str]]:
+    return [[row.start, *_cells(row)] for row in report.rows]
 
 
 def _headings(report: WarmStartReport) -> Sequence[str]:
@@ -37,14 +33,7 @@ def _cells(row: StartRow) -> Sequence[str]:
     if row.start == COLD.name:
         return [*values, *("" for _ in values)]
     gains = zip(row.gains, row.gain_errors, row.chances, strict=True)
-    return [*values, *(f"{gain:+.2f} ± {error:.2f}{_mark(gain, chance)}" for gain, error, chance in gains)]
-
-
-def _mark(gain: float, chance: float) -> str:
-    """Whether it is better (+) or worse (-) than the cold start, more than by chance."""
-    if chance > ERROR_RATE:
-        return ""
-    return " +" if gain > 0 else " -"
+    return [*values, *(f"{gain:+.2f} ± {error:.2f}{mark(chance, is_better=gain > 0)}" for gain, error, chance in gains)]
 
 
 def _caption(report: WarmStartReport) -> str:

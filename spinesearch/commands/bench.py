@@ -1,15 +1,47 @@
 """`bench ...`: measurements that print their table."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 app = typer.Typer(no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Quick = Annotated[bool, typer.Option("--quick", help="a small run, to see that it works")]
+
+
+class Report(Protocol):
+    """What a measurement says."""
+
+    def to_document(self) -> dict[str, Any]:
+        """As plain data, ready for JSON."""
+
+
+R = TypeVar("R", bound=Report)
+
+
+def _show(
+    report: R,
+    print_report: "Callable[[R, Console], None]",
+    *,
+    as_json: bool,
+    as_markdown: Callable[[R], str] | None = None,
+) -> None:
+    """Prints a report as JSON, as Markdown, or for a terminal."""
+    from spinesearch.progress import make_console
+
+    if as_json:
+        print(json.dumps(report.to_document(), indent=2))
+    elif as_markdown is not None:
+        print(as_markdown(report))
+    else:
+        print_report(report, make_console())
 
 
 @app.callback()
@@ -46,10 +78,7 @@ def noise(
         num_seeds=seeds or (bench_noise.QUICK_SEEDS if quick else bench_noise.NUM_SEEDS),
         console=make_console(stderr=True),
     )
-    if as_json:
-        print(json.dumps(report.to_document(), indent=2))
-    else:
-        bench_noise.print_noise(report, make_console())
+    _show(report, bench_noise.print_noise, as_json=as_json)
 
 
 @app.command()
@@ -86,10 +115,7 @@ def proxy(
         threads=threads,
         console=make_console(stderr=True),
     )
-    if as_json:
-        print(json.dumps(report.to_document(), indent=2))
-    else:
-        print_proxy(report, make_console())
+    _show(report, print_proxy, as_json=as_json)
 
 
 @app.command()
@@ -112,7 +138,6 @@ def profile(
     from spinesearch.bench.profile_table import print_profile
     from spinesearch.composition import data_source
     from spinesearch.home import Home
-    from spinesearch.progress import make_console
 
     config = load_search_file(file) if file else SearchConfig.from_document(bench_proxy.DEFAULT_DOCUMENT)
     task = replace(config.task(), steps=steps, epochs=None) if steps else config.task()
@@ -124,10 +149,7 @@ def profile(
         threads=threads,
         device=device,
     )
-    if as_json:
-        print(json.dumps(report.to_document(), indent=2))
-    else:
-        print_profile(report, make_console())
+    _show(report, print_profile, as_json=as_json)
 
 
 @app.command()
@@ -162,10 +184,7 @@ def choices(
         with_compiler=compiler,
         console=make_console(stderr=True),
     )
-    if as_json:
-        print(json.dumps(report.to_document(), indent=2))
-    else:
-        bench_choices.print_choices(report, make_console())
+    _show(report, bench_choices.print_choices, as_json=as_json)
 
 
 @app.command()
@@ -218,10 +237,7 @@ def packing(
         num_rounds=rounds or (1 if quick else bench_packing.NUM_ROUNDS),
         console=make_console(stderr=True),
     )
-    if as_json:
-        print(json.dumps(report.to_document(), indent=2))
-    else:
-        print_packing(report, make_console())
+    _show(report, print_packing, as_json=as_json)
 
 
 @app.command()
@@ -236,10 +252,7 @@ def api(
     from spinesearch.progress import make_console
 
     report = run_api(num_trials=trials, quick=quick, console=make_console(stderr=True))
-    if as_json:
-        print(json.dumps(report.to_document(), indent=2))
-    else:
-        print_api(report, make_console())
+    _show(report, print_api, as_json=as_json)
 
 
 @app.command()
@@ -253,23 +266,16 @@ def page(
     from spinesearch.progress import make_console
 
     report = run_pages(num_trials=trials, quick=quick, console=make_console(stderr=True))
-    if as_json:
-        print(json.dumps(report.to_document(), indent=2))
-    else:
-        print_pages(report, make_console())
+    _show(report, print_pages, as_json=as_json)
 
 
 @app.command()
 def cost(as_json: AsJson = False, quick: Quick = False) -> None:
     """How fast is a network counted? Our formulas against building it and tracing it."""
     from spinesearch.bench.cost import print_cost_bench, run_cost
-    from spinesearch.progress import make_console
 
     report = run_cost(quick=quick)
-    if as_json:
-        print(json.dumps(report.to_document(), indent=2))
-    else:
-        print_cost_bench(report, make_console())
+    _show(report, print_cost_bench, as_json=as_json)
 
 
 @app.command()
@@ -303,10 +309,7 @@ def dispatch(
     from spinesearch.progress import make_console
 
     report = run_dispatch(num_trials=trials, quick=quick, console=make_console(stderr=True))
-    if as_json:
-        print(json.dumps(report.to_document(), indent=2))
-    else:
-        print_dispatch(report, make_console())
+    _show(report, print_dispatch, as_json=as_json)
 
 
 @app.command()
@@ -320,24 +323,20 @@ def front(
 ) -> None:
     """Is one search for a front better than one for each target? Simulated workers, objectives without training."""
     from spinesearch.bench import front as bench_front
+    from spinesearch.bench.algorithm_tasks import up_to
     from spinesearch.bench.front_table import as_markdown, print_front
     from spinesearch.progress import make_console
 
     budgets = bench_front.QUICK_BUDGETS if quick else bench_front.BUDGETS
     if trials:
-        budgets = (*(budget for budget in budgets if budget < trials), trials)
+        budgets = up_to(trials, budgets)
     report = bench_front.run_front(
         spaces=space or tuple(bench_front.FRONTS),
         budgets=budgets,
         num_seeds=seeds or (bench_front.QUICK_SEEDS if quick else bench_front.NUM_SEEDS),
         console=make_console(stderr=True),
     )
-    if as_json:
-        print(json.dumps(report.to_document(), indent=2))
-    elif markdown:
-        print(as_markdown(report))
-    else:
-        print_front(report, make_console())
+    _show(report, print_front, as_json=as_json, as_markdown=as_markdown if markdown else None)
 
 
 @app.command()
@@ -368,12 +367,7 @@ def algorithms(
     plan = plan.only(contenders=only or (), kinds=kind or (), spaces=space or ())
     kept = KeptResults(keep) if keep else None
     report = run_algorithms(plan, kept, console=make_console(stderr=True))
-    if as_json:
-        print(json.dumps(report.to_document(), indent=2))
-    elif markdown:
-        print(as_markdown(report))
-    else:
-        print_algorithms(report, make_console())
+    _show(report, print_algorithms, as_json=as_json, as_markdown=as_markdown if markdown else None)
 
 
 @app.command("trained-table")
@@ -405,19 +399,14 @@ def warm_start(
     from dataclasses import replace
 
     from spinesearch.bench import warm_start as bench_warm_start
+    from spinesearch.bench.algorithm_tasks import held_out
     from spinesearch.bench.kept_results import KeptResults
     from spinesearch.bench.warm_start_table import as_markdown, print_warm_start
     from spinesearch.progress import make_console
 
     plan = bench_warm_start.QUICK_PLAN if quick else bench_warm_start.WarmStartPlan()
     if seeds:
-        first = plan.seeds[0]
-        plan = replace(plan, seeds=tuple(range(first, first + seeds)))
+        plan = replace(plan, seeds=held_out(seeds))
     kept = KeptResults(keep) if keep else None
     report = bench_warm_start.run_warm_start(plan, kept, console=make_console(stderr=True))
-    if as_json:
-        print(json.dumps(report.to_document(), indent=2))
-    elif markdown:
-        print(as_markdown(report))
-    else:
-        print_warm_start(report, make_console())
+    _show(report, print_warm_start, as_json=as_json, as_markdown=as_markdown if markdown else None)

@@ -26,6 +26,7 @@ from spinesearch.bench.front import (
     run_task,
 )
 from spinesearch.bench.front_table import as_markdown, print_front
+from spinesearch.bench.many_searches import standard_errors
 from spinesearch.bench.objectives.synthetic import Additive
 from spinesearch.cli import app
 
@@ -68,7 +69,7 @@ def test_rows_are_compared_with_the_base_on_the_same_instances() -> None:
     assert other.under == (3.0, 3.5)
     assert other.behind == pytest.approx((0.7,))
     assert other.behind_errors == pytest.approx((0.2,))  # of 0.5 and 0.9
-    assert np.isnan(bench_front._errors(np.array([[1.0]]))).all()
+    assert np.isnan(standard_errors(np.array([[1.0]]))).all()
     report = FrontReport(budgets=(10,), num_seeds=2, num_workers=10, growth=0.5, rows=(base, other))
     table = as_markdown(report)
     assert "| one search for the front | 2.00 ± 1.00 |  | 1.50 | none |" in table

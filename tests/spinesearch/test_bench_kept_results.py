@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spinesearch.bench import algorithms, kept_results
+from spinesearch.bench import kept_results, many_searches
 from spinesearch.bench.algorithm_tasks import Contender, Plan, Result, Task
 from spinesearch.bench.algorithms import run_algorithms
 from spinesearch.bench.kept_results import KeptResults
@@ -65,7 +65,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_only_what_is_missing_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first search is taken from the file, with numbers that no search has; the second one is run and kept."""
-    monkeypatch.setattr(algorithms, "NUM_PROCESSES", 1)  # each begins with an import of torch
+    monkeypatch.setattr(many_searches, "NUM_PROCESSES", 1)  # each begins with an import of torch
     one, other = tasks()
     made_up = replace(RESULT, curve=(7.0,) * 20)
     kept = KeptResults(tmp_path / "kept.jsonl")

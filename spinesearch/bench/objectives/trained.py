@@ -12,10 +12,11 @@ from importlib.resources import files
 from random import Random
 from typing import Any, ClassVar, Self
 
-from search_space.budget import backbone_multiply_adds, own_budget
-from search_space.decisions import Genotype, SearchSpace, random_genotype
+from search_space.budget import own_budget
+from search_space.decisions import Genotype, SearchSpace
 from search_space.spaces import find_space
 from search_space.spec import ArchitectureSpec
+from spinesearch.bench.noise import random_within
 from spinesearch.bench.objectives.base import Objective
 from spinesearch.bench.objectives.surrogate import Kernel, Surrogate
 
@@ -87,14 +88,11 @@ class Trained(Objective):
     def __init__(self, space: SearchSpace, seed: int) -> None:
         super().__init__(space, seed=ONLY_SEED)
         self.tolerance = space.budget_tolerance
+        self._budget = own_budget(space, space.target)
 
     def random_architecture(self, rng: Random) -> ArchitectureSpec:
         """A uniform draw among those inside the budget, as the table has them."""
-        budget = own_budget(self.space, self.space.target)
-        while True:
-            spec = self.space.decode(random_genotype(self.space, rng))
-            if budget.contains(backbone_multiply_adds(spec, self.space.target)):
-                return spec
+        return random_within(self.space, self._budget, self.space.target, rng)
 
     def raw(self, spec: ArchitectureSpec) -> float:
         """What the surrogate expects, AP."""

@@ -1,0 +1,37 @@
+"""Tables of a benchmark, for a terminal and for a page of docs: names on the left, numbers on the right."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from nas_controller.insight.many_tests import ERROR_RATE
+
+Rows = Sequence[Sequence[str]]
+
+
+def as_table(title: str, headings: Sequence[str], rows: Rows) -> Table:
+    """For a terminal.
+
+    Args:
+        headings: of the numbers.
+        rows: each with its name first.
+    """
+    table = Table("", title=title)
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def as_lines(headings: Sequence[str], rows: Rows) -> list[str]:
+    """The same as lines of Markdown."""
+    head = ["| | " + " | ".join(headings) + " |", "|---" + "|---:" * len(headings) + "|"]
+    return [*head, *("| " + " | ".join(row) + " |" for row in rows)]
+
+
+def mark(chance: float, *, is_better: bool) -> str:
+    """Says where a difference is more than chance: + or -."""
+    if chance > ERROR_RATE:
+        return ""
+    return " +" if is_better else " -"
