@@ -539,9 +539,10 @@ def created_payload(draft: TrialDraft) -> dict[str, Any]:
     }
 
 
-def timed_payload(latency: Latency, source: TrialKey | None) -> dict[str, Any]:
+def timed_payload(latency: Latency, source: Trial | None) -> dict[str, Any]:
     """Payload of `trial.timed`; `source` is the trial whose latency it is, where that was measured before."""
-    return {"latency": latency.to_document(), "reused_from": _key_payload(source)}
+    key = None if source is None else TrialKey(search_id=source.search_id, number=source.number)
+    return {"latency": latency.to_document(), "reused_from": _key_payload(key)}
 
 
 def finished_payload(trial: Trial, *, consumed: bool, stopped_at_step: int | None = None) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from nas_controller.records import (
     Snapshot,
     Trial,
     TrialDraft,
-    TrialKey,
     TrialState,
 )
 from nas_controller.requests import RequestDraft, RequestState, TrialRequest
@@ -134,8 +133,7 @@ class Shelf:
     def note_latency(self, trial: Trial, source: Trial | None, at: datetime) -> None:
         """Writes that the trial has a latency, where it has one; that of `source` where it was measured before."""
         if trial.latency is not None:
-            key = None if source is None else TrialKey(search_id=source.search_id, number=source.number)
-            self.append(EntryKind.TRIAL_TIMED, trial.number, rules.timed_payload(trial.latency, key), at)
+            self.append(EntryKind.TRIAL_TIMED, trial.number, rules.timed_payload(trial.latency, source), at)
 
     def complete_job(self, job: Job, attempt: Attempt, evaluation: Mapping[str, Any] | None, at: datetime) -> Job:
         """The job, COMPLETED by the attempt; others that run are given up."""

@@ -23,7 +23,6 @@ from nas_controller.records import (
     Snapshot,
     Trial,
     TrialDraft,
-    TrialKey,
     TrialState,
 )
 from nas_controller.requests import RequestDraft, RequestState, TrialRequest
@@ -210,8 +209,7 @@ class Writing:
     def note_latency(self, trial: Trial, source: Trial | None, at: datetime) -> None:
         """Writes that the trial has a latency, where it has one; that of `source` where it was measured before."""
         if trial.latency is not None:
-            key = None if source is None else TrialKey(search_id=source.search_id, number=source.number)
-            self.append(EntryKind.TRIAL_TIMED, trial.number, rules.timed_payload(trial.latency, key), at)
+            self.append(EntryKind.TRIAL_TIMED, trial.number, rules.timed_payload(trial.latency, source), at)
 
     def jobs(self, condition: ColumnElement[bool]) -> list[Job]:
         found = self.connection.execute(_JOBS.where(condition), {"of_search": self.search.id})
