@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,33 +45,48 @@ def run_file(file: Path, *, as_json: bool) -> int:
     console = make_console(stderr=as_json)
     store = patient(open_home_store(home))
     try:
-        # Before the search is there: a daemon on the same home would claim it meanwhile.
-        sweep_artifacts(store, open_home_artifacts(home), now(), ResultSpool(home.artifacts))
-        search = _unfinished(store, config) or store.create_search(
-            search_id_of(config.name, secrets.token_hex(3)), config.name, config.to_document(), now()
-        )
-        if search.state is SearchState.PAUSED:
-            store.request_state(search.id, SearchState.PENDING, "", now())
-        console.print(f"search {search.id} in {home.path}", soft_wrap=True)
-        state = _run(store, home, search.id, console)
-        search = store.get_search(search.id)
-        if not state.is_final and state is not SearchState.PAUSED:
+        search = run_to_its_end(store, home, config, console)
+        if is_interrupted(search):
             console.print(f"interrupted; `spinesearch search run {file}` goes on from here", soft_wrap=True)
             return INTERRUPTED
         _print_end(store, search, console, as_json=as_json)
-        return 0 if state is SearchState.SUCCEEDED else 1
+        return 0 if search.state is SearchState.SUCCEEDED else 1
     finally:
         store.close()
 
 
-def _unfinished(store: Store, config: SearchConfig) -> Search | None:
-    """The newest search of the same document that is not final, which this run continues."""
+def run_to_its_end(store: Store, home: Home, config: SearchConfig, console: Console) -> Search:
+    """Runs the search of a checked document, or goes on with its unfinished one, until it ends, pauses itself or this
+    process is told to stop.
+
+    Raises:
+        ValueError: another controller runs the same search.
+    """
+    # Before the search is there: a daemon on the same home would claim it meanwhile.
+    sweep_artifacts(store, open_home_artifacts(home), now(), ResultSpool(home.artifacts))
+    unfinished = [state for state in SearchState if not state.is_final]
+    search = search_of(store, config, unfinished) or store.create_search(
+        search_id_of(config.name, secrets.token_hex(3)), config.name, config.to_document(), now()
+    )
+    if search.state is SearchState.PAUSED:
+        store.request_state(search.id, SearchState.PENDING, "", now())
+    console.print(f"search {search.id} in {home.path}", soft_wrap=True)
+    _run(store, home, search.id, console)
+    return store.get_search(search.id)
+
+
+def is_interrupted(search: Search) -> bool:
+    """Whether a search that was run to its end did not come there."""
+    return not search.state.is_final and search.state is not SearchState.PAUSED
+
+
+def search_of(store: Store, config: SearchConfig, states: Sequence[SearchState]) -> Search | None:
+    """The newest search of the same document in one of these states."""
     wanted = config.to_document()
-    open_states = [state for state in SearchState if not state.is_final]
-    return next((s for s in store.list_searches(limit=1000, states=open_states) if s.config == wanted), None)
+    return next((s for s in store.list_searches(limit=1000, states=states) if s.config == wanted), None)
 
 
-def _run(store: Store, home: Home, search_id: str, console: Console) -> SearchState:
+def _run(store: Store, home: Home, search_id: str, console: Console) -> None:
     lease = claim(store, search_id, lease_owner())
     if lease is None:
         raise ValueError(f"search {search_id} is run by another controller; `spinesearch search watch {search_id}`")
@@ -85,7 +101,6 @@ def _run(store: Store, home: Home, search_id: str, console: Console) -> SearchSt
             display.update(_detail(store, search_id), events)
             if stop.is_set:
                 break
-    return store.get_search(search_id).state
 
 
 def _detail(store: Store, search_id: str) -> dict[str, Any]:

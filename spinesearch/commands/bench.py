@@ -370,6 +370,39 @@ def algorithms(
     _show(report, print_algorithms, as_json=as_json, as_markdown=as_markdown if markdown else None)
 
 
+@app.command()
+def searches(
+    file: Annotated[Path, typer.Argument(help="a search document; its seed is the first")],
+    against: Annotated[list[str] | None, typer.Option(help="an algorithm; can be given several times")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="searches with each algorithm")] = None,
+    as_json: AsJson = False,
+    quick: Quick = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="print the tables of docs/search-efficiency.md")] = False,
+) -> None:
+    """Does a real search find better networks than random? Whole searches, with their trainings, measured on val."""
+    from nas_controller.search_config import load_search_file
+    from spinesearch.bench import whole_searches as bench_searches
+    from spinesearch.bench.whole_searches_table import as_markdown, print_whole_searches
+    from spinesearch.composition import open_home_store
+    from spinesearch.home import Home
+    from spinesearch.progress import make_console
+    from spinesearch.validation import check_search
+
+    config, home = load_search_file(file), Home.from_environment()
+    if quick:
+        config = bench_searches.shortened(config)
+    check_search(config, home)
+    report = bench_searches.run_whole_searches(
+        config,
+        algorithms=(config.algorithm.name, *(against or ("random",))),
+        num_seeds=seeds or (bench_searches.QUICK_SEEDS if quick else bench_searches.NUM_SEEDS),
+        store=open_home_store(home),
+        home=home,
+        console=make_console(stderr=True),
+    )
+    _show(report, print_whole_searches, as_json=as_json, as_markdown=as_markdown if markdown else None)
+
+
 @app.command("trained-table")
 def trained_table(
     search: Annotated[str, typer.Argument(help="a search whose trainings make the table")],
