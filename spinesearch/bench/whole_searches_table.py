@@ -70,7 +70,7 @@ def _pair(pair: Pair, sign: str = "") -> str:
 
 def _caption(report: WholeSearchesReport) -> str:
     return (
-        f"AP, mean ± standard error over {report.num_seeds} searches of {report.num_trials} trials with each algorithm. "
+        f"AP, mean ± standard error over {report.num_seeds} searches of {report.num_trials} trials by each algorithm. "
         f"AP on val: of the trial with the best reward, trained {report.num_evaluations} times more; of one search and "
         "of a known network ± is between these trainings. Rewards are AP on images held out of train, of one training: "
         "the best of many is the luckiest too. p: paired t-test over the seeds."
