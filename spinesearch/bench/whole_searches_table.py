@@ -39,7 +39,7 @@ def _headings(report: WholeSearchesReport) -> Sequence[str]:
 
 def _lines(report: WholeSearchesReport) -> list[list[str]]:
     first, *others = report.rows
-    compared = [[*_cells(row), f"{_pair(row.gain, '+')} (p = {row.gain_chance:.2f})"] for row in others]
+    compared = [[*_cells(row), f"{_pair(row.gain, '+')} (p = {row.gain_chance:.3f})"] for row in others]
     known = [[row.name, _pair((row.val_ap, row.val_error)), *[""] * (len(SHARES) + 3)] for row in report.references]
     return [[*_cells(first), ""], *compared, *known]
 
