@@ -18,6 +18,9 @@ from spinesearch.bench.algorithm_tasks import DRAWS, RANDOM, Plan, Result, run_t
 from spinesearch.bench.kept_results import KeptResults
 from spinesearch.bench.many_searches import chance, means, run_searches, standard_errors
 
+POLICY, PAPERS = "reinforce", "the papers' controller"
+"""One estimator with two policies, which are compared with each other too."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
@@ -46,8 +49,21 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyGain:
+    """What `POLICY` is above `PAPERS` at a budget: mean of the paired differences, its standard error, and the chance
+    that they are none, by Holm over all of these."""
+
+    space: str
+    kind: str
+    budget: int
+    gain: float
+    error: float
+    chance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlgorithmsReport:
-    """What was measured."""
+    """What was measured; `policies` is empty where one of the two did not run."""
 
     budgets: tuple[int, ...]
     num_seeds: int
@@ -55,6 +71,7 @@ class AlgorithmsReport:
     base: str
     num_draws: int
     rows: tuple[Row, ...]
+    policies: tuple[PolicyGain, ...] = ()
 
     def to_document(self) -> dict[str, Any]:
         """The report as plain data, ready for JSON."""
@@ -80,6 +97,7 @@ def run_algorithms(plan: Plan, kept: KeptResults | None = None, console: Console
         base=plan.base,
         num_draws=plan.num_draws,
         rows=tuple(_rows(plan, found)),
+        policies=tuple(_policies(plan, found)),
     )
 
 
@@ -141,6 +159,28 @@ def _differences(plan: Plan, found: dict[tuple[str, str, str], list[Result]]) ->
             signs.append(1.0 if gains.mean() >= 0 else -1.0)
     tested = zip(keys, signs, adjusted(chances), strict=True)
     return same | {key: sign * rate for key, sign, rate in tested}
+
+
+def _policies(plan: Plan, found: dict[tuple[str, str, str], list[Result]]) -> list[PolicyGain]:
+    gains = {}
+    for space, kind in plan.groups():
+        ours, papers = found.get((space, kind, POLICY), []), found.get((space, kind, PAPERS), [])
+        ran = min([len(result.incumbents) for result in (*ours, *papers)]) if ours and papers else 0
+        for index in range(ran):
+            pair = _paired([one.incumbents[index] for one in ours], [one.incumbents[index] for one in papers])
+            gains[space, kind, plan.budgets[index]] = pair
+    chances = adjusted([chance(pair) for pair in gains.values()])
+    return [
+        PolicyGain(
+            space=space,
+            kind=kind,
+            budget=budget,
+            gain=means(pair[:, None])[0],
+            error=standard_errors(pair[:, None])[0],
+            chance=rate,
+        )
+        for ((space, kind, budget), pair), rate in zip(gains.items(), chances, strict=True)
+    ]
 
 
 def _paired(own: Sequence[float], rival: Sequence[float]) -> np.ndarray:

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from nas_controller.insight.many_tests import ERROR_RATE
 from spinesearch.bench.algorithms import AlgorithmsReport, Row
+from spinesearch.bench.algorithms_verdict import Verdict, verdicts
 from spinesearch.bench.tables import as_lines, as_table, mark
 
 NOT_RUN = "not run"
@@ -16,6 +17,8 @@ def print_algorithms(report: AlgorithmsReport, console: Console) -> None:
     for (space, kind), rows in _groups(report).items():
         console.print(as_table(f"{kind} objectives in {space}", _headings(report), _lines(report, rows)))
     console.print(_caption(report))
+    for verdict in verdicts(report):
+        console.print(f"target: {_words(verdict)}")
 
 
 def as_markdown(report: AlgorithmsReport) -> str:
@@ -24,7 +27,12 @@ def as_markdown(report: AlgorithmsReport) -> str:
     for (space, kind), rows in _groups(report).items():
         lines += [f"### {kind} objectives in `{space}`", "", *as_lines(_headings(report), _lines(report, rows))]
         lines += [""]
-    return "\n".join([*lines, _caption(report)])
+    targets = [f"- {_words(verdict)}" for verdict in verdicts(report)]
+    return "\n".join([*lines, _caption(report), *(["", "Targets:", "", *targets] if targets else [])])
+
+
+def _words(verdict: Verdict) -> str:
+    return f"{verdict.target}: {'reached' if verdict.is_reached else 'missed'}; {verdict.detail}."
 
 
 def _groups(report: AlgorithmsReport) -> dict[tuple[str, str], list[Row]]:

@@ -63,6 +63,21 @@ def test_rows_are_means_with_errors_and_compared_with_the_base() -> None:
     assert good.area == pytest.approx(4.6 * 10.5 / 20)
 
 
+def test_the_two_policies_are_compared_with_each_other() -> None:
+    pair = tuple(Contender(name=name, algorithm="random") for name in (algorithms.POLICY, algorithms.PAPERS))
+    found = {
+        ("r0-sp53", "additive", algorithms.POLICY): [result(value) for value in (2.0, 2.2, 1.8)],
+        ("r0-sp53", "additive", algorithms.PAPERS): [result(value) for value in (1.0, 1.0, 1.0)],
+    }
+    first, last = algorithms._policies(replace(PLAN, contenders=pair), found)
+    assert (first.budget, last.budget) == PLAN.budgets
+    # Gains 1, 1.2 and 0.8, and half of that: t is 8.66 with two degrees of freedom, 0.0131, twice for two tests.
+    assert (first.gain, last.gain) == pytest.approx((0.5, 1.0))
+    assert last.error == pytest.approx(0.2 / 3**0.5)
+    assert first.chance == last.chance == pytest.approx(2 * 0.0131, abs=1e-4)
+    assert algorithms._policies(PLAN, {("r0-sp53", "additive", "random"): [result(1.0)]}) == []
+
+
 def test_one_instance_says_nothing_about_chance() -> None:
     plan = replace(PLAN, seeds=(1,))
     found = {("r0-sp53", "additive", one.name): [result(1.0)] for one in plan.contenders}
