@@ -1,47 +1,15 @@
-"""`bench ...`: measurements that print their table."""
+"""`bench ...`: measurements of trainings, networks and the service; each prints its table."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from spinesearch.commands import bench_searches
+from spinesearch.commands.reports import AsJson, Quick, show
 
 app = typer.Typer(no_args_is_help=True)
-
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
-Quick = Annotated[bool, typer.Option("--quick", help="a small run, to see that it works")]
-
-
-class Report(Protocol):
-    """What a measurement says."""
-
-    def to_document(self) -> dict[str, Any]:
-        """As plain data, ready for JSON."""
-
-
-R = TypeVar("R", bound=Report)
-
-
-def _show(
-    report: R,
-    print_report: "Callable[[R, Console], None]",
-    *,
-    as_json: bool,
-    as_markdown: Callable[[R], str] | None = None,
-) -> None:
-    """Prints a report as JSON, as Markdown, or for a terminal."""
-    from spinesearch.progress import make_console
-
-    if as_json:
-        print(json.dumps(report.to_document(), indent=2))
-    elif as_markdown is not None:
-        print(as_markdown(report))
-    else:
-        print_report(report, make_console())
 
 
 @app.callback()
@@ -78,7 +46,7 @@ def noise(
         num_seeds=seeds or (bench_noise.QUICK_SEEDS if quick else bench_noise.NUM_SEEDS),
         console=make_console(stderr=True),
     )
-    _show(report, bench_noise.print_noise, as_json=as_json)
+    show(report, bench_noise.print_noise, as_json=as_json)
 
 
 @app.command()
@@ -115,7 +83,7 @@ def proxy(
         threads=threads,
         console=make_console(stderr=True),
     )
-    _show(report, print_proxy, as_json=as_json)
+    show(report, print_proxy, as_json=as_json)
 
 
 @app.command()
@@ -149,7 +117,7 @@ def profile(
         threads=threads,
         device=device,
     )
-    _show(report, print_profile, as_json=as_json)
+    show(report, print_profile, as_json=as_json)
 
 
 @app.command()
@@ -184,7 +152,7 @@ def choices(
         with_compiler=compiler,
         console=make_console(stderr=True),
     )
-    _show(report, bench_choices.print_choices, as_json=as_json)
+    show(report, bench_choices.print_choices, as_json=as_json)
 
 
 @app.command()
@@ -237,7 +205,7 @@ def packing(
         num_rounds=rounds or (1 if quick else bench_packing.NUM_ROUNDS),
         console=make_console(stderr=True),
     )
-    _show(report, print_packing, as_json=as_json)
+    show(report, print_packing, as_json=as_json)
 
 
 @app.command()
@@ -252,7 +220,7 @@ def api(
     from spinesearch.progress import make_console
 
     report = run_api(num_trials=trials, quick=quick, console=make_console(stderr=True))
-    _show(report, print_api, as_json=as_json)
+    show(report, print_api, as_json=as_json)
 
 
 @app.command()
@@ -266,7 +234,7 @@ def page(
     from spinesearch.progress import make_console
 
     report = run_pages(num_trials=trials, quick=quick, console=make_console(stderr=True))
-    _show(report, print_pages, as_json=as_json)
+    show(report, print_pages, as_json=as_json)
 
 
 @app.command()
@@ -275,7 +243,7 @@ def cost(as_json: AsJson = False, quick: Quick = False) -> None:
     from spinesearch.bench.cost import print_cost_bench, run_cost
 
     report = run_cost(quick=quick)
-    _show(report, print_cost_bench, as_json=as_json)
+    show(report, print_cost_bench, as_json=as_json)
 
 
 @app.command()
@@ -309,137 +277,11 @@ def dispatch(
     from spinesearch.progress import make_console
 
     report = run_dispatch(num_trials=trials, quick=quick, console=make_console(stderr=True))
-    _show(report, print_dispatch, as_json=as_json)
+    show(report, print_dispatch, as_json=as_json)
 
 
-@app.command()
-def front(
-    seeds: Annotated[int | None, typer.Option(min=1, help="instances")] = None,
-    trials: Annotated[int | None, typer.Option(min=20, help="of all searches of a contender: the last budget")] = None,
-    as_json: AsJson = False,
-    quick: Quick = False,
-    space: Annotated[list[str] | None, typer.Option(help="can be given several times")] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="print the tables of the decision's page")] = False,
-) -> None:
-    """Is one search for a front better than one for each target? Simulated workers, objectives without training."""
-    from spinesearch.bench import front as bench_front
-    from spinesearch.bench.algorithm_tasks import up_to
-    from spinesearch.bench.front_table import as_markdown, print_front
-    from spinesearch.progress import make_console
-
-    budgets = bench_front.QUICK_BUDGETS if quick else bench_front.BUDGETS
-    if trials:
-        budgets = up_to(trials, budgets)
-    report = bench_front.run_front(
-        spaces=space or tuple(bench_front.FRONTS),
-        budgets=budgets,
-        num_seeds=seeds or (bench_front.QUICK_SEEDS if quick else bench_front.NUM_SEEDS),
-        console=make_console(stderr=True),
-    )
-    _show(report, print_front, as_json=as_json, as_markdown=as_markdown if markdown else None)
-
-
-@app.command()
-def algorithms(
-    seeds: Annotated[int | None, typer.Option(min=1, help="instances of each kind of objective")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="simulated workers")] = None,
-    trials: Annotated[int | None, typer.Option(min=100, help="of each search: the largest budget")] = None,
-    as_json: AsJson = False,
-    quick: Quick = False,
-    only: Annotated[list[str] | None, typer.Option(help="a contender; can be given several times")] = None,
-    kind: Annotated[list[str] | None, typer.Option(help="of objectives; can be given several times")] = None,
-    space: Annotated[list[str] | None, typer.Option(help="can be given several times")] = None,
-    ablations: Annotated[bool, typer.Option("--ablations", help="variants of reinforce: each choice off")] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="print the tables of docs/search-efficiency.md")] = False,
-    keep: Annotated[Path | None, typer.Option(help="a file of results: an interrupted run goes on from it")] = None,
-) -> None:
-    """How many trainings does each algorithm need? Searches with simulated workers, on objectives without training."""
-    from spinesearch.bench.ablations import with_ablations
-    from spinesearch.bench.algorithm_tasks import QUICK_PLAN, Plan
-    from spinesearch.bench.algorithms import run_algorithms
-    from spinesearch.bench.algorithms_table import as_markdown, print_algorithms
-    from spinesearch.bench.kept_results import KeptResults
-    from spinesearch.progress import make_console
-
-    plan = (QUICK_PLAN if quick else Plan()).narrowed(num_seeds=seeds, num_workers=workers, num_trials=trials)
-    if ablations:
-        plan = with_ablations(plan)
-    plan = plan.only(contenders=only or (), kinds=kind or (), spaces=space or ())
-    kept = KeptResults(keep) if keep else None
-    report = run_algorithms(plan, kept, console=make_console(stderr=True))
-    _show(report, print_algorithms, as_json=as_json, as_markdown=as_markdown if markdown else None)
-
-
-@app.command()
-def searches(
-    file: Annotated[Path, typer.Argument(help="a search document; its seed is the first")],
-    against: Annotated[list[str] | None, typer.Option(help="an algorithm; can be given several times")] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="searches with each algorithm")] = None,
-    as_json: AsJson = False,
-    quick: Quick = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="print the tables of docs/search-efficiency.md")] = False,
-) -> None:
-    """Does a real search find better networks than random? Whole searches, with their trainings, measured on val."""
-    from nas_controller.search_config import load_search_file
-    from spinesearch.bench import whole_searches as bench_searches
-    from spinesearch.bench.whole_searches_table import as_markdown, print_whole_searches
-    from spinesearch.composition import open_home_store
-    from spinesearch.home import Home
-    from spinesearch.progress import make_console
-    from spinesearch.validation import check_search
-
-    config, home = load_search_file(file), Home.from_environment()
-    if quick:
-        config = bench_searches.shortened(config)
-    check_search(config, home)
-    report = bench_searches.run_whole_searches(
-        config,
-        algorithms=(config.algorithm.name, *(against or ("random",))),
-        num_seeds=seeds or (bench_searches.QUICK_SEEDS if quick else bench_searches.NUM_SEEDS),
-        store=open_home_store(home),
-        home=home,
-        console=make_console(stderr=True),
-    )
-    _show(report, print_whole_searches, as_json=as_json, as_markdown=as_markdown if markdown else None)
-
-
-@app.command("trained-table")
-def trained_table(
-    search: Annotated[str, typer.Argument(help="a search whose trainings make the table")],
-    out: Annotated[Path | None, typer.Option(help="the file to write; by default nothing is written")] = None,
-) -> None:
-    """How well can short trainings be predicted? The surrogate that `bench algorithms` searches, made and judged."""
-    from spinesearch.bench import trained_table as bench_trained_table
-    from spinesearch.composition import open_home_store
-    from spinesearch.home import Home
-    from spinesearch.progress import make_console
-
-    table = bench_trained_table.collect(open_home_store(Home.from_environment()), search)
-    bench_trained_table.print_ranking(table, bench_trained_table.ranking(table), make_console())
-    if out:
-        out.write_text(table.to_text(), encoding="utf-8")
-
-
-@app.command("warm-start")
-def warm_start(
-    seeds: Annotated[int | None, typer.Option(min=1, help="instances of the objective")] = None,
-    as_json: AsJson = False,
-    quick: Quick = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="print the table of docs/warm-start.md")] = False,
-    keep: Annotated[Path | None, typer.Option(help="a file of results: an interrupted run goes on from it")] = None,
-) -> None:
-    """What is an earlier search worth? The default algorithm cold, and warm in several ways, on simulated workers."""
-    from dataclasses import replace
-
-    from spinesearch.bench import warm_start as bench_warm_start
-    from spinesearch.bench.algorithm_tasks import held_out
-    from spinesearch.bench.kept_results import KeptResults
-    from spinesearch.bench.warm_start_table import as_markdown, print_warm_start
-    from spinesearch.progress import make_console
-
-    plan = bench_warm_start.QUICK_PLAN if quick else bench_warm_start.WarmStartPlan()
-    if seeds:
-        plan = replace(plan, seeds=held_out(seeds))
-    kept = KeptResults(keep) if keep else None
-    report = bench_warm_start.run_warm_start(plan, kept, console=make_console(stderr=True))
-    _show(report, print_warm_start, as_json=as_json, as_markdown=as_markdown if markdown else None)
+app.command()(bench_searches.front)
+app.command()(bench_searches.algorithms)
+app.command()(bench_searches.searches)
+app.command()(bench_searches.trained_table)
+app.command()(bench_searches.warm_start)
