@@ -4,7 +4,7 @@ import { exportPath } from "./api.js";
 import { isOther } from "./best_by.js";
 import { byId, element, fill, show } from "./dom.js";
 import { FORMATS, madeFirst } from "./export_formats.js";
-import { amount, ap, apWithError, NONE, signed } from "./format.js";
+import { amount, ap, apWithError, latency, NONE, signed } from "./format.js";
 import { reuseNote } from "./reuse.js";
 import { thumbnail } from "./thumbnail.js";
 
@@ -38,6 +38,7 @@ function row(searchId, trial, rank, selected) {
     number(difference(trial)),
     number(amount(trial.target_cost.backbone_multiply_adds)),
     number(amount(trial.target_cost.backbone_parameters)),
+    element("td", { class: "number timed" }, latency(trial.latency)),
     number(String(trial.num_dead_blocks)),
     element("td", { class: "exports" }, exports(searchId, trial.number, label)),
   );

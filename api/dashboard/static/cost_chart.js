@@ -89,6 +89,12 @@ function words({ points, cost }) {
   return `Average precision against ${name}: ${points.length} on the Pareto front, from ${at(least)}${end}`;
 }
 
+/** What is shaded: nothing where the axis is not that of the budget. */
+export function shadeWords({ budget, targets }) {
+  if (budget === null) return "";
+  return targets.length > 0 ? "The shaded band is the range of the front, with a line for each target." : "The shaded band is the budget.";
+}
+
 /** Draws a view (`search_view.js`) over the answer of `/pareto`. */
 export async function drawCosts(view, pareto, acts) {
   const { history, chosen, brush } = view;

@@ -26,6 +26,9 @@ export function milliseconds(value) {
   return `${value >= 100 ? value.toFixed(0) : value.toPrecision(3)} ms`;
 }
 
+/** Of a trial's latency, where there is one. */
+export const latency = (measured) => (measured === null ? NONE : milliseconds(measured.median_ms));
+
 /** A cost of a kind as people read it: 85.4 G multiply-adds, 41.8 ms. */
 export const costText = (kind, value) => (kind === "latency_ms" ? milliseconds(value) : `${amount(value)} ${kind.replace("_", "-")}`);
 

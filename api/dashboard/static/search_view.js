@@ -2,7 +2,7 @@
 
 import { remember, said } from "./address.js";
 import { brushed, brushWords, inside, keepBrush } from "./brush.js";
-import { drawCosts } from "./cost_chart.js";
+import { drawCosts, shadeWords } from "./cost_chart.js";
 import { byId, element, fill, show } from "./dom.js";
 import { ap, whole } from "./format.js";
 import { seedNoise } from "./noise.js";
@@ -66,13 +66,20 @@ export async function draw(view, acts) {
   if (hasTrials) await drawRewards(view, acts);
 }
 
+/** Latencies are shown where the search measures them. */
+function showTimed(isTimed) {
+  byId("cost-latency").hidden = !isTimed;
+  for (const id of ["best", "all-trials"]) byId(id).classList.toggle("is-timed", isTimed);
+}
+
 /** Draws the charts that take longer, and that change little from one trial to the next. */
 export async function drawMore(view, acts) {
   drawParallel(view, acts);
-  byId("cost-latency").hidden = !view.search?.config.latency;
+  showTimed(Boolean(view.search?.config.latency));
   const hasFront = view.pareto !== null && view.history.num_trials > 0;
   show("cost-chart", hasFront);
   show("cost-empty", view.pareto !== null && !hasFront);
+  if (view.pareto !== null) byId("cost-shade").textContent = shadeWords(view.pareto);
   if (hasFront) await drawCosts(view, view.pareto, acts);
 }
 

@@ -2,7 +2,7 @@
 
 import { remember, said } from "./address.js";
 import { byId, element, fill, show } from "./dom.js";
-import { amount, ap, apWithError, duration, NONE, secondsBetween, whole } from "./format.js";
+import { amount, ap, apWithError, duration, latency, NONE, secondsBetween, whole } from "./format.js";
 import { showRows } from "./rows.js";
 import { stateLabel } from "./state.js";
 import { thumbnail } from "./thumbnail.js";
@@ -23,6 +23,7 @@ function row(searchId, trial) {
     number(apWithError(trial.val_average_precision, trial.val_standard_error, trial.val_count)),
     number(amount(trial.target_cost.backbone_multiply_adds)),
     number(amount(trial.target_cost.backbone_parameters)),
+    element("td", { class: "number timed" }, latency(trial.latency)),
     number(duration(secondsBetween(trial.started_at, trial.finished_at))),
     element("td", { class: "note" }, trial.failure || NONE),
   );
