@@ -3,10 +3,10 @@
 import { artifactPath, exportPath } from "./api.js";
 import { element } from "./dom.js";
 import { amount, ap, duration, NONE, secondsBetween, time } from "./format.js";
+import { measuredOn } from "./measured_on.js";
 import { stateLabel } from "./state.js";
 import { number, table, word } from "./table.js";
 
-const KINDS = { latency: "latency", proxy: "reward split", reevaluate: "val", full_train: "val, full training" };
 const PICTURE = /\/picture(-\d+\.(webp|jpg)|s\.json)$/;
 
 const clock = (iso) => {
@@ -18,7 +18,7 @@ function attemptRow(job, attempt, previousEnd) {
   const isLast = attempt.number === job.attempts.length;
   const evaluation = isLast ? job.evaluation : null;
   return [
-    KINDS[job.kind] ?? job.kind,
+    measuredOn(job),
     String(job.seed),
     String(attempt.number),
     stateLabel(attempt.state),
@@ -34,7 +34,7 @@ function attemptRow(job, attempt, previousEnd) {
 
 function jobRows(job) {
   if (job.attempts.length === 0) {
-    return [[KINDS[job.kind] ?? job.kind, String(job.seed), NONE, stateLabel(job.state), NONE, NONE, NONE, NONE, NONE, NONE, NONE]];
+    return [[measuredOn(job), String(job.seed), NONE, stateLabel(job.state), NONE, NONE, NONE, NONE, NONE, NONE, NONE]];
   }
   return job.attempts.map((attempt, index) => attemptRow(job, attempt, index === 0 ? job.created_at : job.attempts[index - 1].finished_at));
 }

@@ -5,7 +5,8 @@ import { lossCurve, precisionCurve } from "./curves.js";
 import { byId, element, fill, show } from "./dom.js";
 import { drawing } from "./drawing.js";
 import { FORMATS, madeFirst } from "./export_formats.js";
-import { amount, ap, apWithError, duration, NONE, secondsBetween, time } from "./format.js";
+import { amount, ap, apWithError, duration, latency, NONE, secondsBetween, time } from "./format.js";
+import { measuredOn } from "./measured_on.js";
 import { reuseNote } from "./reuse.js";
 import { stateLabel } from "./state.js";
 import { number, table, word } from "./table.js";
@@ -23,6 +24,7 @@ function figures(searchId, trial) {
     ["Reward", [ap(trial.reward), " ", reuseNote(searchId, trial.reused_from)]],
     ["AP, reward split", ap(trial.average_precision)],
     ["AP on val", apWithError(trial.val_average_precision, trial.val_standard_error, trial.val_count)],
+    ...(trial.latency === null ? [] : [["Latency", latency(trial.latency)]]),
     ["Dead blocks", String(trial.num_dead_blocks)],
     ["Took", duration(secondsBetween(trial.started_at, trial.finished_at))],
     ["Fingerprint", element("code", { title: trial.fingerprint }, trial.fingerprint.slice(0, 12))],
@@ -46,7 +48,7 @@ function jobRow(job) {
   const attempt = job.attempts.at(-1);
   const started = attempt && time(attempt.started_at);
   return [
-    job.kind === "proxy" ? "reward split" : "val",
+    measuredOn(job),
     String(job.seed),
     stateLabel(job.state),
     ap(job.evaluation?.average_precision),
