@@ -57,6 +57,7 @@ def estimate(config: SearchConfig, store: Store, clock: Callable[[], float]) -> 
         target_cost=_spread(drawn.at_target),
         proxy_cost=_spread(drawn.at_proxy),
         trainings=trainings,
+        timings=0 if config.latency is None else config.limits.trials,
         concurrent=concurrent,
         history=history,
         no_history=NO_HISTORY if history is None else "",

@@ -97,6 +97,7 @@ class Estimate(BaseModel):
         description="`limits.trials`, and those of the best and the references on val; other limits, early stopping "
         "and reused rewards can only make them fewer or shorter"
     )
+    timings: int = Field(description="networks that are timed before they are trained, at most; in no forecast below")
     concurrent: int = Field(description="trainings at the same time")
     history: PastTrainings | None
     no_history: str = Field(description="why there is no time and no cost; empty where there is")

@@ -42,6 +42,8 @@ def estimate(file: SearchFile, as_json: AsJson = False) -> None:
         f"inside the budget: {share['value']:.1%} of random architectures ({share['low']:.1%} to {share['high']:.1%})"
     )
     print(f"trainings: {found['trainings']}, {found['concurrent']} at a time")
+    if found["timings"]:
+        print(f"latencies: {found['timings']}, measured before the trainings; not in the time below")
     if found["no_history"]:
         print(f"hours and cost are not known: {found['no_history']}")
     for name, unit in (("hours", "h"), ("worker_hours", "h"), ("cost", found["currency"])):

@@ -128,6 +128,12 @@ def test_without_a_history_there_is_no_time_and_it_says_why(client: httpx.Client
     assert found["no_history"] == planning.NO_HISTORY
     # 100 trials; the best 3 and 2 references, three times each; two workers.
     assert (found["trainings"], found["concurrent"]) == (100 + (3 + 2) * 3, 2)
+    assert found["timings"] == 0
+
+
+def test_each_network_is_timed_once_where_a_search_asks_for_latencies(client: httpx.Client) -> None:
+    document = {**SMALLEST, "latency": {}, "limits": {"trials": 30}}
+    assert client.post(ESTIMATE, json=document).json()["timings"] == 30
 
 
 def test_a_front_is_planned_for_at_each_of_its_targets(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
