@@ -9,8 +9,9 @@ more.
 found hundreds of trials ago is forgotten. A result counts for the arm that proposed it, however late it comes.
 
 **Shares.** An arm's rate is the mean of a Beta distribution: its counts, and `PRIOR_TRIALS` trials of a prior rate that
-goes from its early to its late value over `SCHEDULE` rewards. Its weight is a power of that. Each has a least share
-of its own, so that it is noticed when it begins to pay, and one that learns from its own trials can learn before.
+goes from its early to its late value over `SCHEDULE` rewards. Its weight is a power of that. Each has a least share, so
+that it is noticed when it begins to pay. One that learns from its own trials has a larger one, so that it can learn
+before; it loses it with the square of its rate where that falls below the common one, `HIT_SHARE`.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ FADING = 0.995
 PRIOR_TRIALS = 20.0
 SCHEDULE = 500
 POWER = 3.0
+LEAST = 0.04
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,13 @@ class Arm:
 
     Args:
         early, late: rate of hits that is expected of it at the beginning, and later.
-        least: its smallest share.
+        least: its smallest share, as long as its rate is the common one.
     """
 
     name: str
     early: float
     late: float
-    least: float = 0.04
+    least: float = LEAST
 
 
 class Credit:
@@ -92,7 +94,8 @@ class Credit:
         prior_A = self._early_A + late * (self._late_A - self._early_A)
         rates_A = (self._hits_A + PRIOR_TRIALS * prior_A) / (self._told_A + PRIOR_TRIALS)
         weights_A = rates_A**POWER
-        shares_A: NDArray[np.float64] = self._least_A + (1 - self._least_A.sum()) * weights_A / weights_A.sum()
+        least_A = np.maximum(self._least_A * np.minimum(rates_A / HIT_SHARE, 1) ** 2, LEAST)
+        shares_A: NDArray[np.float64] = least_A + (1 - least_A.sum()) * weights_A / weights_A.sum()
         return shares_A
 
     def state_dict(self) -> StateDict:

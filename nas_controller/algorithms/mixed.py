@@ -2,7 +2,8 @@
 
 Every part is told every trial, whoever proposed it. The first trials are random. Then the part that proposes a trial
 is drawn by its share (`credit`), and the proposal keeps the part's own arm. The guided search and local search are
-expected to pay early, the policy late: it has a third of the trials at least, for it learns most from its own.
+expected to pay early, the policy late: it has a third of the trials at least, for it learns most from its own, until it
+is evident that it pays less than the others.
 
 **What the policy learns from the others.** Their decisions have no behaviour probability. It is told them as if they
 had been drawn uniformly: a decision weighs min(1, pi / mu), so it learns from those that it takes to be at least as

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from nas_controller.algorithms.base import ToldTrial
-from nas_controller.algorithms.credit import WINDOW, Arm, Credit
+from nas_controller.algorithms.credit import FADING, WINDOW, Arm, Credit
 from nas_controller.records import TrialState
 
 NAMES = ("a", "b", "c")
@@ -109,8 +109,25 @@ def test_an_arm_that_must_learn_first_keeps_its_least_share() -> None:
     credit = Credit([Arm("a", early=0.1, late=0.1, least=0.3), Arm("b", early=0.1, late=0.1), Arm("c", 0.1, 0.1)])
     assert credit.shares()[0] == pytest.approx(0.3 + (1 - 0.3 - 2 * 0.04) / 3)
     for number in range(300):
-        tell(credit, "ab"[number % 2], float(number % 2))
+        # One in eight of its trials is among the best; of the other's each.
+        tell(credit, "ab"[number % 2], float(number % 2 or number % 16 == 0) * number)
     assert 0.3 <= credit.shares()[0] < 0.35
+
+
+def test_an_arm_that_never_pays_loses_what_it_had_for_learning() -> None:
+    credit = Credit([Arm("a", early=0.1, late=0.1, least=0.3), Arm("b", early=0.1, late=0.1), Arm("c", 0.1, 0.1)])
+    for _ in range(10):
+        tell(credit, "a", None, TrialState.FAILED)
+    # Ten trials that faded a little, and twenty of the prior rate: 2 / 29.8 in place of 0.1. What it has beside its
+    # least share is the cube of that among the three.
+    told = sum(FADING**age for age in range(10))
+    rate = 2 / (told + 20)
+    least = 0.3 * (rate / 0.1) ** 2
+    beside = (1 - least - 2 * 0.04) * rate**3 / (rate**3 + 2 * 0.1**3)
+    assert credit.shares()[0] == pytest.approx(least + beside)
+    for number in range(1000):
+        tell(credit, "ab"[number % 2], float(number % 2) * number)
+    assert credit.shares()[0] == pytest.approx(0.04, abs=0.005)
 
 
 def test_priors_go_from_early_to_late() -> None:
