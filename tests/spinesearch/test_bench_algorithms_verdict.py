@@ -102,7 +102,10 @@ def test_one_kind_of_five_may_be_level_with_a_rival_and_two_may_not() -> None:
     one = changed("rugged", "Optuna TPE", differences=level)
     said = verdict(one, "ahead of evolution and TPE")
     assert said.is_reached
-    assert said.detail == ("on additive, relational, trained, training_free; not of Optuna TPE (rugged, joint, 1,000)")
+    assert said.detail == (
+        "on additive, relational, trained, training_free; "
+        "comparisons: additive 6 of 6, relational 6 of 6, rugged 5 of 6, trained 6 of 6, training_free 6 of 6"
+    )
     rows = [
         replace(each, differences=level) if each.kind == "trained" and "TPE" in each.contender else each
         for each in one.rows
@@ -112,7 +115,7 @@ def test_one_kind_of_five_may_be_level_with_a_rival_and_two_may_not() -> None:
 
 def test_a_level_at_a_budget_in_between_does_not_matter() -> None:
     report = changed("rugged", RIVALS[0], differences=(-0.3, -0.001, -0.3, -0.001))
-    assert "not of none" in verdict(report, "ahead of evolution and TPE").detail
+    assert "rugged 6 of 6" in verdict(report, "ahead of evolution and TPE").detail
 
 
 @pytest.mark.parametrize(("gain", "chance", "is_reached"), [(0.5, 0.01, True), (0.5, 0.2, False), (-0.5, 0.01, False)])
