@@ -7,7 +7,7 @@ deviations of random architectures.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from spinesearch.bench.algorithm_tasks import DRAWS, RANDOM, Plan, Result, run_t
 from spinesearch.bench.kept_results import KeptResults
 from spinesearch.bench.many_searches import chance, means, run_searches, standard_errors
 
+Values = float | tuple[float, ...]
 POLICY, PAPERS = "reinforce", "the papers' controller"
 """One estimator with two policies, which are compared with each other too."""
 
@@ -162,29 +163,23 @@ def _differences(plan: Plan, found: dict[tuple[str, str, str], list[Result]]) ->
 
 
 def _policies(plan: Plan, found: dict[tuple[str, str, str], list[Result]]) -> list[PolicyGain]:
-    gains = {}
+    compared: list[PolicyGain] = []
     for space, kind in plan.groups():
         ours, papers = found.get((space, kind, POLICY), []), found.get((space, kind, PAPERS), [])
-        ran = min([len(result.incumbents) for result in (*ours, *papers)]) if ours and papers else 0
-        for index in range(ran):
-            pair = _paired([one.incumbents[index] for one in ours], [one.incumbents[index] for one in papers])
-            gains[space, kind, plan.budgets[index]] = pair
-    chances = adjusted([chance(pair) for pair in gains.values()])
-    return [
-        PolicyGain(
-            space=space,
-            kind=kind,
-            budget=budget,
-            gain=means(pair[:, None])[0],
-            error=standard_errors(pair[:, None])[0],
-            chance=rate,
-        )
-        for ((space, kind, budget), pair), rate in zip(gains.items(), chances, strict=True)
-    ]
+        if not ours or not papers:
+            continue
+        gains = _paired([one.incumbents for one in ours], [one.incumbents for one in papers])
+        columns = zip(plan.budgets, means(gains), standard_errors(gains), gains.T, strict=False)
+        compared += [
+            PolicyGain(space=space, kind=kind, budget=budget, gain=gain, error=error, chance=chance(by_seed))
+            for budget, gain, error, by_seed in columns
+        ]
+    rates = adjusted([one.chance for one in compared])
+    return [replace(one, chance=rate) for one, rate in zip(compared, rates, strict=True)]
 
 
-def _paired(own: Sequence[float], rival: Sequence[float]) -> np.ndarray:
-    """What one is above the other, on the seeds of both: each ran the first ones."""
+def _paired(own: Sequence[Values], rival: Sequence[Values]) -> np.ndarray:
+    """What one is above the other, on the seeds of both: each ran the first ones; of each a number, or all by budget."""
     both = min(len(own), len(rival))
     gains: np.ndarray = np.array(own[:both]) - np.array(rival[:both])
     return gains

@@ -200,16 +200,21 @@ def rows_of(found: Sequence[Found]) -> tuple[AlgorithmRow, ...]:
 
 
 def _row(name: str, found: Sequence[Found], first: np.ndarray) -> AlgorithmRow:
-    values = np.array([[each.val_ap, each.top_val_ap, each.later_reward, *each.best_rewards] for each in found])
-    gains = first - values[:, 0]
-    (val_ap, top_val_ap, later_reward, *best_rewards) = zip(means(values), standard_errors(values), strict=True)
+    gains = first - np.array([each.val_ap for each in found])
+    values = np.array(
+        [
+            [each.val_ap, each.top_val_ap, each.later_reward, gain, *each.best_rewards]
+            for each, gain in zip(found, gains, strict=True)
+        ]
+    )
+    val_ap, top_val_ap, later_reward, gain, *best_rewards = zip(means(values), standard_errors(values), strict=True)
     return AlgorithmRow(
         algorithm=name,
         val_ap=val_ap,
         top_val_ap=top_val_ap,
         best_rewards=tuple(best_rewards),
         later_reward=later_reward,
-        gain=(means(gains[:, None])[0], standard_errors(gains[:, None])[0]),
+        gain=gain,
         gain_chance=chance(gains),
     )
 

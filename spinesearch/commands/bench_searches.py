@@ -73,26 +73,32 @@ def searches(
     markdown: Annotated[bool, typer.Option("--markdown", help="print the tables of docs/search-efficiency.md")] = False,
 ) -> None:
     """Does a real search find better networks than random? Whole searches, with their trainings, measured on val."""
+    from contextlib import closing
+
     from nas_controller.search_config import load_search_file
+    from nas_controller.store.patience import patient
     from spinesearch.bench import whole_searches as bench_searches
     from spinesearch.bench.whole_searches_table import as_markdown, print_whole_searches
     from spinesearch.composition import open_home_store
     from spinesearch.home import Home
+    from spinesearch.logs import set_up_logging
     from spinesearch.progress import make_console
     from spinesearch.validation import check_search
 
+    set_up_logging("foreground", "warning")
     config, home = load_search_file(file), Home.from_environment()
     if quick:
         config = bench_searches.shortened(config)
     check_search(config, home)
-    report = bench_searches.run_whole_searches(
-        config,
-        algorithms=(config.algorithm.name, *(against or ("random",))),
-        num_seeds=seeds or (bench_searches.QUICK_SEEDS if quick else bench_searches.NUM_SEEDS),
-        store=open_home_store(home),
-        home=home,
-        console=make_console(stderr=True),
-    )
+    with closing(patient(open_home_store(home))) as store:
+        report = bench_searches.run_whole_searches(
+            config,
+            algorithms=(config.algorithm.name, *(against or ("random",))),
+            num_seeds=seeds or (bench_searches.QUICK_SEEDS if quick else bench_searches.NUM_SEEDS),
+            store=store,
+            home=home,
+            console=make_console(stderr=True),
+        )
     show(report, print_whole_searches, as_json=as_json, as_markdown=as_markdown if markdown else None)
 
 

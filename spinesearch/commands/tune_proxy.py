@@ -1,10 +1,11 @@
 """`tune-proxy`: the cheapest proxy recipe that ranks."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from spinesearch.commands.reports import AsJson, Quick, show
 
 NUM_RECIPES, QUICK_RECIPES = 30, 3
 NUM_ARCHITECTURES, QUICK_ARCHITECTURES = 40, 8
@@ -22,8 +23,8 @@ def tune_proxy(
         float | None, typer.Option(min=1, help="so many times the document's steps has the reference training")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="of architectures, recipes and trainings")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="a small run, to see that it works")] = False,
+    as_json: AsJson = False,
+    quick: Quick = False,
 ) -> None:
     """Which short training orders architectures like a long one, for the fewest seconds? Ray Tune and Optuna look."""
     from nas_controller.search_config import load_search_file
@@ -53,7 +54,4 @@ def tune_proxy(
     judges = Judges(specs=(), data=setup.data, evaluator=config.evaluator, cache=setup.cache)
     with ray_for(plan, home.ray_address):
         report = tune_proxy(specs, judges, plan, make_console(stderr=True))
-    if as_json:
-        print(json.dumps(report.to_document(), indent=2))
-    else:
-        print_tuning(report, make_console())
+    show(report, print_tuning, as_json=as_json)
