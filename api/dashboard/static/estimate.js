@@ -27,9 +27,9 @@ function rows(estimate) {
   const { inside_budget: inside, target_cost: target, proxy_cost: proxy } = estimate;
   const found = [
     ["Trainings", whole(estimate.trainings), `at most, ${estimate.concurrent} at a time; the last ones on val`],
+    ...(estimate.timings ? [["Latencies", whole(estimate.timings), "at most, measured before the trainings; not in the time below"]] : []),
     ["Time", estimate.hours ? hours(estimate.hours) : "not known yet", estimate.history ? past(estimate.history) : estimate.no_history],
   ];
-  if (estimate.timings) found.splice(1, 0, ["Latencies", whole(estimate.timings), "at most, measured before the trainings; not in the time below"]);
   if (estimate.cost) found.push(["Cost", money(estimate.cost, estimate.currency), ""]);
   found.push(["Space", architectures(estimate.space.architectures), "different architectures"]);
   found.push(["Inside the budget", percent(inside.value), `of random ones (${percent(inside.low)} to ${percent(inside.high)}, ${inside.draws} drawn)`]);

@@ -55,9 +55,16 @@ function drawParallel(view, acts) {
   byId("parallel").replaceChildren(picture ?? element("p", { class: "empty" }, "Lines appear here once trials have a reward."));
 }
 
+/** Latencies are shown where the search measures them. */
+function showTimed(isTimed) {
+  byId("cost-latency").hidden = !isTimed;
+  for (const id of ["best", "all-trials"]) byId(id).classList.toggle("is-timed", isTimed);
+}
+
 /** Draws all charts of trials; `acts` is as for `drawTrials`. */
 export async function draw(view, acts) {
   const hasTrials = view.history.num_trials > 0;
+  showTimed(Boolean(view.search.config.latency));
   show("chart", hasTrials);
   show("chart-empty", !hasTrials);
   byId("smoothed-over").textContent = view.history.smoothed_over;
@@ -66,16 +73,9 @@ export async function draw(view, acts) {
   if (hasTrials) await drawRewards(view, acts);
 }
 
-/** Latencies are shown where the search measures them. */
-function showTimed(isTimed) {
-  byId("cost-latency").hidden = !isTimed;
-  for (const id of ["best", "all-trials"]) byId(id).classList.toggle("is-timed", isTimed);
-}
-
 /** Draws the charts that take longer, and that change little from one trial to the next. */
 export async function drawMore(view, acts) {
   drawParallel(view, acts);
-  showTimed(Boolean(view.search?.config.latency));
   const hasFront = view.pareto !== null && view.history.num_trials > 0;
   show("cost-chart", hasFront);
   show("cost-empty", view.pareto !== null && !hasFront);
