@@ -179,7 +179,7 @@ def _policies(plan: Plan, found: dict[tuple[str, str, str], list[Result]]) -> li
 
 
 def _paired(own: Sequence[Values], rival: Sequence[Values]) -> np.ndarray:
-    """What one is above the other, on the seeds of both: each ran the first ones; of each a number, or all by budget."""
+    """What one is above the other, on the seeds of both: each ran the first ones; of each one or all budgets."""
     both = min(len(own), len(rival))
     gains: np.ndarray = np.array(own[:both]) - np.array(rival[:both])
     return gains
