@@ -14,7 +14,7 @@ from sqlalchemy import event
 
 from nas_controller.records import EntryKind, TrialState
 from nas_controller.store.base import Store, StoreError
-from nas_controller.store.engine import for_writing
+from nas_controller.store.engine import for_writing, make_engine
 from nas_controller.store.open import open_store
 from nas_controller.store.sql import SqlStore
 from nas_controller.trial_summaries import Objective
@@ -210,6 +210,22 @@ def test_several_threads_open_new_files(tmp_path: Path, num_files: int) -> None:
         found += [search.id for search in store.list_searches(10)]
         store.close()
     assert sorted(found) == ["s0", "s1", "s2", "s3"]
+
+
+def test_many_threads_connect_to_new_files_for_the_first_time(tmp_path: Path) -> None:
+    num_threads, num_files = 8, 40
+    together = Barrier(num_threads)
+
+    def connect(_thread: int) -> None:
+        for number in range(num_files):
+            engine = make_engine(f"sqlite:///{tmp_path / str(number)}.sqlite")
+            together.wait(60)
+            with engine.connect() as connection:
+                assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+            engine.dispose()
+
+    with ThreadPoolExecutor(num_threads) as threads:
+        list(threads.map(connect, range(num_threads)))
 
 
 def test_a_killed_process_leaves_what_it_committed_and_nothing_else(sqlite_store: SqlStore, url: str) -> None:
