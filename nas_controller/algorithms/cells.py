@@ -1,12 +1,12 @@
-"""Recurrent cells with their gradients, for one sequence at a time: a few small products a step, in numpy.
+"""A recurrent cell with its gradient, for one sequence at a time: a few small products a step, in numpy.
 
-Equations and the order of the gates are those of `torch.nn.GRU` and `torch.nn.LSTM`, whose numbers and gradients the
-tests compare. In a hundred steps of width 32 torch spends its time on calls; this takes a tenth of it.
+Equations and the order of the gates are those of `torch.nn.LSTM`, whose numbers and gradients the tests compare. In a
+hundred steps of width 32 torch spends its time on calls; this takes a tenth of it.
 
 Products over all steps are sums by `einsum`: BLAS shares them among threads where they are large enough, and
 then their last bits would depend on how many there are.
 
-Shapes: T steps, I inputs, H hidden width, G gates: 3H of a GRU, 4H of an LSTM.
+Shapes: T steps, I inputs, H hidden width, G gates, 4H.
 """
 
 from collections.abc import Mapping
@@ -16,94 +16,6 @@ import numpy as np
 from scipy.special import expit
 
 from nas_controller.algorithms.parameters import Array, Parameters
-
-
-@dataclass(frozen=True, slots=True)
-class GruTrace:
-    """What a run kept for its gradient; `before_TH` are the hidden states that the steps began with, `candidate_TH`
-    what the reset gate was multiplied with."""
-
-    inputs_TI: Array
-    before_TH: Array
-    gates_T2H: Array
-    candidate_TH: Array
-    new_TH: Array
-    hidden_TH: Array
-
-
-class Gru:
-    """A gated recurrent unit (Cho et al. 2014), reset after the product; gates: reset, update, new.
-
-    Args:
-        name: of its arrays among the parameters.
-    """
-
-    def __init__(self, name: str, parameters: Parameters) -> None:
-        self._name = name
-        self._input_GI, self._hidden_GH = parameters[f"{name}.input_GI"], parameters[f"{name}.hidden_GH"]
-        self._input_bias_G, self._hidden_bias_G = (
-            parameters[f"{name}.input_bias_G"],
-            parameters[f"{name}.hidden_bias_G"],
-        )
-        self.width = self._hidden_GH.shape[1]
-
-    @staticmethod
-    def shapes(name: str, num_inputs: int, width: int) -> Mapping[str, tuple[int, ...]]:
-        """Its arrays."""
-        gates = 3 * width
-        return {
-            f"{name}.input_GI": (gates, num_inputs),
-            f"{name}.hidden_GH": (gates, width),
-            f"{name}.input_bias_G": (gates,),
-            f"{name}.hidden_bias_G": (gates,),
-        }
-
-    def step(self, inputs_I: Array, hidden_H: Array) -> Array:
-        """The hidden state after one step."""
-        return self._step(self._input_GI @ inputs_I + self._input_bias_G, hidden_H)[-1]
-
-    def _step(self, projected_G: Array, hidden_H: Array) -> tuple[Array, Array, Array, Array]:
-        """Gates of reset and update, candidate, new, and the next hidden state."""
-        last = 2 * self.width
-        recurrent_G = self._hidden_GH @ hidden_H + self._hidden_bias_G
-        gates_2H = expit(projected_G[:last] + recurrent_G[:last])
-        new_H = np.tanh(projected_G[last:] + gates_2H[: self.width] * recurrent_G[last:])
-        return gates_2H, recurrent_G[last:], new_H, new_H + gates_2H[self.width :] * (hidden_H - new_H)
-
-    def run(self, inputs_TI: Array) -> GruTrace:
-        """All steps of a sequence, from a hidden state of zeros."""
-        num_steps, width = len(inputs_TI), self.width
-        projected_TG = np.einsum("ti,gi->tg", inputs_TI, self._input_GI) + self._input_bias_G
-        gates_T2H, states_TH = np.empty((num_steps, 2 * width)), np.zeros((num_steps + 1, width))
-        candidate_TH, new_TH = np.empty((num_steps, width)), np.empty((num_steps, width))
-        for t in range(num_steps):
-            step = self._step(projected_TG[t], states_TH[t])
-            gates_T2H[t], candidate_TH[t], new_TH[t], states_TH[t + 1] = step
-        return GruTrace(inputs_TI, states_TH[:-1], gates_T2H, candidate_TH, new_TH, states_TH[1:])
-
-    def backward(self, trace: GruTrace, by_hidden_TH: Array, gradients: Parameters) -> Array:
-        """Gradient by the inputs, TI, from that by each step's hidden state; that by the parameters goes into
-        `gradients`."""
-        reset_TH, update_TH = trace.gates_T2H[:, : self.width], trace.gates_T2H[:, self.width :]
-        to_new_TH = (1 - update_TH) * (1 - trace.new_TH**2)
-        to_reset_TH = to_new_TH * trace.candidate_TH * reset_TH * (1 - reset_TH)
-        to_update_TH = (trace.before_TH - trace.new_TH) * update_TH * (1 - update_TH)
-        factors_T3H = np.stack([to_reset_TH, to_update_TH, to_new_TH * reset_TH], axis=1)
-        by_recurrent_T3H, by_state_TH = np.empty_like(factors_T3H), np.empty_like(by_hidden_TH)
-        carried_H = np.zeros(self.width)
-        for t in reversed(range(len(by_hidden_TH))):
-            by_state_TH[t] = by_hidden_TH[t] + carried_H
-            by_recurrent_T3H[t] = factors_T3H[t] * by_state_TH[t]
-            carried_H = update_TH[t] * by_state_TH[t] + by_recurrent_T3H[t].reshape(-1) @ self._hidden_GH
-        by_recurrent_TG = by_recurrent_T3H.reshape(len(by_hidden_TH), -1)
-        by_projected_TG = by_recurrent_TG.copy()
-        by_projected_TG[:, 2 * self.width :] = to_new_TH * by_state_TH
-        gradients[f"{self._name}.hidden_GH"][...] = np.einsum("tg,th->gh", by_recurrent_TG, trace.before_TH)
-        gradients[f"{self._name}.hidden_bias_G"][...] = by_recurrent_TG.sum(0)
-        gradients[f"{self._name}.input_GI"][...] = np.einsum("tg,ti->gi", by_projected_TG, trace.inputs_TI)
-        gradients[f"{self._name}.input_bias_G"][...] = by_projected_TG.sum(0)
-        by_inputs_TI: Array = np.einsum("tg,gi->ti", by_projected_TG, self._input_GI)
-        return by_inputs_TI
 
 
 @dataclass(frozen=True, slots=True)

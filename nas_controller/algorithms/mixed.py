@@ -24,8 +24,9 @@ from nas_controller.algorithms.guided import Guided, GuidedSettings
 from nas_controller.algorithms.local_search import ARM as LOCAL_SEARCH
 from nas_controller.algorithms.local_search import LocalSearch, LocalSearchSettings
 from nas_controller.algorithms.policy_gradient import ARM as POLICY
+from nas_controller.algorithms.policy_gradient import PolicyGradientSettings
 from nas_controller.algorithms.random_search import RandomSearch
-from nas_controller.algorithms.reinforce import Reinforce, ReinforceSettings
+from nas_controller.algorithms.reinforce import Reinforce
 from nas_controller.algorithms.settings import checked_settings, whole_settings
 from nas_controller.algorithms.state import require_like
 from nas_controller.algorithms.told import check_told
@@ -65,9 +66,9 @@ class MixedSettings:
         return cls(**whole_settings({**usual, **given}, _RANGES), horizon=horizon)
 
 
-def _policy_settings(settings: MixedSettings) -> ReinforceSettings:
+def _policy_settings(settings: MixedSettings) -> PolicyGradientSettings:
     """Those of REINFORCE, but for the effective sample size: it would judge steps by trials that others proposed."""
-    return ReinforceSettings(horizon=settings.horizon, effective_share=0.0)
+    return PolicyGradientSettings(horizon=settings.horizon, effective_share=0.0)
 
 
 class Mixed(SearchAlgorithm):

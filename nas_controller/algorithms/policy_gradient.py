@@ -71,7 +71,7 @@ class PolicyGradientSettings:
         importance: 0, 1 or 2; see `estimator.Importance`.
         ratio_clip: see `estimator.decision_weights`; 0 for none.
         effective_share: of the sample size, below which the step shrinks; 0 for never.
-        gradient_clip: largest norm of a gradient.
+        gradient_clip: largest norm of a gradient; 0 for any.
     """
 
     learning_rate: float = 0.02
@@ -85,7 +85,7 @@ class PolicyGradientSettings:
     importance: float = float(Importance.TRUNCATED)
     ratio_clip: float = 0.0
     effective_share: float = 0.5
-    gradient_clip: float = 10.0
+    gradient_clip: float = 0.0
 
     RANGES: ClassVar[Ranges] = {
         "learning_rate": (1e-6, 1.0),
@@ -99,7 +99,7 @@ class PolicyGradientSettings:
         "importance": (0.0, 2.0),
         "ratio_clip": (0.0, 10.0),
         "effective_share": (0.0, 1.0),
-        "gradient_clip": (1e-3, 1e6),
+        "gradient_clip": (0.0, 1e6),
     }
 
     def __post_init__(self) -> None:
@@ -187,12 +187,13 @@ class PolicyGradient(SearchAlgorithm):
         return decision_weights(ratios_T, advantage, Importance(int(settings.importance)), settings.ratio_clip)
 
     def _step(self, gradient_P: Array) -> None:
-        """One Adam step with the gradient clipped by its norm."""
+        """One Adam step, with a gradient that is no longer than it may be."""
         settings = self._settings
         norm = float(np.sqrt(np.square(gradient_P).sum()))
         self._progress.gradient_norm = norm
-        clip = min(1.0, settings.gradient_clip / max(norm, _SMALLEST_NORM))
-        trust = 1.0
+        clip = trust = 1.0
+        if settings.gradient_clip:
+            clip = min(1.0, settings.gradient_clip / max(norm, _SMALLEST_NORM))
         if settings.effective_share:
             trust = min(1.0, self._recent.effective_share / settings.effective_share)
         self._adam.step(clip * gradient_P, trust * settings.learning_rate, int(self._progress.told))

@@ -5,31 +5,14 @@ The paper names the RNN controller of Zoph and Le 2017 (Du et al. 2020, section 
 nor settings: those are ours. That controller is `reinforce_recurrent`.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 from nas_controller.algorithms.draws import trial_draws
 from nas_controller.algorithms.pointer_policy import PointerPolicy
 from nas_controller.algorithms.policy_gradient import PolicyGradient, PolicyGradientSettings
-from nas_controller.algorithms.settings import Ranges
 from search_space.decisions import SearchSpace
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReinforceSettings(PolicyGradientSettings):
-    """Those of the estimator, and of the network.
-
-    Args:
-        memory: weight of what the network remembers of earlier decisions; 0 for nothing.
-    """
-
-    memory: float = 0.1
-
-    RANGES: ClassVar[Ranges] = {**PolicyGradientSettings.RANGES, "memory": (0.0, 10.0)}
 
 
 class Reinforce(PolicyGradient):
     """A pointer policy, moved towards what was rewarded."""
 
-    def __init__(self, space: SearchSpace, seed: int, settings: ReinforceSettings) -> None:
-        super().__init__(space, seed, settings, PointerPolicy(space, trial_draws(seed, 0), settings.memory))
+    def __init__(self, space: SearchSpace, seed: int, settings: PolicyGradientSettings) -> None:
+        super().__init__(space, seed, settings, PointerPolicy(space, trial_draws(seed, 0)))

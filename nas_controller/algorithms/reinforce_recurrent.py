@@ -133,9 +133,10 @@ class _RecurrentReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecurrentSettings(PolicyGradientSettings):
-    """Those of the estimator; the network learns at a rate of its own."""
+    """Those of the estimator; the network learns at a rate of its own, and gradients through time are clipped."""
 
     learning_rate: float = 0.003
+    gradient_clip: float = 10.0
 
 
 class ReinforceRecurrent(PolicyGradient):

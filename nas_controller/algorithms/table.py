@@ -11,8 +11,9 @@ from nas_controller.algorithms.guided import Guided, GuidedSettings
 from nas_controller.algorithms.local_search import LocalSearch, LocalSearchSettings
 from nas_controller.algorithms.mixed import Mixed, MixedSettings
 from nas_controller.algorithms.optuna_search import OptunaCmaEs, OptunaNsga2, OptunaTpe
+from nas_controller.algorithms.policy_gradient import PolicyGradientSettings
 from nas_controller.algorithms.random_search import RandomSearch
-from nas_controller.algorithms.reinforce import Reinforce, ReinforceSettings
+from nas_controller.algorithms.reinforce import Reinforce
 from nas_controller.algorithms.reinforce_recurrent import RecurrentSettings, ReinforceRecurrent
 from nas_controller.reward import TargetForm
 from nas_controller.search_config import CostTarget, SearchConfig
@@ -64,7 +65,7 @@ def _random(space: SearchSpace, seed: int, settings: Mapping[str, float]) -> Sea
 
 
 def _reinforce(space: SearchSpace, seed: int, settings: Mapping[str, float]) -> SearchAlgorithm:
-    return Reinforce(space, seed, ReinforceSettings.from_mapping(settings))
+    return Reinforce(space, seed, PolicyGradientSettings.from_mapping(settings))
 
 
 def _reinforce_recurrent(space: SearchSpace, seed: int, settings: Mapping[str, float]) -> SearchAlgorithm:

@@ -1,10 +1,10 @@
-"""Recurrent cells: numbers and gradients are those of torch."""
+"""The recurrent cell: numbers and gradients are those of torch."""
 
 import numpy as np
 import pytest
 import torch
 
-from nas_controller.algorithms.cells import Gru, Lstm
+from nas_controller.algorithms.cells import Lstm
 from nas_controller.algorithms.parameters import Array, Parameters
 
 NUM_STEPS, NUM_INPUTS, WIDTH = 7, 5, 6
@@ -23,7 +23,7 @@ def drawn_arrays() -> tuple[Array, Array]:
     return draws.normal(size=(NUM_STEPS, NUM_INPUTS)), draws.normal(size=(NUM_STEPS, WIDTH))
 
 
-def in_torch(module: torch.nn.GRU | torch.nn.LSTM, arrays: dict[str, Array]) -> tuple[Array, dict[str, Array], Array]:
+def in_torch(module: torch.nn.LSTM, arrays: dict[str, Array]) -> tuple[Array, dict[str, Array], Array]:
     """Hidden states of torch's module with these arrays; gradients by the arrays, and by the inputs."""
     inputs_TI, by_hidden_TH = drawn_arrays()
     for name, array in arrays.items():
@@ -38,29 +38,6 @@ def in_torch(module: torch.nn.GRU | torch.nn.LSTM, arrays: dict[str, Array]) -> 
 
 def assert_close(found: Array, expected: Array) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=CLOSE)
-
-
-def test_a_gru_is_that_of_torch() -> None:
-    parameters = drawn(dict(Gru.shapes("cell", NUM_INPUTS, WIDTH)))
-    names = {
-        "weight_ih_l0": "cell.input_GI",
-        "weight_hh_l0": "cell.hidden_GH",
-        "bias_ih_l0": "cell.input_bias_G",
-        "bias_hh_l0": "cell.hidden_bias_G",
-    }
-    arrays = {theirs: parameters[ours] for theirs, ours in names.items()}
-    expected, by_arrays, by_inputs = in_torch(torch.nn.GRU(NUM_INPUTS, WIDTH, dtype=torch.float64), arrays)
-    cell, gradients = Gru("cell", parameters), Parameters(parameters.shapes)
-    inputs_TI, by_hidden_TH = drawn_arrays()
-    trace = cell.run(inputs_TI)
-    assert_close(trace.hidden_TH, expected)
-    assert_close(cell.backward(trace, by_hidden_TH, gradients), by_inputs)
-    for theirs, ours in names.items():
-        assert_close(gradients[ours], by_arrays[theirs])
-    hidden_H = np.zeros(WIDTH)
-    for inputs_I, expected_H in zip(inputs_TI, expected, strict=True):
-        hidden_H = cell.step(inputs_I, hidden_H)
-        assert_close(hidden_H, expected_H)
 
 
 def test_an_lstm_is_that_of_torch() -> None:
@@ -84,7 +61,6 @@ def test_an_lstm_is_that_of_torch() -> None:
 
 @pytest.mark.parametrize("value", [-1e4, 1e4])
 def test_large_numbers_saturate_and_overflow_nothing(value: float) -> None:
-    for cell_type in (Gru, Lstm):
-        parameters = drawn(dict(cell_type.shapes("cell", NUM_INPUTS, WIDTH)))
-        trace = cell_type("cell", parameters).run(np.full((NUM_STEPS, NUM_INPUTS), value))
-        assert np.abs(trace.hidden_TH).max() <= 1.0
+    parameters = drawn(dict(Lstm.shapes("cell", NUM_INPUTS, WIDTH)))
+    trace = Lstm("cell", parameters).run(np.full((NUM_STEPS, NUM_INPUTS), value))
+    assert np.abs(trace.hidden_TH).max() <= 1.0

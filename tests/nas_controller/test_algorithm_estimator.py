@@ -18,7 +18,7 @@ RATIOS_T = np.array([0.5, 1.0, 2.0])
 
 def drawn_reading(scores_N: np.ndarray | None = None) -> Reading:
     """A genotype with scores drawn at random."""
-    policy = PointerPolicy(SPINENET_49, trial_draws(1, 0), memory=0.1)
+    policy = PointerPolicy(SPINENET_49, trial_draws(1, 0))
     genotype = random_genotype(SPINENET_49, Random(1))
     reading = policy.read(genotype)
     if scores_N is None:

@@ -9,12 +9,13 @@ import pytest
 from nas_controller.algorithms.base import SearchAlgorithm, StateDict
 from nas_controller.algorithms.local_search import LocalSearch, LocalSearchSettings
 from nas_controller.algorithms.mixed import ARMS, Mixed, MixedSettings
-from nas_controller.algorithms.reinforce import Reinforce, ReinforceSettings
+from nas_controller.algorithms.policy_gradient import PolicyGradientSettings
+from nas_controller.algorithms.reinforce import Reinforce
 from search_space.decisions import SearchSpace
 from search_space.spaces import R23_SP30, SPACES
 from tests.conformance.algorithm_suite import AlgorithmSuite, assert_same, told
 
-POLICY_SETTINGS = ReinforceSettings(effective_share=0.0)
+POLICY_SETTINGS = PolicyGradientSettings(effective_share=0.0)
 NAMES = tuple(arm.name for arm in ARMS)
 
 

@@ -15,8 +15,7 @@ from search_space.spaces import EFF_SPINENET_B0, JOINT, SPINENET_49
 
 STEP = 1e-6
 POLICIES: dict[str, Callable[[SearchSpace], Policy]] = {
-    "pointer": lambda space: PointerPolicy(space, trial_draws(5, 0), memory=0.1),
-    "pointer without memory": lambda space: PointerPolicy(space, trial_draws(5, 0), memory=0.0),
+    "pointer": lambda space: PointerPolicy(space, trial_draws(5, 0)),
     "recurrent": lambda space: RecurrentPolicy(space, trial_draws(5, 0)),
 }
 each_policy = pytest.mark.parametrize("make", POLICIES.values(), ids=list(POLICIES))
@@ -68,7 +67,7 @@ def test_gradients_are_those_of_finite_differences(make: Callable[[SearchSpace],
             assert gradient_P[place] == pytest.approx((values[0] - values[1]) / (2 * STEP), rel=1e-4, abs=1e-6)
 
 
-def test_without_memory_a_decision_does_not_depend_on_what_was_taken() -> None:
+def test_only_the_recurrent_policy_remembers_what_was_taken() -> None:
     """Types of blocks 2 and 3 of the same levels, first type taken or second."""
     makers = {name: moved(make(SPINENET_49)) for name, make in POLICIES.items()}
     genotype = (0,) * SPINENET_49.genotype_length
@@ -78,4 +77,4 @@ def test_without_memory_a_decision_does_not_depend_on_what_was_taken() -> None:
     for name, policy in makers.items():
         one, two = policy.read(genotype), policy.read(other)
         differ[name] = one.log_probs_N[one.offers.taken_T[place + 1]] != two.log_probs_N[two.offers.taken_T[place + 1]]
-    assert differ == {"pointer": True, "pointer without memory": False, "recurrent": True}
+    assert differ == {"pointer": False, "recurrent": True}

@@ -12,7 +12,8 @@ import pytest
 from nas_controller.algorithms.base import Proposal, SearchAlgorithm
 from nas_controller.algorithms.draws import trial_draws
 from nas_controller.algorithms.pointer_policy import PointerPolicy
-from nas_controller.algorithms.reinforce import Reinforce, ReinforceSettings
+from nas_controller.algorithms.policy_gradient import PolicyGradientSettings
+from nas_controller.algorithms.reinforce import Reinforce
 from nas_controller.records import TrialState
 from search_space.decisions import SearchSpace, random_genotype
 from search_space.spaces import R0_SP53, R35_SP18, SPINENET_49
@@ -21,7 +22,7 @@ from tests.conformance.algorithm_suite import AlgorithmSuite, run, told
 
 
 def make(space: SearchSpace, seed: int = 5, **settings: float) -> Reinforce:
-    return Reinforce(space, seed, ReinforceSettings.from_mapping(settings))
+    return Reinforce(space, seed, PolicyGradientSettings.from_mapping(settings))
 
 
 class TestReinforce(AlgorithmSuite):
@@ -35,7 +36,7 @@ def parameters(algorithm: Reinforce) -> np.ndarray:
 
 def recomputed(algorithm: Reinforce, space: SearchSpace, proposal: Proposal) -> np.ndarray:
     """Log-probability of each decision of a proposal under a policy of the algorithm's parameters."""
-    policy = PointerPolicy(space, trial_draws(0, 0), memory=0.1)
+    policy = PointerPolicy(space, trial_draws(0, 0))
     policy.parameters.vector_P[...] = parameters(algorithm)
     reading = policy.read(proposal.genotype)
     return reading.log_probs_N[reading.offers.taken_T]

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from nas_controller.algorithms.base import ToldTrial
-from nas_controller.algorithms.reinforce import Reinforce, ReinforceSettings
+from nas_controller.algorithms.policy_gradient import PolicyGradientSettings
+from nas_controller.algorithms.reinforce import Reinforce
 from nas_controller.algorithms.table import ALGORITHM_NAMES, make_algorithm
 from nas_controller.records import EntryKind, Failure, LedgerEntry, SearchState, Trial, TrialKey, TrialState
 from nas_controller.requests import RequestState
@@ -240,11 +241,11 @@ def test_every_algorithm_takes_what_earlier_searches_trained(name: str) -> None:
 
 def test_the_policy_learns_from_them_and_does_not_collapse() -> None:
     """What was rewarded is the first option of the last decision but one, which has 16."""
-    policy = Reinforce(R35_SP18, 5, ReinforceSettings(horizon=40))
+    policy = Reinforce(R35_SP18, 5, PolicyGradientSettings(horizon=40))
     for number in range(1, 101):
         genotype = random_genotype(R35_SP18, Random(number))
         policy.tell(of_earlier(R35_SP18, number, reward=float(genotype[-2] == 0)))
     said = policy.diagnostics()
-    assert said["entropy_bonus"] == ReinforceSettings().entropy_start, "the horizon counts this search's trials"
-    assert said["entropy"] > 2 * ReinforceSettings().collapse_entropy
+    assert said["entropy_bonus"] == PolicyGradientSettings().entropy_start, "the horizon counts this search's trials"
+    assert said["entropy"] > 2 * PolicyGradientSettings().collapse_entropy
     assert sum(policy.ask(number).genotype[-2] == 0 for number in range(1, 31)) > 20

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 from typer.testing import CliRunner
 
-from nas_controller.algorithms.reinforce import ReinforceSettings
+from nas_controller.algorithms.policy_gradient import PolicyGradientSettings
 from nas_controller.algorithms.table import make_algorithm
 from search_space.spaces import R35_SP18
 from spinesearch.bench import ablations, algorithm_tasks, many_searches
@@ -17,7 +17,7 @@ from spinesearch.cli import app
 
 def test_each_variant_is_made_and_differs_from_the_default_in_what_it_names() -> None:
     assert len({one.name for one in ABLATIONS}) == len(ABLATIONS)
-    default = asdict(ReinforceSettings())
+    default = asdict(PolicyGradientSettings())
     for one in ABLATIONS:
         make_algorithm(one.algorithm, R35_SP18, 1, dict(one.settings))
         assert all(default[name] != value for name, value in one.settings), one.name
