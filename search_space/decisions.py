@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import lt
 from random import Random
 
 from search_space.plan import TargetNetwork
@@ -232,6 +233,8 @@ class SearchSpace(ABC):
         length = len(genotype)
         if length > self.genotype_length or (length < self.genotype_length and not is_prefix):
             raise ValueError(f"genotype of length {length}: {self.name} has {self.genotype_length} decisions")
+        if all(map(lt, genotype, self.option_counts)) and min(genotype, default=0) >= 0:
+            return
         for position, (index, count) in enumerate(zip(genotype, self.option_counts, strict=False)):
             if not 0 <= index < count:
                 what = self.describe_point(position)

@@ -117,6 +117,7 @@ class ScalePermutedSpace(SearchSpace):
 
     def options(self, prefix: Sequence[int]) -> DecisionPoint | None:
         """The next decision after `prefix`, or None where the genotype is complete."""
+        self.check(prefix, is_prefix=True)
         choices = self._read(prefix)
         if len(prefix) == self.genotype_length:
             return None
@@ -241,8 +242,7 @@ class ScalePermutedSpace(SearchSpace):
         return count_space(self._offer)
 
     def _read(self, prefix: Sequence[int]) -> Choices:
-        """What a prefix decided; adjustments and types that the space does not search are filled in."""
-        self.check(prefix, is_prefix=True)
+        """What a prefix decided, checked before; adjustments and types that the space does not search are filled in."""
         after_picks = len(self.pool)
         after_outputs = after_picks + len(OUTPUT_LEVELS)
         after_adjustments = after_outputs + self._num_adjustment_points
@@ -385,6 +385,9 @@ def _pick_all(
 
 def _taken(items: Sequence[T], indices: Sequence[int]) -> tuple[T, ...]:
     """Items taken one after the other out of those that are left."""
+    if len(indices) == 2:  # parents, of which there are many
+        first, second = indices
+        return items[first], items[second + (second >= first)]
     left = list(items)
     return tuple(left.pop(index) for index in indices)
 

@@ -182,8 +182,10 @@ class Guided(SearchAlgorithm):
             seed = rng.getrandbits(62) + 1
             genotype, _ = self._space.mutate(genotype, seed)
             path = (*path, seed)
+        if len(path) > MAX_PATH:
+            return None
         bags = features(self._space, genotype)
-        if len(path) > MAX_PATH or identity(bags) in self._seen:
+        if identity(bags) in self._seen:
             return None
         return _Candidate(parent.parent, path, genotype, bags)
 
