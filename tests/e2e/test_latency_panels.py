@@ -43,6 +43,8 @@ def test_latencies_have_a_column_and_an_axis(page: Page, url: str, store: Store,
     expect(jobs.locator("td:first-child")).to_have_text(["latency", "reward split"])
     expect(page.locator("#trial .facts")).to_contain_text("Latency41.5 ms")
     expect(page.locator("#cost-shade")).to_have_text("The shaded band is the budget.")
+    page.locator("#workers-section").scroll_into_view_if_needed()
+    expect(page.locator("#workers .keys > span")).to_have_text(["timing the network", "training for the reward"])
     page.locator("#costs").scroll_into_view_if_needed()
     page.locator("#cost").select_option("latency")
     expect(page.locator("#cost-chart")).to_have_attribute(

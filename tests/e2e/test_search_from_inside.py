@@ -68,6 +68,8 @@ def test_every_panel_is_filled_without_a_complaint(inside: Page, complaints: lis
     expect(figures).to_contain_text("4 diverged")
     expect(figures).to_contain_text("1 busy, 1 idle")
     expect(figures).to_contain_text("of 9.00 at most")
+    keys = inside.locator("#workers .keys > span")
+    expect(keys).to_have_text(["training for the reward", "training measured on val", "failed or lost"])
     for reason in ("diverged", "step 150", "budget"):
         expect(inside.locator("#failures tbody tr").filter(has_text=reason).first).to_be_visible()
     # Random are the places 3, 13, 23 and 33; of the 23 others that were trained 20, 14, 8 and 2 are later, so better.

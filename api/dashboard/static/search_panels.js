@@ -65,7 +65,7 @@ const showFailures = (found, path) => put("failures", [reasonTable(found, path),
 
 function showWorkers(id, { workers, spans }, path) {
   const picture = timeline({ workers, spans }, new Date().toISOString(), path);
-  put(id, workers.length > 0 ? [picture, picture && timelineKeys(), workerTable(workers, path)] : null, "Workers appear here once the first attempt was started.");
+  put(id, workers.length > 0 ? [picture, picture && timelineKeys(spans), workerTable(workers, path)] : null, "Workers appear here once the first attempt was started.");
 }
 
 /** Adds all of them for a search; `view` is the page's, `draw.status()` and `draw.charts()` draw it, `draw.pick(number)` shows a trial. */

@@ -21,7 +21,7 @@ function span(each, across, top, now, searchPath) {
   const [left, right] = [across(each.started_at), across(end)];
   const words = `trial ${each.trial}, ${kindWords(each.kind)}, ${each.state.replaceAll("_", " ")}, ${duration(secondsBetween(each.started_at, end))}`;
   const place = { x: left.toFixed(1), y: top + 3, width: Math.max(1.5, right - left - 0.5).toFixed(1), height: ROW - 6 };
-  return svg("rect", { class: `span ${each.state} ${each.kind}`, ...place, onclick: () => location.assign(`${searchPath}/trials/${each.trial}`) }, titled(words));
+  return svg("rect", { class: `span ${each.state} ${lookOf(each)}`, ...place, onclick: () => location.assign(`${searchPath}/trials/${each.trial}`) }, titled(words));
 }
 
 /** The picture of the last attempts; null where there are none. */
@@ -43,11 +43,16 @@ export function timeline({ workers, spans }, now, searchPath) {
   return picture;
 }
 
-const KEYS = [["proxy", "training for the reward"], ["reevaluate", "training measured on val"], ["failed", "failed or lost"]];
+const ENDS = { failed: "failed", lost: "failed", cancelled: "cancelled", stopped: "cancelled" };
+const LOOKS = { ...KINDS, failed: "failed or lost", cancelled: "cancelled or stopped" };
+const lookOf = (each) => ENDS[each.state] ?? each.kind;
 
-/** What the colours of the timeline mean. */
-export const timelineKeys = () =>
-  element("p", { class: "keys" }, KEYS.map(([look, text]) => element("span", {}, element("span", { class: `swatch key-${look}`, "aria-hidden": "true" }), text)));
+/** What the colours of the timeline mean: those that it has. */
+export function timelineKeys(spans) {
+  const seen = new Set(spans.map(lookOf));
+  const shown = Object.entries(LOOKS).filter(([look]) => seen.has(look));
+  return element("p", { class: "keys" }, shown.map(([look, text]) => element("span", {}, element("span", { class: `swatch key-${look}`, "aria-hidden": "true" }), text)));
+}
 
 const HEAD = [word("Worker"), word("State"), word("At work on"), number("Since"), number("Attempts"), number("At work"), number("Lost")];
 
