@@ -5,10 +5,8 @@ instances and seeds go to each contender. What counts is the true value of the t
 deviations of random architectures.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from rich.console import Console
@@ -73,10 +71,6 @@ class AlgorithmsReport:
     num_draws: int
     rows: tuple[Row, ...]
     policies: tuple[PolicyGain, ...] = ()
-
-    def to_document(self) -> dict[str, Any]:
-        """The report as plain data, ready for JSON."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
 
 def run_algorithms(plan: Plan, kept: KeptResults | None = None, console: Console | None = None) -> AlgorithmsReport:

@@ -5,7 +5,6 @@ by default and, where it gives more, for as much as it gives at once. Cold is th
 holds nothing yet. For the last column one more process commits trials, dozens a second.
 """
 
-import json
 import math
 import multiprocessing
 import subprocess
@@ -14,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from random import Random
@@ -99,10 +98,6 @@ class ApiReport:
     num_requests: int
     trials_a_second: float
     routes: tuple[RouteReport, ...]
-
-    def to_document(self) -> dict[str, Any]:
-        """The report as plain data, ready for JSON."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,9 @@ Every variant leaves out one choice, in a process of its own; they take turns, s
 and times are medians over the rounds.
 """
 
-import json
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -87,10 +86,6 @@ class ChoicesReport:
     rounds: int
     task: dict[str, Any]
     variants: tuple[VariantReport, ...]
-
-    def to_document(self) -> dict[str, Any]:
-        """The report as plain data, ready for JSON."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
 
 def run_choices(

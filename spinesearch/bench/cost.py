@@ -6,15 +6,14 @@ which every counter must say the same multiply-adds.
 
 import importlib
 import importlib.util
-import json
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
 from random import Random
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -65,10 +64,6 @@ class CostBenchReport:
     memory_bytes: int
     memory_rounds: int
     left_out: tuple[str, ...]
-
-    def to_document(self) -> dict[str, Any]:
-        """The report as plain data, ready for JSON."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
 
 def run_cost(*, quick: bool = False) -> CostBenchReport:

@@ -8,10 +8,8 @@ Two more figures, with simulated workers: what share of the time many of them ar
 that the controller's real seconds are added to; and how long a controller takes to take up a search that was cut off.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from rich.console import Console
@@ -71,10 +69,6 @@ class DispatchReport:
     busy_trial_seconds: float
     busy_share: float
     resume_seconds: dict[int, float]
-
-    def to_document(self) -> dict[str, Any]:
-        """The report as plain data, ready for JSON."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
 
 def run_dispatch(

@@ -6,10 +6,9 @@ looks best, by true values: its hypervolume over costs between the ends of the f
 in the middle. That is the mean, over these costs, of the best value within the cost.
 """
 
-import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -122,10 +121,6 @@ class FrontReport:
     num_workers: int
     growth: float
     rows: tuple[FrontRow, ...]
-
-    def to_document(self) -> dict[str, Any]:
-        """The report as plain data, ready for JSON."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
 
 class Growing(Standardised):

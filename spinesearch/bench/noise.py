@@ -4,11 +4,10 @@ AP differs between architectures and between seeds of one architecture. The intr
 share of the variance that is between architectures: 1 where one training tells them apart, 0 where none can.
 """
 
-import json
 import multiprocessing
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -70,10 +69,6 @@ class NoiseReport:
     wall_seconds: float
     cpu_seconds: float
     num_diverged: int
-
-    def to_document(self) -> dict[str, Any]:
-        """The report as plain data, ready for JSON."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
 
 def run_noise(

@@ -6,12 +6,11 @@ same time. What counts is the time in which all workers have a trial. Packings t
 busy machine slows all alike; numbers are medians over the rounds.
 """
 
-import json
 import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
@@ -126,10 +125,6 @@ class PackingReport:
     results: tuple[PackingResult, ...]
     left_out: tuple[tuple[Packing, str], ...]
     workers: tuple[dict[str, float], ...]
-
-    def to_document(self) -> dict[str, Any]:
-        """The report as plain data, ready for JSON."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
 
 def run_packing(

@@ -5,15 +5,14 @@ figures and first tables are there, and it listens; charts of plotly.js may come
 browser that holds nothing yet, of an application that holds nothing either; then once more.
 """
 
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 from rich.console import Console
@@ -63,10 +62,6 @@ class PagesReport:
     num_trials: int
     browser: str
     pages: tuple[PageTimes, ...]
-
-    def to_document(self) -> dict[str, Any]:
-        """The report as plain data, ready for JSON."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
 
 def run_pages(*, num_trials: int | None = None, quick: bool = False, console: Console | None = None) -> PagesReport:

@@ -4,10 +4,9 @@ A whole trial is measured as it is; then its parts, called one after another as 
 clock around it. What a step's operators cost comes from torch's profiler, which slows small ones: only shares are said.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from search_space.spec import ArchitectureSpec
@@ -96,10 +95,6 @@ class ProfileReport:
     operators: tuple[OperatorKind, ...]
     bare_seconds: float
     arithmetic_seconds: float
-
-    def to_document(self) -> dict[str, Any]:
-        """The report as plain data, ready for JSON."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
 
 def run_profile(

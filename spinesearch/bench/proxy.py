@@ -5,13 +5,12 @@ size, steps and threads, each trial in a fresh process. They take turns, so that
 times are medians over the rounds.
 """
 
-import json
 import multiprocessing
 import os
 import statistics
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -137,10 +136,6 @@ class ProxyReport:
     allowed_seconds: float
     contenders: tuple[ContenderReport, ...]
     ratios: tuple[Ratio, ...]
-
-    def to_document(self) -> dict[str, Any]:
-        """The report as plain data, ready for JSON."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
 
 def quick_task(task: ProxyTask) -> ProxyTask:

@@ -5,9 +5,8 @@ way from its trials to what the search is told and trains first. What counts is 
 best, of those that this search trained itself.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -136,10 +135,6 @@ class WarmStartReport:
     num_seeds: int
     num_earlier: int
     rows: tuple[StartRow, ...] = field(default=())
-
-    def to_document(self) -> dict[str, Any]:
-        """The report as plain data, ready for JSON."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
 
 def run_warm_start(

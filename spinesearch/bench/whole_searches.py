@@ -5,10 +5,8 @@ is there already is not run again, and an interrupted one goes on. What counts i
 trial with the best reward: neither split nor seed has chosen it.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from rich.console import Console
@@ -93,10 +91,6 @@ class WholeSearchesReport:
     rows: tuple[AlgorithmRow, ...]
     references: tuple[ReferenceRow, ...]
     found: tuple[Found, ...]
-
-    def to_document(self) -> dict[str, Any]:
-        """The report as plain data, ready for JSON."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
 
 def run_whole_searches(

@@ -2,25 +2,18 @@
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from rich.console import Console
 
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Quick = Annotated[bool, typer.Option("--quick", help="a small run, to see that it works")]
-
-
-class Report(Protocol):
-    """What a measurement says."""
-
-    def to_document(self) -> dict[str, Any]:
-        """As plain data, ready for JSON."""
-
-
-R = TypeVar("R", bound=Report)
+R = TypeVar("R", bound="DataclassInstance")
 
 
 def show(
@@ -34,7 +27,7 @@ def show(
     from spinesearch.progress import make_console
 
     if as_json:
-        print(json.dumps(report.to_document(), indent=2))
+        print(json.dumps(asdict(report), indent=2))
     elif as_markdown is not None:
         print(as_markdown(report))
     else:

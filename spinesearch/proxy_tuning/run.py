@@ -6,8 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.table import Table
@@ -47,10 +46,6 @@ class TuningReport:
     tried: tuple[Tried, ...]
     confirmed: tuple[Confirmed, ...]
     chosen: Confirmed | None
-
-    def to_document(self) -> dict[str, Any]:
-        """The report as plain data, ready for JSON."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
 
 def tune_proxy(

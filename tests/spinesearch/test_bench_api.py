@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -81,7 +81,7 @@ def test_the_table_names_what_misses_the_target() -> None:
     assert "target: p95 of at most 100 ms: missed by /v1/slow\n" in printed(ROUTE, slow)
     # A download has no end to wait for.
     assert "reached by every route" in printed(ROUTE, replace(slow, is_stream=True))
-    assert json.loads(json.dumps(report(ROUTE).to_document()))["routes"][0]["rows"] == 481
+    assert json.loads(json.dumps(asdict(report(ROUTE))))["routes"][0]["rows"] == 481
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import fields
+from dataclasses import asdict, fields
 
 import pytest
 from rich.console import Console
@@ -63,4 +63,4 @@ def test_a_report_prints_and_is_plain_data() -> None:
     print_choices(report, Console(file=output, width=120))
     assert "float32" in output.getvalue()
     assert "1.50" in output.getvalue()
-    assert json.loads(json.dumps(report.to_document()))["rounds"] == 1
+    assert json.loads(json.dumps(asdict(report)))["rounds"] == 1

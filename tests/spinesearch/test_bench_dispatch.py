@@ -3,6 +3,7 @@
 import io
 import json
 import time
+from dataclasses import asdict
 from itertools import pairwise
 
 import pytest
@@ -121,4 +122,4 @@ def test_all_contenders_run_to_their_end() -> None:
     report = run_dispatch(quick=True)
     assert [one.num_trials for one in report.contenders] == [200, 20, 20]
     assert all(one.milliseconds > 0 for one in report.contenders)
-    assert json.loads(json.dumps(report.to_document()))["busy_workers"] == 200
+    assert json.loads(json.dumps(asdict(report)))["busy_workers"] == 200

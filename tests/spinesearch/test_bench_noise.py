@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,7 @@ def test_a_whole_measurement(tmp_path: Path) -> None:
     assert report.num_eval_images == 2  # a fifth of eight
     assert report.num_diverged == 0
     assert report.cpu_seconds > 0
-    assert json.loads(json.dumps(report.to_document()))["task"]["steps"] == 2
+    assert json.loads(json.dumps(asdict(report)))["task"]["steps"] == 2
     console = Console(record=True, width=100)
     print_noise(report, console)
     assert "ICC(1)" in console.export_text()

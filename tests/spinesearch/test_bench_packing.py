@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -65,7 +65,7 @@ def test_a_quick_run_recommends_workers_that_a_search_takes(request_to_train: Ev
         assert result.trials_per_hour > 0
         assert 10**8 < result.peak_memory_bytes < 10**10  # it has imported torch
     assert 10**8 < report.machine.training_bytes < 10**10
-    document = json.loads(json.dumps(report.to_document()))
+    document = json.loads(json.dumps(asdict(report)))
     assert document["results"][0]["packing"] == {"workers": 1, "threads": 1, "gpus": 0.0}
     console = Console(record=True, width=200)
     print_packing(report, console)

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import asdict
 
 import pytest
 from rich.console import Console
@@ -72,7 +73,7 @@ def test_a_report_prints_and_is_plain_data(drawn_data: DataSource) -> None:
     report = run_profile(name="spinenet-49", spec=reference("spinenet-49"), task=TASK, data=drawn_data, device="cpu")
     # 2 steps of 2 images, three passes, two operations a multiply-add, at the peak that was measured
     assert report.arithmetic_seconds < report.bare_seconds < report.trial_seconds
-    assert json.loads(json.dumps(report.to_document()))["steps"] == TASK.steps
+    assert json.loads(json.dumps(asdict(report)))["steps"] == TASK.steps
     output = io.StringIO()
     print_profile(report, Console(file=output, width=120))
     assert "targets and loss" in output.getvalue()

@@ -1,7 +1,7 @@
 """The proxy benchmark: a quick run end to end, its peers, its arithmetic."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -60,13 +60,13 @@ def test_a_quick_run_compares_equal_networks(data: DataSource) -> None:
     assert report.bare_seconds == pytest.approx(QUICK_STEPS * report.limits.bare_step_seconds)
     assert report.allowed_seconds == pytest.approx(1.1 * report.bare_seconds + 2)
     assert [(one.peer, one.target) for one in report.ratios] == [(STOCK, 2.0), (TUNED, 1.2)]
-    assert report.to_document()["task"]["steps"] == QUICK_STEPS
+    assert asdict(report)["task"]["steps"] == QUICK_STEPS
     console = Console(record=True, width=200)
     print_proxy(report, console)
     text = console.export_text()
     assert f"{counted:,}" in text
     assert "ours against tuned" in text
-    assert json.loads(json.dumps(report.to_document()))["contenders"][0]["name"] == OURS
+    assert json.loads(json.dumps(asdict(report)))["contenders"][0]["name"] == OURS
 
 
 def test_no_seed_is_refused(data: DataSource) -> None:
