@@ -125,6 +125,24 @@ def print_best(console: Console, best: Document) -> None:
     console.print("Multiply-adds and parameters: the backbone with endpoints at target size.", style="dim")
 
 
+def print_front(console: Console, front: Document) -> None:
+    """Prints the Pareto front of a search, the cheapest first, and the references beside it."""
+    units = {"multiply_adds": ("multiply-adds", 1e9, " B"), "parameters": ("parameters", 1e6, " M")}
+    name, scale, unit = units.get(front["cost"], ("latency", 1.0, " ms"))
+    table = Table(title=f"Pareto front of AP against {name}", box=SIMPLE_HEAD)
+    table.add_column("architecture", no_wrap=True)
+    for column in (name, "AP", "AP on val"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for points in (front["points"], front["references"]):
+        for point in points:
+            on_val = mean_with_error(point["val_average_precision"], point["val_standard_error"])
+            who = point.get("name") or f"trial {point['number']}"
+            ap = _number(point.get("average_precision"))
+            table.add_row(who, f"{point['cost'] / scale:.1f}{unit}", ap, on_val)
+        table.add_section()
+    console.print(table)
+
+
 def improvement_text(improvement: Document | None) -> str:
     """Whether a search beats random, in a sentence; "" where there is nothing to compare.
 
@@ -169,7 +187,7 @@ def _difference(difference: Document | None) -> str:
     return f"{interval} significant" if difference["is_significant"] else f"{interval} no difference"
 
 
-def mean_with_error(mean: float | None, error: float | None, count: int) -> str:
+def mean_with_error(mean: float | None, error: float | None, count: int | None = None) -> str:
     """A measured mean as people read it.
 
     >>> mean_with_error(0.2534, 0.0149, 3)
@@ -177,7 +195,8 @@ def mean_with_error(mean: float | None, error: float | None, count: int) -> str:
     """
     if mean is None:
         return "-"
-    return f"{mean:.3f} (n = {count})" if error is None else f"{mean:.3f} ± {error:.3f} (n = {count})"
+    of = "" if count is None else f" (n = {count})"
+    return f"{mean:.3f}{of}" if error is None else f"{mean:.3f} ± {error:.3f}{of}"
 
 
 def duration(seconds: float) -> str:

@@ -1,7 +1,7 @@
 """`trial ...`: the trials of a search, through the service's REST API."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -18,6 +18,7 @@ Constraints = Annotated[
     list[str] | None,
     typer.Option(metavar="COST<=NUMBER", help="multiply_adds<=2G, parameters<=30M; may be repeated, and all hold"),
 ]
+FrontCost = Literal["multiply_adds", "parameters", "latency_ms"]
 
 
 @app.command("list")
@@ -48,6 +49,23 @@ def best(
         print(json.dumps(found, indent=2))
     else:
         print_best(make_console(), found)
+
+
+@app.command()
+def front(
+    search: SearchId,
+    cost: Annotated[FrontCost, typer.Option(help="what average precision is held against")] = "multiply_adds",
+    as_json: AsJson = False,
+) -> None:
+    """Show the trials that no other is better than in both AP and cost."""
+    from spinesearch.progress import make_console, print_front
+
+    with Client() as client:
+        found = client.pareto(search, cost)
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        print_front(make_console(), found)
 
 
 @app.command()

@@ -45,6 +45,21 @@ def test_trials_are_listed(writer: SearchWriter) -> None:
     assert [trial["number"] for trial in json.loads(chosen)] == [2, 3]
 
 
+@pytest.mark.usefixtures("writer")
+def test_the_front_is_shown_by_what_it_costs() -> None:
+    found = json.loads(said("trial", "front", "s1", "--json"))
+    numbers = [point["number"] for point in found["points"]]
+    assert numbers
+    by_cost = said("trial", "front", "s1")
+    assert "multiply-adds" in by_cost
+    assert all(f"trial {number} " in by_cost for number in numbers)
+    assert "spinenet-49" in by_cost
+    (known,) = json.loads(said("trial", "best", "s1", "--json"))["references"]
+    by_parameters = said("trial", "front", "s1", "--cost", "parameters")
+    (row,) = [line for line in by_parameters.splitlines() if known["name"] in line]
+    assert row.split()[1:3] == [f"{known['target_cost']['backbone_parameters'] / 1e6:.1f}", "M"]
+
+
 def test_the_best_are_shown_under_limits(writer: SearchWriter) -> None:
     costs = {n: writer.store.get_trial("s1", n).draft.target_cost.backbone_multiply_adds for n in (1, 4)}
     cheaper = min(costs, key=lambda number: costs[number])
