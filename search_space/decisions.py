@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from operator import lt
 from random import Random
+from typing import NamedTuple
 
 from search_space.plan import TargetNetwork
 from search_space.size import SpaceSize
@@ -29,8 +30,7 @@ class DecisionKind(StrEnum):
     RESOURCE_MULTIPLIER = "resource_multiplier"
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """One thing that can be decided, and what it means; features that do not apply are zero or empty.
 
     Args:
@@ -52,8 +52,7 @@ class Option:
     multiplier: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionPoint:
+class DecisionPoint(NamedTuple):
     """The next thing to decide.
 
     Args:
@@ -71,8 +70,7 @@ class DecisionPoint:
     subject_type: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What was decided at a decision point: the option taken there, and what the point was about."""
 
     kind: DecisionKind
