@@ -30,11 +30,13 @@ class Stack:
     names: Mapping[str, str]
     programs: Path
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    started: dict[str, tuple[Service, Mapping[str, str]]] = field(default_factory=dict)
 
     def start(self, service: Service, name: str | None = None, **names: str) -> None:
         """Runs the command of a service, under another name where there are several of it."""
         name = name or service.name
-        with self.log(name).open("wb") as log:
+        self.started[name] = service, names
+        with self.log(name).open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [self._local(word, names) for word in service.command],
                 env=self.environment(service, names),
@@ -43,6 +45,13 @@ class Stack:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+
+    def restart_ended(self) -> None:
+        """What ended runs again, where the file says so: a Ray node does that gives up starting on a busy machine."""
+        for name, process in list(self.processes.items()):
+            service, names = self.started[name]
+            if process.poll() is not None and service.document.get("restart") == "unless-stopped":
+                self.start(service, name, **names)
 
     def run(self, service: Service, *command: str, **names: str) -> "subprocess.CompletedProcess[str]":
         """A command inside of a service, to its end."""
@@ -55,6 +64,7 @@ class Stack:
         deadline = time.monotonic() + HEALTHY_SECONDS
         while (result := self.run(service, *service.health, **names)).returncode != 0:
             assert time.monotonic() < deadline, f"{service.name}: {result.stdout}{result.stderr}{self.logs()}"
+            self.restart_ended()
             time.sleep(0.5)
 
     def environment(self, service: Service, names: Mapping[str, str]) -> dict[str, str]:

@@ -122,6 +122,7 @@ def test_a_search_asked_of_one_api_runs_on_the_cluster_and_is_read_from_the_othe
         deadline = time.monotonic() + SEARCH_SECONDS
         while (search := second.get_search(search_id))["state"] not in FINAL_STATES:
             assert time.monotonic() < deadline, (search, deployment.stack.logs())
+            deployment.stack.restart_ended()
             time.sleep(0.5)
         assert search["state"] == "succeeded", (search, deployment.stack.logs())
         trials = list(second.list_trials(search_id))
