@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from spinesearch.home import Home
@@ -31,6 +32,7 @@ def samples(text: str) -> dict[str, float]:
     return {" ".join([s.name, *(f"{k}={v}" for k, v in sorted(s.labels.items()))]): s.value for s in found}
 
 
+@pytest.mark.slow
 def test_a_service_says_what_it_does(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with log.open("wb") as output, running_service(tmp_path / "home", output=output) as (_, client):

@@ -63,6 +63,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     assert path.read_text() == '{"trial": 1}\n'
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first search is taken from the file, with numbers that no search has; the second one is run and kept."""
     monkeypatch.setattr(many_searches, "NUM_PROCESSES", 1)  # each begins with an import of torch

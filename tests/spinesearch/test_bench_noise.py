@@ -67,6 +67,7 @@ def test_an_impossible_budget_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         random_architectures(SPACE, FlopsBudget(1000, 0.05), TARGET, 1, seed=0)
 
 
+@pytest.mark.slow
 def test_a_whole_measurement(tmp_path: Path) -> None:
     data = generate(tmp_path / "data", num_train=8, num_val=2, image_size=64)
     task = ProxyTask(

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 
 from nas_controller.algorithms.versions import versions_here
 from nas_controller.store.open import open_store
+from spinesearch.cli import main
 from tests.nas_controller.test_search_loop import SEARCH, Bench
-from tests.spinesearch.test_cli import spinesearch
+
+Replay = Callable[..., tuple[object, str, str]]
 
 
 @pytest.fixture
@@ -23,33 +26,48 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_search_that_ran_is_derived_again(home: Path) -> None:
-    result = spinesearch(home, "replay", SEARCH, "--json")
-    assert (result.returncode, result.stderr) == (0, "")
-    document = json.loads(result.stdout)
+@pytest.fixture
+def replay(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Replay:
+    """Runs the command on that home: its exit status, and what it prints to either stream."""
+    monkeypatch.setenv("SPINESEARCH_HOME", str(home))
+
+    def run(*arguments: str) -> tuple[object, str, str]:
+        monkeypatch.setattr("sys.argv", ["spinesearch", "replay", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return ended.value.code, printed.out, printed.err
+
+    return run
+
+
+def test_a_search_that_ran_is_derived_again(home: Path, replay: Replay) -> None:
+    status, printed, complaints = replay(SEARCH, "--json")
+    assert (status, complaints) == (0, "")
+    document = json.loads(printed)
     assert document["difference"] is None
     assert document["num_asks"] >= 4
     assert document["num_states"] == 2
     assert document["versions"] == versions_here()
     assert not (home / "data").exists()
-    text = spinesearch(home, "replay", SEARCH).stdout
+    _, text, _ = replay(SEARCH)
     assert "no difference" in text
     assert document["state_sha256"] in text
 
 
-def test_a_difference_is_named_and_is_exit_status_1(home: Path) -> None:
+def test_a_difference_is_named_and_is_exit_status_1(home: Path, replay: Replay) -> None:
     with closing(sqlite3.connect(home / "spinesearch.sqlite")) as connection:
         connection.execute("UPDATE trial SET arm = 'another' WHERE number = 2")
         connection.execute("UPDATE snapshot SET versions = json_set(versions, '$.numpy', '1.0')")
         connection.commit()
-    result = spinesearch(home, "replay", SEARCH)
-    assert result.returncode == 1
-    assert "trial 2: arm in ledger and row" in result.stdout
-    assert f"numpy: then 1.0, here {versions_here()['numpy']}" in result.stdout
-    document = json.loads(spinesearch(home, "replay", SEARCH, "--json").stdout)
+    status, text, _ = replay(SEARCH)
+    assert status == 1
+    assert "trial 2: arm in ledger and row" in text
+    assert f"numpy: then 1.0, here {versions_here()['numpy']}" in text
+    document = json.loads(replay(SEARCH, "--json")[1])
     assert document["difference"]["trial_number"] == 2
 
 
-def test_a_search_that_is_not_there_is_one_line(home: Path) -> None:
-    result = spinesearch(home, "replay", "none")
-    assert (result.returncode, result.stderr) == (2, "error: no search none\n")
+def test_a_search_that_is_not_there_is_one_line(replay: Replay) -> None:
+    status, _, complaints = replay("none")
+    assert (status, complaints) == (2, "error: no search none\n")

@@ -29,7 +29,9 @@ def plan(name: str) -> NetworkPlan:
     return resolve(MADE.get(name) or reference(name), SMALL)
 
 
-@pytest.mark.parametrize("name", ["mixed", pytest.param("eff-spinenet-m0", marks=pytest.mark.slow), "tiny"])
+@pytest.mark.parametrize(
+    "name", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("mixed", "eff-spinenet-m0")), "tiny"]
+)
 def test_onnx_runtime_computes_the_features_of_given_weights_for_any_batch(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     trained = Backbone(plan(name)).eval()

@@ -55,8 +55,15 @@ def cut_after(request: EvaluationRequest, step: int) -> bytes:
     return session.checkpoints[step]
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(
+    ("precision", "optimizer"),
+    [
+        ("fp32", "adamw"),
+        ("bf16", "sgd"),
+        pytest.param("fp32", "sgd", marks=pytest.mark.slow),
+        pytest.param("bf16", "adamw", marks=pytest.mark.slow),
+    ],
+)
 def test_a_training_that_was_cut_ends_as_if_it_was_not(small_data: DataSource, optimizer: str, precision: str) -> None:
     task = replace(TASK, optimizer=optimizer, precision=precision)
     request = requested(small_data, task)
