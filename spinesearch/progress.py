@@ -127,8 +127,8 @@ def print_best(console: Console, best: Document) -> None:
 
 def print_front(console: Console, front: Document) -> None:
     """Prints the Pareto front of a search, the cheapest first, and the references beside it."""
-    units = {"multiply_adds": ("multiply-adds", 1e9, " B"), "parameters": ("parameters", 1e6, " M")}
-    name, scale, unit = units.get(front["cost"], ("latency", 1.0, " ms"))
+    known = {"multiply_adds": ("multiply-adds", _billions), "parameters": ("parameters", _millions)}
+    name, as_text = known.get(front["cost"], ("latency", "{:.1f} ms".format))
     table = Table(title=f"Pareto front of AP against {name}", box=SIMPLE_HEAD)
     table.add_column("architecture", no_wrap=True)
     for column in (name, "AP", "AP on val"):
@@ -137,8 +137,7 @@ def print_front(console: Console, front: Document) -> None:
         for point in points:
             on_val = mean_with_error(point["val_average_precision"], point["val_standard_error"])
             who = point.get("name") or f"trial {point['number']}"
-            ap = _number(point.get("average_precision"))
-            table.add_row(who, f"{point['cost'] / scale:.1f}{unit}", ap, on_val)
+            table.add_row(who, as_text(point["cost"]), _number(point.get("average_precision")), on_val)
         table.add_section()
     console.print(table)
 
@@ -175,8 +174,8 @@ def _cells(trial: Document, difference: str) -> list[str]:
         mean_with_error(trial["val_average_precision"], trial["val_standard_error"], trial["val_count"]),
         difference,
         _number(trial["reward"]),
-        f"{cost['backbone_multiply_adds'] / 1e9:.1f} G",
-        f"{cost['backbone_parameters'] / 1e6:.1f} M",
+        _billions(cost["backbone_multiply_adds"]),
+        _millions(cost["backbone_parameters"]),
     ]
 
 
@@ -210,6 +209,14 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _billions(count: int) -> str:
+    return f"{count / 1e9:.1f} G"
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.1f} M"
 
 
 def _number(value: float | None) -> str:

@@ -88,7 +88,9 @@ def test_a_mistake_is_one_line(
     with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code == 2
-    assert message in capsys.readouterr().err
+    complaint = capsys.readouterr().err
+    assert message in complaint
+    assert "Traceback" not in complaint
 
 
 @pytest.mark.slow
