@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 XLA_VENV := .venv-xla
 
-.PHONY: install demo up test test-slow test-chaos test-xla check format clean
+.PHONY: install demo up test test-slow test-chaos test-gpu test-xla check format clean
 
 install: $(VENV)/.installed
 
@@ -32,6 +32,10 @@ test-chaos: install
 	$(BIN)/python -m pytest -m chaos --numprocesses 2 --dist worksteal
 	$(BIN)/python -m tests.chaos.simulated_kills --kills 900
 	$(BIN)/python -m tests.chaos.service_kills --kills 100 --lanes 2 --minutes 36
+
+# Where there is a GPU; elsewhere they are skipped.
+test-gpu: install
+	$(BIN)/python -m pytest tests/trainer/test_trainer_cuda.py
 
 # The compiler's optimizer is off: it takes longer than it saves these tests.
 test-xla: $(XLA_VENV)/.installed

@@ -4,8 +4,8 @@ import ctypes
 import importlib
 import os
 import resource
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -93,6 +93,13 @@ class ComputeDevice:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The tensor on the device, without waiting for what a CUDA device is at: only pinned memory is copied in turn."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 def choose_device(name: str, precision: str, share: float = 1.0) -> ComputeDevice:
     """The device called `name` at precision ``auto``, ``bf16`` or ``fp32``.
 
@@ -109,7 +116,8 @@ def choose_device(name: str, precision: str, share: float = 1.0) -> ComputeDevic
     has_cuda = torch.cuda.is_available()
     if name == "cuda" and not has_cuda:
         raise TaskError("device: 'cuda': this machine has no CUDA device")
-    device = torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
+    # With its number: some of torch's functions refuse a CUDA device without one.
+    device = torch.device("cuda", torch.cuda.current_device()) if has_cuda and name != "cpu" else torch.device("cpu")
     return ComputeDevice(device, precision == "bf16" or (precision == "auto" and computes_bf16(device)), share)
 
 
@@ -144,6 +152,17 @@ def computes_bf16(device: torch.device) -> bool:
         return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+
+
+@contextmanager
+def repeatable_convolutions() -> Iterator[None]:
+    """Inside, cuDNN takes only algorithms that give the same bits each time; without it those for float32 do not."""
+    before = torch.backends.cudnn.deterministic
+    torch.backends.cudnn.deterministic = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.deterministic = before
 
 
 def keep_freed_memory() -> None:

@@ -25,7 +25,7 @@ from trainer.data.dataset import coco_ground_truth, data_hash, load_split
 from trainer.data.pixels import ENCODINGS
 from trainer.data.shown import MIN_SCORE, shown_pictures
 from trainer.data.tensors import DetectionTensors, pixel_batches
-from trainer.device import ComputeDevice, choose_device, keep_freed_memory
+from trainer.device import ComputeDevice, choose_device, keep_freed_memory, repeatable_convolutions
 from trainer.full_training import keep_weights
 from trainer.loop import (
     Deadline,
@@ -66,7 +66,8 @@ def evaluate_architecture(request: EvaluationRequest, session: TrainingSession =
     threads = torch.get_num_threads()
     torch.set_num_threads(request.threads)
     try:
-        return _evaluate(request, session)
+        with repeatable_convolutions():
+            return _evaluate(request, session)
     finally:
         torch.set_num_threads(threads)
 

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from trainer.compiled_optimizer import make_compiled_adamw, make_compiled_sgd
 from trainer.data.augment import Batch, augment
 from trainer.data.tensors import DetectionTensors, pixel_batches
-from trainer.device import ComputeDevice
+from trainer.device import ComputeDevice, moved
 from trainer.flat import RoundedWeights, flattened
 from trainer.model.blocks import BATCH_NORM_MOMENTUM, BatchNorm
 from trainer.model.loss import FOCAL_ALPHA, FOCAL_GAMMA, detection_loss
 from trainer.model.retinanet import PRIOR_PROBABILITY, RetinaNet
+from trainer.recorded import RecordedStep, Step, is_recorded
 from trainer.task import ProxyTask, TimeLimitReached, TrainingDiverged
 
 PIXEL_MEAN = (123.7, 116.3, 103.5)
@@ -131,21 +132,16 @@ def train_steps(
         TrainingDiverged: the loss was not finite, or above `largest_healthy_loss`; seen at once on a CPU, elsewhere
             within 20 steps. The message names step and loss.
     """
-    model, losses_S, steps = training.model, training.losses_S, training.num_steps
-    largest_loss = largest_healthy_loss(task.batch_size * anchors_A4.shape[0] * model.num_classes)
+    losses_S, steps = training.losses_S, training.num_steps
+    largest_loss = largest_healthy_loss(task.batch_size * anchors_A4.shape[0] * training.model.num_classes)
     check_interval = 1 if on.device.type == "cpu" else CHECK_INTERVAL  # elsewhere reading a loss waits for the device
     started = time.perf_counter()
     if training.rounded is not None:
         training.rounded.follow()  # the exact weights may be those of a checkpoint
+    take_step = make_step(training, anchors_A4, task.clip_norm, on)
     for step, batch in enumerate(batches(images, task, steps, seed, on, first_step=training.step), training.step):
-        with on.autocast():
-            logits_BAK, deltas_BA4 = model(batch.images_BCHW)
-        loss = detection_loss(logits_BAK, deltas_BA4, anchors_A4, *batch[1:])
-        zero_gradients(training)
-        loss.backward()  # type: ignore[no-untyped-call]
         learning_rate = on.varying(task.learning_rate * learning_rate_factor(task, step, steps))
-        update_weights(training, learning_rate, task.clip_norm)
-        on.write(losses_S, step, loss.detach())
+        on.write(losses_S, step, take_step(batch, learning_rate))
         on.end_step()
         training.step = step + 1
         if training.step % check_interval == 0 or training.step == steps:
@@ -153,6 +149,22 @@ def train_steps(
         training.seconds += time.perf_counter() - started
         yield training.step
         started = time.perf_counter()
+
+
+def make_step(training: Training, anchors_A4: Tensor, clip_norm: float | None, on: ComputeDevice) -> Step:
+    """The step of a training: forward pass, loss, backward pass and optimizer; on CUDA it is recorded, if it can be."""
+
+    def step(batch: tuple[Tensor, ...], learning_rate: float | Tensor) -> Tensor:
+        images_BCHW, boxes_BM4, labels_BM, crowd_BM = batch
+        with on.autocast():
+            logits_BAK, deltas_BA4 = training.model(images_BCHW)
+        loss = detection_loss(logits_BAK, deltas_BA4, anchors_A4, boxes_BM4, labels_BM, crowd_BM)
+        zero_gradients(training)
+        loss.backward()  # type: ignore[no-untyped-call]
+        update_weights(training, learning_rate, clip_norm)
+        return loss.detach()
+
+    return RecordedStep(step, on.device) if is_recorded(training.model, on.device) else step
 
 
 def zero_gradients(training: Training) -> None:
@@ -264,14 +276,16 @@ def make_optimizer(model: nn.Module, task: ProxyTask) -> torch.optim.Optimizer:
     It moves two flat parameters; on XLA each by itself (`trainer.compiled_optimizer`).
     """
     decayed, others = decayed_parameters(model), [p for p in model.parameters() if p.ndim <= 1]
-    is_compiled = decayed[0].device.type == "xla"
+    kind = decayed[0].device.type
+    is_compiled = kind == "xla"
     if not is_compiled:
         decayed, others = [flattened(decayed)], [flattened(others)]
     groups = [{"params": decayed, "weight_decay": task.weight_decay}, {"params": others, "weight_decay": 0.0}]
     if task.optimizer == "adamw":
         if is_compiled:
             return make_compiled_adamw(groups, ADAM_BETAS)
-        return torch.optim.AdamW(groups, lr=task.learning_rate, betas=ADAM_BETAS, fused=True)
+        is_recorded = kind == "cuda"
+        return torch.optim.AdamW(groups, lr=task.learning_rate, betas=ADAM_BETAS, fused=True, capturable=is_recorded)
     if is_compiled:
         return make_compiled_sgd(groups, SGD_MOMENTUM)
     return torch.optim.SGD(groups, lr=task.learning_rate, momentum=SGD_MOMENTUM, fused=True)
@@ -297,9 +311,9 @@ def batches(
         index_B = order_SB[step]
         batch = augment(
             pixels_BCHW,
-            images.boxes_NM4[index_B].to(staging),
-            images.labels_NM[index_B].to(staging),
-            images.crowd_NM[index_B].to(staging),
+            moved(images.boxes_NM4[index_B], staging),
+            moved(images.labels_NM[index_B], staging),
+            moved(images.crowd_NM[index_B], staging),
             images.valid_sizes_N2[index_B],
             flip=task.flip,
             scale_jitter=task.scale_jitter,
@@ -311,8 +325,8 @@ def batches(
 
 def normalised(images_BCHW: Tensor) -> Tensor:
     """Pixels 0 to 255 as float32 of about zero mean and unit deviation, channels last in memory."""
-    mean_C11 = torch.tensor(PIXEL_MEAN, device=images_BCHW.device)[:, None, None]
-    deviation_C11 = torch.tensor(PIXEL_DEVIATION, device=images_BCHW.device)[:, None, None]
+    mean_C11 = moved(torch.tensor(PIXEL_MEAN), images_BCHW.device)[:, None, None]
+    deviation_C11 = moved(torch.tensor(PIXEL_DEVIATION), images_BCHW.device)[:, None, None]
     pixels_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last).to(torch.float32, copy=True)
     return pixels_BCHW.sub_(mean_C11).div_(deviation_C11)
 

@@ -31,6 +31,8 @@ class Variant:
         rounds_at_once: all weights are rounded to bfloat16 by one operation, not by autocast one by one.
         flat: the optimizer works on two long vectors, not on each parameter.
         keeps_memory: freed memory stays with the process, in huge pages.
+        records: on CUDA the step is recorded and launched in one piece, which an optimizer that is not made for it
+            cannot be; elsewhere there is nothing to leave out.
         compiles: `torch.compile` of the whole network.
     """
 
@@ -40,19 +42,21 @@ class Variant:
     rounds_at_once: bool = True
     flat: bool = True
     keeps_memory: bool = True
+    records: bool = True
     compiles: bool = False
 
 
 VARIANTS = (
     Variant(name=AS_IT_IS),
     Variant(name="weights rounded one by one", rounds_at_once=False),
-    Variant(name="optimizer on each parameter", rounds_at_once=False, flat=False),
+    Variant(name="optimizer on each parameter", rounds_at_once=False, flat=False, records=False),
     Variant(name="freed memory given back", keeps_memory=False),
     Variant(name="channels first", channels_last=False),
     Variant(name="float32", uses_bf16=False),
-    Variant(name="none of these", uses_bf16=False, channels_last=False, flat=False, keeps_memory=False),
+    Variant(name="launched one by one", records=False),
+    Variant(name="none of these", uses_bf16=False, channels_last=False, flat=False, keeps_memory=False, records=False),
 )
-COMPILED = Variant(name="torch.compile", rounds_at_once=False, flat=False, compiles=True)
+COMPILED = Variant(name="torch.compile", rounds_at_once=False, flat=False, records=False, compiles=True)
 
 
 @dataclass(frozen=True, slots=True)

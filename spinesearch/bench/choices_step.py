@@ -35,7 +35,7 @@ def measure(request: EvaluationRequest, variant: Variant) -> Timing:
     training = _training(model, request, variant, on)
     network = cast(RetinaNet, torch.compile(model)) if variant.compiles else model
     zero = (lambda: zero_gradients(training)) if variant.flat else training.optimizer.zero_grad
-    step = bare_step(network, training, images_BCHW, task.learning_rate, on, zero)
+    step = bare_step(network, training, images_BCHW, task.learning_rate, on, zero, records=variant.records)
     return Timing(seconds_of(step, on.device), median_step_seconds(step, on.device))
 
 

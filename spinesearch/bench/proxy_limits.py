@@ -15,6 +15,7 @@ from trainer.data.dataset import load_split
 from trainer.device import ComputeDevice, choose_device, keep_freed_memory
 from trainer.loop import Training, begin_training, update_weights, zero_gradients
 from trainer.model.retinanet import RetinaNet, build_retinanet
+from trainer.recorded import RecordedStep, is_recorded
 from trainer.task import EvaluationRequest
 
 WARM_UP_STEPS, TIMED_STEPS = 5, 30
@@ -55,27 +56,32 @@ def bare_step(
     learning_rate: float,
     on: ComputeDevice,
     zero: Callable[[], None],
-) -> Callable[[], None]:
+    *,
+    records: bool = True,
+) -> Callable[[], object]:
     """Forward pass, backward pass and optimizer on the same images again and again.
 
     Args:
         zero: makes ready for the backward pass.
+        records: on CUDA the step is recorded, as in a training.
     """
     gradients: list[Tensor] = []
 
-    def step() -> None:
+    def step(batch: tuple[Tensor, ...], learning_rate: float | Tensor) -> Tensor:
         with on.autocast():
-            predictions = network(images_BCHW)
+            predictions: tuple[Tensor, Tensor] = network(batch[0])
         if not gradients:  # of the size of a mean over predictions, and drawn once
             gradients.extend(torch.randn_like(prediction) / prediction.numel() for prediction in predictions)
         zero()
         torch.autograd.backward(predictions, gradients)
         update_weights(training, learning_rate, clip_norm=None)
+        return predictions[0].detach()
 
-    return step
+    take_step = RecordedStep(step, on.device) if records and is_recorded(training.model, on.device) else step
+    return lambda: take_step((images_BCHW,), learning_rate)
 
 
-def median_step_seconds(step: Callable[[], None], device: torch.device) -> float:
+def median_step_seconds(step: Callable[[], object], device: torch.device) -> float:
     """Of a step's times, when it is warm."""
     for _ in range(WARM_UP_STEPS):
         step()

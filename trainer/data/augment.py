@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from trainer.data.images import PADDING_RGB
 from trainer.data.tensors import PADDING_LABEL
+from trainer.device import moved
 
 MIN_SIDE = 1.0  # pixels; a box with a shorter side after scaling is dropped
 
@@ -46,14 +47,14 @@ def augment(
     """
     batch = Batch(images_BCHW, boxes_BM4, labels_BM, crowd_BM)
     num_images, device = images_BCHW.shape[0], images_BCHW.device
-    valid_sizes_B2 = valid_sizes_B2.to(device)
+    valid_sizes_B2 = moved(valid_sizes_B2, device)
     if flip:
-        mirrored_B = torch.rand(num_images, generator=generator).to(device) < 0.5
+        mirrored_B = moved(torch.rand(num_images, generator=generator), device) < 0.5
         batch = flip_images(batch, valid_sizes_B2, mirrored_B)
     if scale_jitter != (1.0, 1.0):
         low, high = scale_jitter
-        factor_B = (low + (high - low) * torch.rand(num_images, generator=generator)).to(device)
-        place_B2 = torch.rand(num_images, 2, generator=generator).to(device)
+        factor_B = moved(low + (high - low) * torch.rand(num_images, generator=generator), device)
+        place_B2 = moved(torch.rand(num_images, 2, generator=generator), device)
         batch = scale_images(batch, valid_sizes_B2, factor_B, place_B2)
     return batch
 
@@ -97,7 +98,7 @@ def scale_images(batch: Batch, valid_sizes_B2: torch.Tensor, factor_B: torch.Ten
         images_BCHW.float(), grid_BHW2, mode="bilinear", padding_mode="border", align_corners=False
     )
     is_inside_B1HW = (is_inside_B2S[:, 0, :, None] & is_inside_B2S[:, 1, None, :])[:, None]
-    padding_C11 = torch.tensor(PADDING_RGB, dtype=torch.float32, device=images_BCHW.device)[:, None, None]
+    padding_C11 = moved(torch.tensor(PADDING_RGB, dtype=torch.float32), images_BCHW.device)[:, None, None]
     scaled_BCHW = torch.where(is_inside_B1HW, sampled_BCHW, padding_C11)
     if not images_BCHW.is_floating_point():
         scaled_BCHW = scaled_BCHW.round()
