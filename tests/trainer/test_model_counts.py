@@ -60,7 +60,7 @@ def test_references_cost_what_the_cost_model_says(name: str, head: Head) -> None
     assert counted(plan) == expected(plan)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(12))  # each head with each size
 def test_random_spinenets_cost_what_the_cost_model_says(seed: int) -> None:
     head, size = FULL_HEADS[seed % len(FULL_HEADS)], SIZES[seed % len(SIZES)]
     plan = resolve(random_spec("spinenet-49", seed), TargetNetwork(image_size=size, head=head, num_classes=7))
