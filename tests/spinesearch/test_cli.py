@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.spinesearch.conftest import Typed
+
 ROOT = Path(__file__).parents[2]
 SEARCH: dict[str, Any] = {
     "name": "cli",
@@ -34,6 +36,13 @@ def spinesearch(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str
     return subprocess.run(line, env=environment(home), capture_output=True, text=True, check=False, timeout=300)
 
 
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Of the commands that are typed; it is not made."""
+    monkeypatch.setenv("SPINESEARCH_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
 def test_cost_of_spinenet_49_is_the_published_one(tmp_path: Path) -> None:
     result = spinesearch(tmp_path, "cost", "--reference", "spinenet-49", "--image-size", "640", "--json")
     document = json.loads(result.stdout)
@@ -41,19 +50,19 @@ def test_cost_of_spinenet_49_is_the_published_one(tmp_path: Path) -> None:
     assert sum(row["multiply_adds"] for row in document["per_block"]) == document["multiply_adds"]
 
 
-def test_cost_takes_a_spec_file_and_a_width_scale(tmp_path: Path) -> None:
+def test_cost_takes_a_spec_file_and_a_width_scale(tmp_path: Path, typed: Typed) -> None:
     file = tmp_path / "spec.json"
-    assert spinesearch(tmp_path, "export", "--reference", "spinenet-49", "-o", str(file)).returncode == 0
+    assert typed("export", "--reference", "spinenet-49", "-o", str(file)).status == 0
     line = ("cost", str(file), "--image-size", "640", "--num-classes", "80", "--head", "none", "--json")
-    document = json.loads(spinesearch(tmp_path, *line).stdout)
+    document = json.loads(typed(*line).out)
     assert document["multiply_adds"] == 28_261_990_400  # the backbone with endpoints
-    half = json.loads(spinesearch(tmp_path, *line, "--width-scale", "0.5").stdout)
+    half = json.loads(typed(*line, "--width-scale", "0.5").out)
     assert half["parameters"] < document["parameters"] / 3
 
 
-def test_draw_writes_an_svg(tmp_path: Path) -> None:
+def test_draw_writes_an_svg(tmp_path: Path, typed: Typed) -> None:
     file = tmp_path / "a.svg"
-    assert spinesearch(tmp_path, "draw", "--reference", "resnet-50-fpn", "-o", str(file)).returncode == 0
+    assert typed("draw", "--reference", "resnet-50-fpn", "-o", str(file)).status == 0
     assert file.read_text().startswith("<svg")
 
 
@@ -70,18 +79,20 @@ def test_draw_writes_an_svg(tmp_path: Path) -> None:
         (("data", "check", "nowhere"), "nowhere"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_status_2(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
-    result = spinesearch(tmp_path, *arguments)
-    assert result.returncode == 2
-    assert message in result.stderr
-    assert "Traceback" not in result.stderr
+def test_a_mistake_is_one_line_and_exit_status_2(
+    home: Path, typed: Typed, arguments: tuple[str, ...], message: str
+) -> None:
+    result = typed(*arguments)
+    assert result.status == 2
+    assert message in result.err
+    assert "Traceback" not in result.err
 
 
-def test_a_generated_data_set_passes_its_own_check(tmp_path: Path) -> None:
-    assert spinesearch(tmp_path, "data", "generate", str(tmp_path / "data")).returncode == 0
-    checked = spinesearch(tmp_path, "data", "check", str(tmp_path / "data"))
-    assert checked.returncode == 0, checked.stderr
-    assert "train" in checked.stdout
+def test_a_generated_data_set_passes_its_own_check(tmp_path: Path, typed: Typed) -> None:
+    assert typed("data", "generate", str(tmp_path / "data")).status == 0
+    checked = typed("data", "check", str(tmp_path / "data"))
+    assert checked.status == 0, checked.err
+    assert "train" in checked.out
 
 
 @pytest.mark.slow
@@ -116,10 +127,10 @@ def test_a_foreground_run_goes_on_after_an_interruption_and_exports_its_best(tmp
     assert again["search"] != search_id, "a finished search starts anew"
 
 
-def test_a_search_file_that_could_only_fail_writes_nothing(tmp_path: Path) -> None:
-    file, home = tmp_path / "search.yaml", tmp_path / "home"
+def test_a_search_file_that_could_only_fail_writes_nothing(tmp_path: Path, home: Path, typed: Typed) -> None:
+    file = tmp_path / "search.yaml"
     file.write_text(yaml.safe_dump({**SEARCH, "budget": {"multiply_adds": "1M"}}))
-    result = spinesearch(home, "search", "run", str(file))
-    assert result.returncode == 2
-    assert "they cost" in result.stderr
+    result = typed("search", "run", str(file))
+    assert result.status == 2
+    assert "they cost" in result.err
     assert not home.exists()

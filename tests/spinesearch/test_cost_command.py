@@ -12,8 +12,9 @@ from search_space.heads import HEADS, MaskRCNNHead
 from search_space.plan import TargetNetwork, resolve
 from search_space.published import published_table
 from search_space.reference import published_target, reference
-from spinesearch.cli import app, main
+from spinesearch.cli import app
 from spinesearch.commands.architecture import parse_image_size
+from tests.spinesearch.conftest import Said, Typed
 
 
 def run(*arguments: str) -> str:
@@ -103,12 +104,10 @@ def edited(change: Any) -> str:
         ("{", "not JSON"),
     ],
 )
-def test_a_broken_spec_is_one_line_and_exit_status_2(
-    text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_broken_spec_is_one_line_and_exit_status_2(text: str, message: str, tmp_path: Path, typed: Typed) -> None:
     file = tmp_path / "spec.json"
     file.write_text(text)
-    assert_refused(["cost", str(file)], message, monkeypatch, capsys)
+    assert_refused(typed("cost", str(file)), message)
 
 
 @pytest.mark.parametrize(
@@ -124,23 +123,11 @@ def test_a_broken_spec_is_one_line_and_exit_status_2(
         (("--table",), "--table counts all published networks"),
     ],
 )
-def test_a_wrong_option_is_one_line_and_exit_status_2(
-    arguments: tuple[str, ...],
-    message: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert_refused(["cost", "--reference", "spinenet-49", *arguments], message, monkeypatch, capsys)
+def test_a_wrong_option_is_one_line_and_exit_status_2(arguments: tuple[str, ...], message: str, typed: Typed) -> None:
+    assert_refused(typed("cost", "--reference", "spinenet-49", *arguments), message)
 
 
-def assert_refused(
-    line: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.argv", ["spinesearch", *line])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    printed = capsys.readouterr()
-    assert ended.value.code == 2
-    assert printed.out == ""
-    assert printed.err.startswith(f"error: {message}")
-    assert printed.err.count("\n") == 1
+def assert_refused(said: Said, message: str) -> None:
+    assert (said.status, said.out) == (2, "")
+    assert said.err.startswith(f"error: {message}")
+    assert said.err.count("\n") == 1

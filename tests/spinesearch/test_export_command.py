@@ -16,8 +16,8 @@ from search_space.export.formats import FORMATS, export_text
 from search_space.export.provenance import Provenance
 from search_space.plan import resolve
 from search_space.reference import REFERENCES, published_target, reference
-from spinesearch.cli import main
 from spinesearch.commands.export import TEXT_FORMATS
+from tests.spinesearch.conftest import Typed
 from tests.spinesearch.test_cli import environment, spinesearch
 from trainer.model.backbone import Backbone
 
@@ -81,16 +81,11 @@ def test_a_reference_is_written_as_the_library_writes_it(tmp_path: Path, format_
         (("--format", "onnx", "-o", "a.onnx", "--weights", __file__), "no safetensors file"),
     ],
 )
-def test_a_mistake_is_one_line(
-    arguments: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.argv", ["spinesearch", "export", "--reference", SMALL, *arguments])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    assert caught.value.code == 2
-    complaint = capsys.readouterr().err
-    assert message in complaint
-    assert "Traceback" not in complaint
+def test_a_mistake_is_one_line(arguments: tuple[str, ...], message: str, typed: Typed) -> None:
+    said = typed("export", "--reference", SMALL, *arguments)
+    assert said.status == 2
+    assert message in said.err
+    assert "Traceback" not in said.err
 
 
 @pytest.mark.slow

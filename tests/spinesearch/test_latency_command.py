@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 from search_space.cost import cost
 from search_space.plan import resolve
 from search_space.reference import published_target, reference
-from spinesearch.cli import app, main
+from spinesearch.cli import app
+from tests.spinesearch.conftest import Typed
 
 # A busy machine is steady enough.
 SMALL = ("--width-scale", "0.1", "--image-size", "64", "--rounds", "6", "--slack", "1e9", "--precision", "fp32")
@@ -59,11 +60,7 @@ def test_the_table_says_what_it_is_comparable_with() -> None:
         ([], "give either a SPEC.json or --reference NAME"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(
-    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.argv", ["spinesearch", "latency", *arguments])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    assert caught.value.code == 2
-    assert message in capsys.readouterr().err
+def test_what_cannot_be_measured_is_refused(arguments: list[str], message: str, typed: Typed) -> None:
+    said = typed("latency", *arguments)
+    assert said.status == 2
+    assert message in said.err

@@ -2,18 +2,16 @@
 
 import json
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from nas_controller.algorithms.versions import versions_here
 from nas_controller.store.open import open_store
-from spinesearch.cli import main
 from tests.nas_controller.test_search_loop import SEARCH, Bench
-
-Replay = Callable[..., tuple[object, str, str]]
+from tests.spinesearch.conftest import Typed
 
 
 @pytest.fixture
@@ -27,21 +25,13 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def replay(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Replay:
-    """Runs the command on that home: its exit status, and what it prints to either stream."""
+def replay(home: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> Typed:
+    """Runs the command on that home."""
     monkeypatch.setenv("SPINESEARCH_HOME", str(home))
-
-    def run(*arguments: str) -> tuple[object, str, str]:
-        monkeypatch.setattr("sys.argv", ["spinesearch", "replay", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return ended.value.code, printed.out, printed.err
-
-    return run
+    return partial(typed, "replay")
 
 
-def test_a_search_that_ran_is_derived_again(home: Path, replay: Replay) -> None:
+def test_a_search_that_ran_is_derived_again(home: Path, replay: Typed) -> None:
     status, printed, complaints = replay(SEARCH, "--json")
     assert (status, complaints) == (0, "")
     document = json.loads(printed)
@@ -55,7 +45,7 @@ def test_a_search_that_ran_is_derived_again(home: Path, replay: Replay) -> None:
     assert document["state_sha256"] in text
 
 
-def test_a_difference_is_named_and_is_exit_status_1(home: Path, replay: Replay) -> None:
+def test_a_difference_is_named_and_is_exit_status_1(home: Path, replay: Typed) -> None:
     with closing(sqlite3.connect(home / "spinesearch.sqlite")) as connection:
         connection.execute("UPDATE trial SET arm = 'another' WHERE number = 2")
         connection.execute("UPDATE snapshot SET versions = json_set(versions, '$.numpy', '1.0')")
@@ -68,6 +58,6 @@ def test_a_difference_is_named_and_is_exit_status_1(home: Path, replay: Replay) 
     assert document["difference"]["trial_number"] == 2
 
 
-def test_a_search_that_is_not_there_is_one_line(replay: Replay) -> None:
+def test_a_search_that_is_not_there_is_one_line(replay: Typed) -> None:
     status, _, complaints = replay("none")
     assert (status, complaints) == (2, "error: no search none\n")
