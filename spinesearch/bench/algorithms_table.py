@@ -7,7 +7,7 @@ from rich.console import Console
 from nas_controller.insight.many_tests import ERROR_RATE
 from spinesearch.bench.algorithms import AlgorithmsReport, Row
 from spinesearch.bench.algorithms_verdict import Verdict, verdicts
-from spinesearch.bench.tables import as_lines, as_table, mark
+from spinesearch.bench.tables import as_lines, as_table, mark, with_error
 
 NOT_RUN = "not run"
 
@@ -59,7 +59,7 @@ def _lines(report: AlgorithmsReport, rows: Sequence[Row]) -> list[list[str]]:
 
 def _cells(report: AlgorithmsReport, row: Row) -> Sequence[str]:
     values = zip(row.means, row.errors, row.differences, strict=True)
-    cells = [f"{mean:.2f} ± {error:.2f}{mark(abs(chance), is_better=chance > 0)}" for mean, error, chance in values]
+    cells = [with_error(mean, error) + mark(abs(chance), is_better=chance > 0) for mean, error, chance in values]
     cells += [NOT_RUN] * (len(report.budgets) - len(cells))
     area = NOT_RUN if row.area is None else f"{row.area:.2f}"
     reached = [row.reaches, row.reaches_draws] if report.num_draws else [row.reaches]

@@ -1,12 +1,11 @@
 """The table of `bench front`: for a terminal, and for the page of its decision."""
 
-import math
 from collections.abc import Sequence
 
 from rich.console import Console
 
 from spinesearch.bench.front import BASE, FRONTS, NUM_WORKERS, FrontReport, FrontRow
-from spinesearch.bench.tables import as_lines, as_table
+from spinesearch.bench.tables import as_lines, as_table, with_error
 
 NONE = "none"
 
@@ -50,15 +49,10 @@ def _lines(rows: Sequence[FrontRow]) -> list[list[str]]:
 
 
 def _cells(row: FrontRow) -> list[str]:
-    volumes = [_with_error(mean, error) for mean, error in zip(row.means, row.errors, strict=True)]
-    behind = "" if row.contender == BASE.name else _with_error(row.behind[-1], row.behind_errors[-1])
+    volumes = [with_error(mean, error) for mean, error in zip(row.means, row.errors, strict=True)]
+    behind = "" if row.contender == BASE.name else with_error(row.behind[-1], row.behind_errors[-1])
     under = [NONE if value is None else f"{value:.2f}" for value in row.under]
     return [*volumes, behind, *under, f"{row.milliseconds:.1f}"]
-
-
-def _with_error(mean: float, error: float) -> str:
-    """One instance has no error."""
-    return f"{mean:.2f}" if math.isnan(error) else f"{mean:.2f} ± {error:.2f}"
 
 
 def _caption(report: FrontReport) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from nas_controller.insight.many_tests import ERROR_RATE
-from spinesearch.bench.tables import as_lines, as_table, mark
+from spinesearch.bench.tables import as_lines, as_table, mark, with_error
 from spinesearch.bench.warm_start import COLD, KIND, NUM_WORKERS, SPACE, StartRow, WarmStartReport
 
 
@@ -29,11 +29,12 @@ def _headings(report: WarmStartReport) -> Sequence[str]:
 
 
 def _cells(row: StartRow) -> Sequence[str]:
-    values = [f"{mean:.2f} ± {error:.2f}" for mean, error in zip(row.means, row.errors, strict=True)]
+    values = [with_error(mean, error) for mean, error in zip(row.means, row.errors, strict=True)]
     if row.start == COLD.name:
         return [*values, *("" for _ in values)]
     gains = zip(row.gains, row.gain_errors, row.chances, strict=True)
-    return [*values, *(f"{gain:+.2f} ± {error:.2f}{mark(chance, is_better=gain > 0)}" for gain, error, chance in gains)]
+    gained = [with_error(gain, error, "+.2f") + mark(chance, is_better=gain > 0) for gain, error, chance in gains]
+    return [*values, *gained]
 
 
 def _caption(report: WarmStartReport) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from spinesearch.bench.tables import as_lines, as_table
+from spinesearch.bench.tables import as_lines, as_table, with_error
 from spinesearch.bench.whole_searches import SHARES, AlgorithmRow, Found, WholeSearchesReport
 
 Pair = tuple[float, float | None]
@@ -63,9 +63,7 @@ def _search_line(found: Found) -> list[str]:
 
 
 def _pair(pair: Pair, sign: str = "") -> str:
-    """Mean and standard error, where there is one."""
-    mean, error = pair
-    return f"{mean:{sign}.3f}" if error is None or error != error else f"{mean:{sign}.3f} ± {error:.3f}"
+    return with_error(*pair, f"{sign}.3f")
 
 
 def _caption(report: WholeSearchesReport) -> str:
