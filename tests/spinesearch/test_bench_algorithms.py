@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from search_space.spaces import R0_SP53
-from spinesearch.bench import algorithm_tasks, algorithms
+from spinesearch.bench import algorithm_tasks, algorithms, many_searches
 from spinesearch.bench.algorithm_tasks import (
     CONTENDERS,
     FIRST_TEST_SEED,
@@ -146,6 +146,7 @@ def test_a_run_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
         budgets=(40, 60),
     )
     monkeypatch.setattr(algorithm_tasks, "QUICK_PLAN", tiny)
+    monkeypatch.setattr(many_searches, "NUM_PROCESSES", 1)  # each begins with an import of torch
     done = CliRunner().invoke(app, ["bench", "algorithms", "--quick", "--seeds", "2", "--json"])
     assert done.exit_code == 0, done.output
     rows = json.loads(done.stdout)["rows"]

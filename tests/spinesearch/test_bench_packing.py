@@ -74,7 +74,10 @@ def test_a_quick_run_recommends_workers_that_a_search_takes(request_to_train: Ev
     assert [(pool.count, pool.cpus) for pool in config.workers] == [(1, 1)]
 
 
-def test_too_few_trials_or_rounds_are_refused(request_to_train: EvaluationRequest) -> None:
+def test_too_few_trials_or_rounds_are_refused(
+    request_to_train: EvaluationRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spinesearch.bench.packing.in_fresh_process", lambda measure, request: MACHINE)
     with pytest.raises(ValueError, match="1 trials, 3 rounds: must be at least 2 and 1"):
         run_packing(name="", request=request_to_train, open_dispatcher=local, cores=2, num_trials=1)
     with pytest.raises(ValueError, match="0 rounds"):
