@@ -106,7 +106,7 @@ def test_wrong_tokens_and_codes_are_slowed_down_and_the_right_ones_are_not() -> 
         assert [client.get("/login?code=1.2.3").status_code for _ in range(2)] == [401, 401]
         for refused in (client.get("/v1/searches", headers=wrong), client.get("/login?code=1.2.3")):
             assert_problem(refused, 429, "rate.exceeded")
-            assert int(refused.headers["retry-after"]) in (14, 15)
+            assert 1 <= int(refused.headers["retry-after"]) <= 15  # a quarter of a minute, less what has passed
         assert client.get("/v1/searches").status_code == 401  # who shows nothing guesses nothing
         assert client.get("/v1/searches", headers=BEARER).status_code == 200
         assert client.get("/login", params={"code": Auth(settings).issue_login_code()}).status_code == 303
