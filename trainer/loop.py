@@ -22,7 +22,7 @@ from trainer.flat import RoundedWeights, flattened
 from trainer.model.blocks import BATCH_NORM_MOMENTUM, BatchNorm
 from trainer.model.loss import FOCAL_ALPHA, FOCAL_GAMMA, detection_loss
 from trainer.model.retinanet import PRIOR_PROBABILITY, RetinaNet
-from trainer.recorded import RecordedStep, Step, is_recorded
+from trainer.recorded import Step, recorded
 from trainer.task import ProxyTask, TimeLimitReached, TrainingDiverged
 
 PIXEL_MEAN = (123.7, 116.3, 103.5)
@@ -164,7 +164,7 @@ def make_step(training: Training, anchors_A4: Tensor, clip_norm: float | None, o
         update_weights(training, learning_rate, clip_norm)
         return loss.detach()
 
-    return RecordedStep(step, on.device) if is_recorded(training.model, on.device) else step
+    return recorded(step, training.model, on.device)
 
 
 def zero_gradients(training: Training) -> None:
@@ -284,8 +284,8 @@ def make_optimizer(model: nn.Module, task: ProxyTask) -> torch.optim.Optimizer:
     if task.optimizer == "adamw":
         if is_compiled:
             return make_compiled_adamw(groups, ADAM_BETAS)
-        is_recorded = kind == "cuda"
-        return torch.optim.AdamW(groups, lr=task.learning_rate, betas=ADAM_BETAS, fused=True, capturable=is_recorded)
+        capturable = kind == "cuda"  # what is recorded must not read the number of its step on the host
+        return torch.optim.AdamW(groups, lr=task.learning_rate, betas=ADAM_BETAS, fused=True, capturable=capturable)
     if is_compiled:
         return make_compiled_sgd(groups, SGD_MOMENTUM)
     return torch.optim.SGD(groups, lr=task.learning_rate, momentum=SGD_MOMENTUM, fused=True)

@@ -32,6 +32,11 @@ def is_recorded(network: nn.Module, device: torch.device) -> bool:
     return all(module.groups == 1 for module in network.modules() if isinstance(module, nn.Conv2d))
 
 
+def recorded(step: Step, network: nn.Module, device: torch.device) -> Step:
+    """The step of a network as a `RecordedStep`, or as it is where it is not recorded."""
+    return RecordedStep(step, device) if is_recorded(network, device) else step
+
+
 class RecordedStep:
     """A step that is taken as it is a few times, then recorded, then played.
 

@@ -98,7 +98,7 @@ def measure(request: EvaluationRequest) -> Measured:
 def _step(
     training: Training, batch: Batch, anchors_A4: Tensor, task: ProxyTask, on: ComputeDevice, clock: Clock
 ) -> None:
-    """One step as `loop.train_steps` does it."""
+    """One step as `loop.make_step` takes it; on CUDA not recorded, for a recording has no parts."""
     with clock.time("forward pass"), on.autocast():
         logits_BAK, deltas_BA4 = training.model(batch.images_BCHW)
     with clock.time("targets and loss"):

@@ -15,7 +15,7 @@ from trainer.data.dataset import load_split
 from trainer.device import ComputeDevice, choose_device, keep_freed_memory
 from trainer.loop import Training, begin_training, update_weights, zero_gradients
 from trainer.model.retinanet import RetinaNet, build_retinanet
-from trainer.recorded import RecordedStep, is_recorded
+from trainer.recorded import recorded
 from trainer.task import EvaluationRequest
 
 WARM_UP_STEPS, TIMED_STEPS = 5, 30
@@ -67,17 +67,17 @@ def bare_step(
     """
     gradients: list[Tensor] = []
 
-    def step(batch: tuple[Tensor, ...], learning_rate: float | Tensor) -> Tensor:
+    def step(batch: tuple[Tensor, ...], rate: float | Tensor) -> Tensor:
         with on.autocast():
             predictions: tuple[Tensor, Tensor] = network(batch[0])
         if not gradients:  # of the size of a mean over predictions, and drawn once
             gradients.extend(torch.randn_like(prediction) / prediction.numel() for prediction in predictions)
         zero()
         torch.autograd.backward(predictions, gradients)
-        update_weights(training, learning_rate, clip_norm=None)
+        update_weights(training, rate, clip_norm=None)
         return predictions[0].detach()
 
-    take_step = RecordedStep(step, on.device) if records and is_recorded(training.model, on.device) else step
+    take_step = recorded(step, training.model, on.device) if records else step
     return lambda: take_step((images_BCHW,), learning_rate)
 
 

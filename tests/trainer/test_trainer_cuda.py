@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from search_space.reference import REFERENCES
-from tests.trainer.sessions import Interrupted, RecordingSession
-from trainer import loop
+from tests.trainer.sessions import RecordingSession
+from tests.trainer.test_trainer_checkpoint import cut_after, results
+from trainer import recorded
 from trainer.evaluate import evaluate_architecture
 from trainer.recorded import WARM_UP_STEPS, RecordedStep, Step
 from trainer.task import DataSource, Evaluation, EvaluationRequest, ProxyTask, TrainingDiverged, TrainingOutOfMemory
@@ -44,21 +45,17 @@ def test_recorded_steps_are_those_that_are_launched_one_by_one(
     small_data: DataSource, optimizer: str, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = requested(small_data, replace(TASK, optimizer=optimizer, precision=precision))
-    recorded = evaluate_architecture(request)
-    monkeypatch.setattr(loop, "RecordedStep", unrecorded)
-    one_by_one = evaluate_architecture(request)
-    assert losses(recorded) == losses(one_by_one)
-    assert recorded.metrics == one_by_one.metrics
-    assert min(losses(recorded)[-5:]) < losses(recorded)[0]
+    played = evaluate_architecture(request)
+    monkeypatch.setattr(recorded, "RecordedStep", unrecorded)
+    assert results(evaluate_architecture(request)) == results(played)
+    assert min(losses(played)[-5:]) < losses(played)[0]
 
 
 @pytest.mark.parametrize("name", ["spinenet-49", "resnet-50-fpn", "eff-spinenet-d0", "r0-sp53"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_two_trainings_are_equal(small_data: DataSource, name: str, precision: str) -> None:
     request = requested(small_data, replace(TASK, precision=precision), spec=REFERENCES[name].spec)
-    first, again = evaluate_architecture(request), evaluate_architecture(request)
-    assert losses(first) == losses(again)
-    assert first.metrics == again.metrics
+    assert results(evaluate_architecture(request)) == results(evaluate_architecture(request))
 
 
 def unrecorded(step: Step, device: torch.device) -> Step:
@@ -93,13 +90,8 @@ def test_the_first_losses_are_those_of_a_cpu(small_data: DataSource) -> None:
 
 def test_a_training_that_was_cut_goes_on(small_data: DataSource) -> None:
     request = requested(small_data)
-    uncut, session = RecordingSession(checkpoint_at=(12,)), RecordingSession(checkpoint_at=(12,), cut_at=12)
-    whole = evaluate_architecture(request, uncut)
-    with pytest.raises(Interrupted):
-        evaluate_architecture(request, session)
-    resumed = evaluate_architecture(request, RecordingSession(begins_with=session.checkpoints[12]))
-    assert losses(resumed) == losses(whole)
-    assert resumed.metrics == whole.metrics
+    resumed = evaluate_architecture(request, RecordingSession(begins_with=cut_after(request, 12)))
+    assert results(resumed) == results(evaluate_architecture(request))
 
 
 def test_a_training_that_explodes_is_seen(small_data: DataSource) -> None:
