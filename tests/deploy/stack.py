@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -16,6 +17,14 @@ from tests.deploy.compose import ROOT, Service, image_environment
 MARK = "SPINESEARCH_TEST_STACK"
 HEALTHY_SECONDS = 120.0
 STOP_SECONDS = 60.0
+
+
+class Started(NamedTuple):
+    """A service, what its names stand for, and its process."""
+
+    service: Service
+    names: Mapping[str, str]
+    process: "subprocess.Popen[bytes]"
 
 
 @dataclass
@@ -29,15 +38,13 @@ class Stack:
     folder: Path
     names: Mapping[str, str]
     programs: Path
-    processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
-    started: dict[str, tuple[Service, Mapping[str, str]]] = field(default_factory=dict)
+    started: dict[str, Started] = field(default_factory=dict)
 
     def start(self, service: Service, name: str | None = None, **names: str) -> None:
         """Runs the command of a service, under another name where there are several of it."""
         name = name or service.name
-        self.started[name] = service, names
         with self.log(name).open("ab") as log:
-            self.processes[name] = subprocess.Popen(
+            process = subprocess.Popen(
                 [self._local(word, names) for word in service.command],
                 env=self.environment(service, names),
                 cwd=ROOT,
@@ -45,11 +52,11 @@ class Stack:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+        self.started[name] = Started(service, names, process)
 
     def restart_ended(self) -> None:
         """What ended runs again, where the file says so: a Ray node does that gives up starting on a busy machine."""
-        for name, process in list(self.processes.items()):
-            service, names = self.started[name]
+        for name, (service, names, process) in list(self.started.items()):
             if process.poll() is not None and service.document.get("restart") == "unless-stopped":
                 self.start(service, name, **names)
 
@@ -85,11 +92,11 @@ class Stack:
 
     def logs(self) -> str:
         """What all services said."""
-        return "\n".join(f"== {name}\n{self.log(name).read_text(errors='replace')}" for name in self.processes)
+        return "\n".join(f"== {name}\n{self.log(name).read_text(errors='replace')}" for name in self.started)
 
     def stop(self) -> None:
         """SIGTERM for each, the last one first, as compose does; none may need more."""
-        for name, process in reversed(self.processes.items()):
+        for name, (_, _, process) in reversed(self.started.items()):
             process.terminate()
             assert process.wait(STOP_SECONDS) is not None, name
 
@@ -97,7 +104,7 @@ class Stack:
         """Leaves nothing behind, whatever happened."""
         for left in self.left():
             left.kill()
-        for process in self.processes.values():
+        for _, _, process in self.started.values():
             process.wait()
 
     def left(self) -> list[psutil.Process]:
