@@ -8,6 +8,7 @@ space, and differs from the start as an architecture.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate, groupby
 from random import Random
 from typing import TypeVar
 
@@ -83,29 +84,39 @@ def swap_outputs(choices: Choices, offer: Offer) -> Moves:
 
 
 def _swaps(choices: Choices, offer: Offer, places: range) -> Moves:
-    looks, moves = _looks(choices, offer), []
-    for one in places:
-        for other in range(one + 1, places.stop):
-            if looks[one] != looks[other]:
-                order = list(range(len(choices.types)))
-                order[one], order[other] = other, one
-                text = f"swap blocks {offer.first + one} and {offer.first + other}"
-                moves.append(partial(_reordered, choices, offer, order, text))
-    return moves
+    looks = _looks(choices, offer)
+    return [
+        partial(_swapped, choices, offer, one, other)
+        for one in places
+        for other in range(one + 1, places.stop)
+        if looks[one] != looks[other]
+    ]
+
+
+def _swapped(choices: Choices, offer: Offer, one: int, other: int) -> tuple[Choices, str]:
+    order = list(range(len(choices.types)))
+    order[one], order[other] = other, one
+    return _reordered(choices, offer, order), f"swap blocks {offer.first + one} and {offer.first + other}"
 
 
 def insert_intermediate(choices: Choices, offer: Offer) -> Moves:
-    """All results of taking one intermediate block out and putting it in at another place."""
-    places = range(len(choices.picks))
-    looks, moves = _looks(choices, offer), []
-    for source in places:
-        for target in places:
-            order = list(range(len(choices.types)))
-            order.insert(target, order.pop(source))
-            if [looks[place] for place in order] != looks:
-                text = f"move block {offer.first + source} to {offer.first + target}"
-                moves.append(partial(_reordered, choices, offer, order, text))
-    return moves
+    """All results of taking one intermediate block out and putting it in at another place; among blocks that look
+    alike that is no move."""
+    looks, places = _looks(choices, offer), range(len(choices.picks))
+    lengths = [len(list(alike)) for _, alike in groupby(looks[: places.stop])]
+    next_other = [end for end, length in zip(accumulate(lengths), lengths, strict=True) for _ in range(length)]
+    return [
+        partial(_inserted, choices, offer, source, target)
+        for source in places
+        for target in places
+        if next_other[min(source, target)] <= max(source, target)
+    ]
+
+
+def _inserted(choices: Choices, offer: Offer, source: int, target: int) -> tuple[Choices, str]:
+    order = list(range(len(choices.types)))
+    order.insert(target, order.pop(source))
+    return _reordered(choices, offer, order), f"move block {offer.first + source} to {offer.first + target}"
 
 
 def change_parent(choices: Choices, offer: Offer) -> Moves:
@@ -183,9 +194,9 @@ def _looks(choices: Choices, offer: Offer) -> list[tuple[int, BlockType, float]]
     return list(zip([*levels, *choices.outputs], choices.types, shares, strict=True))
 
 
-def _reordered(choices: Choices, offer: Offer, order: list[int], text: str) -> tuple[Choices, str]:
+def _reordered(choices: Choices, offer: Offer, order: list[int]) -> Choices:
     count, first = len(choices.picks), offer.first
-    reordered = Choices(
+    return Choices(
         picks=tuple(choices.picks[place] for place in order[:count]),
         outputs=tuple(choices.outputs[place - count] for place in order[count:]),
         adjustments=tuple(choices.adjustments[place] for place in order[:count]),
@@ -193,4 +204,3 @@ def _reordered(choices: Choices, offer: Offer, order: list[int], text: str) -> t
         parents=choices.parents,
         multipliers=choices.multipliers[:first] + tuple(choices.multipliers[first + place] for place in order),
     )
-    return reordered, text

@@ -10,7 +10,6 @@ Features that no trial has are left out: what a candidate gains by them is unkno
 Shapes: N trials, M candidates, G groups, F different features, S draws.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -55,8 +54,8 @@ class Vocabulary:
     them.
     """
 
-    def __init__(self, bags_N: Sequence[Bags]) -> None:
-        self._ids = [np.unique(np.concatenate([bags[group] for bags in bags_N])) for group in range(len(GROUPS))]
+    def __init__(self, bags_N: Bags) -> None:
+        self._ids = [np.unique(group) for group in bags_N]
         starts = np.cumsum([0, *map(len, self._ids)]).tolist()
         self.slices = [slice(start, stop) for start, stop in pairwise(starts)]
         self.counts_NF = self._counts(bags_N)
@@ -68,7 +67,7 @@ class Vocabulary:
             if square_length > _LEAST_SQUARE:
                 self.scale_F[columns] = square_length**-0.5
 
-    def of(self, bags_M: Sequence[Bags]) -> csr_array:
+    def of(self, bags_M: Bags) -> csr_array:
         """The counts of others, MF, for `product`."""
         return self._counts(bags_M)
 
@@ -90,18 +89,17 @@ class Vocabulary:
         products_NN = _products(counts_NF) - towards_mean_N[:, None] - towards_mean_N + float(mean_F @ mean_F)
         return products_NN * float(self.scale_F[columns][0]) ** 2
 
-    def _counts(self, bags: Sequence[Bags]) -> csr_array:
+    def _counts(self, bags_M: Bags) -> csr_array:
         """How often each has each feature, those left out that no trial has."""
         columns, rows = [], []
-        for group, (ids, place) in enumerate(zip(self._ids, self.slices, strict=True)):
-            given_MB = np.array([each[group] for each in bags])
+        for given_MB, ids, place in zip(bags_M, self._ids, self.slices, strict=True):
             found_MB = np.searchsorted(ids, given_MB).clip(max=len(ids) - 1)
             is_known_MB = ids[found_MB] == given_MB
             columns.append(found_MB[is_known_MB] + place.start)
             rows.append(np.nonzero(is_known_MB)[0])
         indices = np.concatenate(rows), np.concatenate(columns)
         ones = np.ones(len(indices[0]))
-        counts = csr_array((ones, indices), shape=(len(bags), self.slices[-1].stop))
+        counts = csr_array((ones, indices), shape=(len(bags_M[0]), self.slices[-1].stop))
         counts.sum_duplicates()
         return counts
 
@@ -109,7 +107,7 @@ class Vocabulary:
 class GaussianProcess:
     """The process given N rewards; `means_N` is what it makes of these, free of noise."""
 
-    def __init__(self, bags_N: Sequence[Bags], rewards_N: Array, weights: Weights) -> None:
+    def __init__(self, bags_N: Bags, rewards_N: Array, weights: Weights) -> None:
         self.vocabulary = Vocabulary(bags_N)
         spread = float(rewards_N.std()) or 1.0
         self._targets_N = torch.from_numpy((rewards_N - rewards_N.mean()) / spread)
@@ -118,11 +116,11 @@ class GaussianProcess:
         self._deviation_F = self.vocabulary.scale_F.copy()
         for columns, variance in zip(self.vocabulary.slices, variances_G, strict=True):
             self._deviation_F[columns] *= variance**0.5
-        everyone = np.arange(len(bags_N))
+        everyone = np.arange(len(rewards_N))
         grams = (float(variance) * self.vocabulary.gram(group, everyone) for group, variance in enumerate(variances_G))
         covariance_NN = torch.stack(list(grams)).sum(0)
         self._noise = float(np.exp(self.weights.log_noise)) + _JITTER
-        self._factor_NN = torch.linalg.cholesky(covariance_NN + self._noise * _eye(len(bags_N)))
+        self._factor_NN = torch.linalg.cholesky(covariance_NN + self._noise * _eye(len(rewards_N)))
         solved_N1 = torch.cholesky_solve(self._targets_N[:, None], self._factor_NN)
         self.means_N: Array = (covariance_NN @ solved_N1)[:, 0].numpy()
 
@@ -135,7 +133,7 @@ class GaussianProcess:
         solved_NS = torch.cholesky_solve(torch.from_numpy(missed_NS), self._factor_NN).numpy()
         return prior_FS + deviation_F1**2 * vocabulary.transposed_product(solved_NS)
 
-    def values(self, bags_M: Sequence[Bags], functions_FS: Array) -> Array:
+    def values(self, bags_M: Bags, functions_FS: Array) -> Array:
         """What each function makes of other networks, MS, in standard deviations of the rewards."""
         return self.vocabulary.product(self.vocabulary.of(bags_M), functions_FS)
 

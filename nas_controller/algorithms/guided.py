@@ -18,7 +18,7 @@ import numpy as np
 
 from nas_controller.algorithms.base import Proposal, SearchAlgorithm, StateDict, ToldTrial
 from nas_controller.algorithms.draws import trial_draws
-from nas_controller.algorithms.features import GROUPS, Bags, features, identity
+from nas_controller.algorithms.features import GROUPS, features, identities, identity
 from nas_controller.algorithms.gaussian_process import Array, GaussianProcess, Weights
 from nas_controller.algorithms.population import Parent, Population, Seen
 from nas_controller.algorithms.random_search import RandomSearch
@@ -34,8 +34,8 @@ MAX_TRIALS = 500
 """Of the newest, and of the best, that the model knows."""
 NUM_PICKS = 128
 """Proposals of one fit; with more workers some propose the same again."""
-PARENTS, CHILDREN, GENERATIONS = 12, 64, 4
-MAX_PATH = 16
+PARENTS, CHILDREN, GENERATIONS = 12, 128, 8
+MAX_PATH = 2 * GENERATIONS
 LEAST_BETWEEN_FITS, FITTED_PARTS = 4, 6
 """The model is fitted again when so many more were told, or such a part of those it was fitted to."""
 _LOW_QUANTILE = -1.645
@@ -67,7 +67,6 @@ class _Candidate:
     parent: Parent
     path: tuple[int, ...]  # seeds of the moves
     genotype: Genotype
-    bags: Bags
 
 
 class Guided(SearchAlgorithm):
@@ -87,7 +86,6 @@ class Guided(SearchAlgorithm):
         self._pick_parents_P = np.zeros(NUM_PICKS, dtype=np.int64)
         self._pick_genotypes_PT = np.zeros((NUM_PICKS, space.genotype_length), dtype=np.int16)
         self._pick_paths_PS = np.zeros((NUM_PICKS, MAX_PATH), dtype=np.int64)
-        self._bags: dict[Genotype, Bags] = {}
 
     def ask(self, trial_number: int) -> Proposal:
         """A random genotype at first; then the next of those that were drawn."""
@@ -107,12 +105,10 @@ class Guided(SearchAlgorithm):
     def tell(self, trial: ToldTrial) -> None:
         """Takes the trial in; fits the model again where that is due."""
         check_told(self._space, trial)
-        bags = features(self._space, trial.genotype)
-        self._seen.add(identity(bags))
+        self._seen.add(identity(self._space, trial.genotype))
         known = self._as_known(trial)
         if known is None:
             return
-        self._bags[trial.genotype] = bags
         self._newest.add(known)
         self._best.add(known)
         num_told = self._newest.num_told
@@ -123,7 +119,7 @@ class Guided(SearchAlgorithm):
 
     def has_seen(self, genotype: Genotype) -> bool:
         """Whether a trial of this network was told, whatever became of it."""
-        return identity(features(self._space, genotype)) in self._seen
+        return identity(self._space, genotype) in self._seen
 
     def _as_known(self, trial: ToldTrial) -> ToldTrial | None:
         """The trial as the model takes it; None where it says nothing about rewards."""
@@ -138,9 +134,8 @@ class Guided(SearchAlgorithm):
     def _fit(self) -> None:
         """Fits the model to what is known, and replaces what is asked for."""
         known = self._known()
-        self._bags = {parent.genotype: self._bags_of(parent.genotype) for parent in known}
-        rewards_N = np.array([parent.reward for parent in known])
-        process = GaussianProcess([self._bags[parent.genotype] for parent in known], rewards_N, self._weights)
+        bags_N = features(self._space, [parent.genotype for parent in known])
+        process = GaussianProcess(bags_N, np.array([parent.reward for parent in known]), self._weights)
         self._weights, self._fitted_at = process.weights, self._newest.num_told
         draws = trial_draws(self._seed, _FITS + self._fitted_at)
         best = [known[index] for index in np.argsort(-process.means_N, kind="stable")[:PARENTS]]
@@ -153,41 +148,38 @@ class Guided(SearchAlgorithm):
         parents = [population[index] for population in (self._newest, self._best) for index in range(len(population))]
         return [parent for _, parent in sorted({parent.number: parent for parent in parents}.items())]
 
-    def _bags_of(self, genotype: Genotype) -> Bags:
-        return self._bags.get(genotype) or features(self._space, genotype)
-
     def _bred(
         self, process: GaussianProcess, best: Sequence[Parent], functions_FS: Array, rng: Random
     ) -> tuple[list[_Candidate], Array]:
         """Generations of networks that were not told yet, with their values in each function: children of the best
         trials first, then of those that are best in one of the functions."""
-        parents = [_Candidate(parent, (), parent.genotype, self._bags[parent.genotype]) for parent in best]
-        bred: dict[int, _Candidate] = {}
+        parents = [_Candidate(parent, (), parent.genotype) for parent in best]
+        bred: list[_Candidate] = []
+        known: set[int] = set()
         values_MS = np.empty((0, functions_FS.shape[1]))
         for _ in range(GENERATIONS):
-            for child in [self._child(rng.choice(parents), rng) for _ in range(CHILDREN)]:
-                if child is not None:
-                    bred.setdefault(identity(child.bags), child)
-            candidates = list(bred.values())
-            fresh = [candidate.bags for candidate in candidates[len(values_MS) :]]
+            children = [self._child(rng.choice(parents), rng) for _ in range(CHILDREN)]
+            bags = features(self._space, [child.genotype for child in children])
+            fresh = []
+            for place, key in enumerate(identities(bags)):
+                if key not in known and key not in self._seen:
+                    known.add(key)
+                    fresh.append(place)
             if fresh:
-                values_MS = np.concatenate([values_MS, process.values(fresh, functions_FS)])
-                parents = [candidates[index] for index in values_MS.argmax(0).tolist()]
-        return list(bred.values()), values_MS
+                bred += [children[place] for place in fresh]
+                values = process.values(tuple(group[fresh] for group in bags), functions_FS)
+                values_MS = np.concatenate([values_MS, values])
+                parents = [bred[index] for index in values_MS.argmax(0).tolist()]
+        return bred, values_MS
 
-    def _child(self, parent: _Candidate, rng: Random) -> _Candidate | None:
-        """One move away, sometimes more; None where that was told already, or is too far from any trial."""
+    def _child(self, parent: _Candidate, rng: Random) -> _Candidate:
+        """One move away, sometimes two."""
         genotype, path = parent.genotype, parent.path
         for _ in range(1 + (rng.random() < 0.3)):
             seed = rng.getrandbits(62) + 1
             genotype, _ = self._space.mutate(genotype, seed)
             path = (*path, seed)
-        if len(path) > MAX_PATH:
-            return None
-        bags = features(self._space, genotype)
-        if identity(bags) in self._seen:
-            return None
-        return _Candidate(parent.parent, path, genotype, bags)
+        return _Candidate(parent.parent, path, genotype)
 
     def _take(self, candidates: Sequence[_Candidate], values_MS: Array) -> None:
         """Of each function the best candidate that no function before it has; these are asked for from now on. Where

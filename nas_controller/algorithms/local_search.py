@@ -11,7 +11,7 @@ from random import Random
 
 from nas_controller.algorithms.base import Proposal, SearchAlgorithm, StateDict, ToldTrial
 from nas_controller.algorithms.draws import trial_draws
-from nas_controller.algorithms.features import features, identity
+from nas_controller.algorithms.features import identity
 from nas_controller.algorithms.population import Population, Seen, mutated
 from nas_controller.algorithms.random_search import RandomSearch
 from nas_controller.algorithms.settings import whole_settings
@@ -64,7 +64,7 @@ class LocalSearch(SearchAlgorithm):
         """Keeps a trial that is among the best; remembers the network of any."""
         check_told(self._space, trial)
         self._best.add(trial)
-        self._seen.add(identity(features(self._space, trial.genotype)))
+        self._seen.add(identity(self._space, trial.genotype))
 
     def state_dict(self) -> StateDict:
         """The best, and which networks were told."""

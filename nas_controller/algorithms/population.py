@@ -10,7 +10,7 @@ from random import Random
 import numpy as np
 
 from nas_controller.algorithms.base import Proposal, StateDict, ToldTrial
-from nas_controller.algorithms.features import features, identity
+from nas_controller.algorithms.features import identity
 from nas_controller.records import TrialState
 from search_space.decisions import Genotype, SearchSpace
 
@@ -146,7 +146,7 @@ def mutated(space: SearchSpace, parent: Parent, seen: Seen, rng: Random, arm: st
             for _ in range(moves):
                 genotype, edit = space.mutate(genotype, rng.getrandbits(63))
                 edits += edit
-            if identity(features(space, genotype)) not in seen:
+            if identity(space, genotype) not in seen:
                 return _proposal(genotype, arm, parent, edits)
     return _proposal(genotype, arm, parent, edits)
 

@@ -14,15 +14,15 @@ from search_space.decisions import random_genotype
 from search_space.spaces import R23_SP30
 
 
-def bags_and_rewards(count: int, seed: int) -> tuple[list[Bags], np.ndarray]:
+def bags_and_rewards(count: int, seed: int) -> tuple[Bags, np.ndarray]:
     """Random networks; the reward is how many features of the first group are odd, and noise."""
     rng, draws = Random(seed), np.random.default_rng(seed)
-    bags = [features(R23_SP30, random_genotype(R23_SP30, rng)) for _ in range(count)]
-    rewards = np.array([float(sum(int(number) % 2 for number in groups[0])) for groups in bags])
+    bags = features(R23_SP30, [random_genotype(R23_SP30, rng) for _ in range(count)])
+    rewards = (bags[0] % 2).sum(1).astype(np.float64)
     return bags, 0.3 + 0.01 * (rewards + draws.normal(size=count))
 
 
-def dense(process: GaussianProcess, bags: list[Bags]) -> np.ndarray:
+def dense(process: GaussianProcess, bags: Bags) -> np.ndarray:
     """Counts less their means over the trials; in each group these have a mean squared length of 1."""
     own = process.vocabulary.counts_NF.toarray()
     centred = own - own.mean(0)
@@ -84,9 +84,10 @@ def test_it_finds_out_which_group_matters_and_how_much_is_noise() -> None:
 
 def test_it_predicts_networks_that_it_has_not_seen() -> None:
     bags, rewards = bags_and_rewards(300, 5)
-    process = GaussianProcess(bags[:200], rewards[:200], Weights.initial())
+    known, others = tuple(group[:200] for group in bags), tuple(group[200:] for group in bags)
+    process = GaussianProcess(known, rewards[:200], Weights.initial())
     functions = process.functions(np.random.default_rng(1), 200)
-    predicted = process.values(bags[200:], functions).mean(1)
+    predicted = process.values(others, functions).mean(1)
     assert np.corrcoef(predicted, rewards[200:])[0, 1] > 0.7
 
 
