@@ -11,7 +11,7 @@ found hundreds of trials ago is forgotten. A result counts for the arm that prop
 **Shares.** An arm's rate is the mean of a Beta distribution: its counts, and `PRIOR_TRIALS` trials of a prior rate that
 goes from its early to its late value over `SCHEDULE` rewards. Its weight is a power of that. Each has a least share, so
 that it is noticed when it begins to pay. One that learns from its own trials has a larger one, so that it can learn
-before; it loses it with the square of its rate where that falls below the common one, `HIT_SHARE`.
+before; it loses it with the fourth power of its rate where that falls below the common one, `HIT_SHARE`.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ WINDOW, HIT_SHARE = 100, 0.1
 FADING = 0.995
 PRIOR_TRIALS = 20.0
 SCHEDULE = 500
-POWER = 3.0
+POWER, LOSS_POWER = 3.0, 4.0
 LEAST = 0.04
 
 
@@ -94,7 +94,7 @@ class Credit:
         prior_A = self._early_A + late * (self._late_A - self._early_A)
         rates_A = (self._hits_A + PRIOR_TRIALS * prior_A) / (self._told_A + PRIOR_TRIALS)
         weights_A = rates_A**POWER
-        least_A = np.maximum(self._least_A * np.minimum(rates_A / HIT_SHARE, 1) ** 2, LEAST)
+        least_A = np.maximum(self._least_A * np.minimum(rates_A / HIT_SHARE, 1) ** LOSS_POWER, LEAST)
         shares_A: NDArray[np.float64] = least_A + (1 - least_A.sum()) * weights_A / weights_A.sum()
         return shares_A
 

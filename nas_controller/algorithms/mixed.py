@@ -35,7 +35,7 @@ from search_space.decisions import SearchSpace
 ARMS = (
     Arm(LOCAL_SEARCH, early=0.08, late=0.06),
     Arm(EVOLUTION, early=0.04, late=0.04),
-    Arm(POLICY, early=0.16, late=0.2, least=0.35),
+    Arm(POLICY, early=0.16, late=0.1, least=0.35),
     Arm(GUIDED, early=0.16, late=0.12),
 )
 _DRAWS = 2**62

@@ -122,7 +122,7 @@ def test_an_arm_that_never_pays_loses_what_it_had_for_learning() -> None:
     # least share is the cube of that among the three.
     told = sum(FADING**age for age in range(10))
     rate = 2 / (told + 20)
-    least = 0.3 * (rate / 0.1) ** 2
+    least = 0.3 * (rate / 0.1) ** 4
     beside = (1 - least - 2 * 0.04) * rate**3 / (rate**3 + 2 * 0.1**3)
     assert credit.shares()[0] == pytest.approx(least + beside)
     for number in range(1000):
