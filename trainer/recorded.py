@@ -15,7 +15,7 @@ from torch import Tensor, nn
 WARM_UP_STEPS = 3  # libraries choose kernels and make buffers in the first steps, which a recording must not
 
 SWITCH = "SPINESEARCH_RECORDED_STEPS"
-"""An environment variable; 0 launches every step's kernels one by one."""
+"""An environment variable, 0 or 1; 0 launches every step's kernels one by one."""
 
 Step = Callable[[tuple[Tensor, ...], float | Tensor], Tensor]
 """One training step on a batch at a learning rate; gives the loss, a scalar on the device."""
@@ -26,8 +26,14 @@ def is_recorded(network: nn.Module, device: torch.device) -> bool:
 
     Not with depthwise convolutions: a training of `eff-spinenet-d0` ended its process on an H100 (torch 2.11), and
     whether the recording or something else did it is not known yet.
+
+    Raises:
+        ValueError: the variable has another value.
     """
-    if device.type != "cuda" or os.environ.get(SWITCH) == "0":
+    switch = os.environ.get(SWITCH) or "1"
+    if switch not in ("0", "1"):
+        raise ValueError(f"{SWITCH}={switch}: must be 0 or 1")
+    if device.type != "cuda" or switch == "0":
         return False
     return all(module.groups == 1 for module in network.modules() if isinstance(module, nn.Conv2d))
 

@@ -33,3 +33,9 @@ def test_the_recording_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> N
     assert not is_recorded(dense, CUDA)
     monkeypatch.setenv(SWITCH, "1")
     assert is_recorded(dense, CUDA)
+
+
+def test_another_value_of_the_switch_is_refused_on_any_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SWITCH, "off")
+    with pytest.raises(ValueError, match="SPINESEARCH_RECORDED_STEPS=off: must be 0 or 1"):
+        is_recorded(network("spinenet-49"), CPU)
