@@ -110,7 +110,7 @@ def picked(indices: Numbers) -> Numbers:
 
 
 def _points_of(space: SearchSpace) -> list[DecisionPoint]:
-    """All decision points, each with all its options: the first one was always taken before."""
+    """All decision points, as they are where the first option is always taken."""
     points: list[DecisionPoint] = []
 
     def take_first(point: DecisionPoint) -> int:
