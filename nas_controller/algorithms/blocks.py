@@ -1,7 +1,7 @@
 """What genotypes decided about each block, many genotypes at a time: what `SearchSpace.decisions` says, in arrays.
 
-Shapes: M genotypes, T decision points, S blocks about which something is decided, P parents of each; F features and one
-more, the last, that stands for none.
+Shapes: M genotypes, T decision points, S blocks about which something is decided, R of them whose parents are searched,
+P parents of each; F features and one more, the last, that stands for none.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,12 +25,14 @@ class Blocks:
 
     Args:
         subjects_S: features of the blocks about which something is decided, rising.
+        rows_R: places in `subjects_S` of those whose parents are searched.
         levels_MF, types_MF: of all features; 0 of none, and for no type.
         shares_MF: resource multipliers in thousandths; 0 where they are not searched.
-        parents_MSP: features, rising; -1, which is none, of blocks whose parents are not searched.
+        parents_MSP: features, rising; -1, which is none, of the other blocks.
     """
 
     subjects_S: Numbers
+    rows_R: NDArray[np.intp]
     levels_MF: Numbers
     types_MF: Numbers
     shares_MF: Numbers
@@ -92,7 +94,7 @@ class BlockReader:
         taken_MRP = picked(genotypes_MT[:, self._parent_places_RP])
         rows_R1 = np.arange(len(self._rows_R))[:, None]
         parents_MSP[:, self._rows_R] = np.sort(self._candidates_RC[rows_R1, taken_MRP], axis=-1)
-        return Blocks(self._subjects_S, levels_MF, types_MF, shares_MF, parents_MSP)
+        return Blocks(self._subjects_S, self._rows_R, levels_MF, types_MF, shares_MF, parents_MSP)
 
 
 def picked(indices: Numbers) -> Numbers:

@@ -87,8 +87,7 @@ def _places(blocks: Blocks) -> Numbers:
 
 def _of_edges(blocks: Blocks, values_MSP: Numbers) -> Numbers:
     """Those that belong to a connection, ME: not those of blocks whose parents are not searched."""
-    has_parents_S = (blocks.parents_MSP >= 0).all((0, 2))
-    return values_MSP[:, has_parents_S].reshape(len(values_MSP), -1)
+    return values_MSP[:, blocks.rows_R].reshape(len(values_MSP), -1)
 
 
 def _columns(*arrays_MSP: Numbers) -> list[Numbers]:
